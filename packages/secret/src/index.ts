@@ -1,0 +1,1 @@
+export { Secret, secretSizeMax } from './secret.ts'
