@@ -1,0 +1,101 @@
+import type { Readable } from 'node:stream'
+import { pathOf, type RestClient } from '@cryptvisor/rest'
+import type { Secret } from '@cryptvisor/secret'
+import type { HostStatus } from './host.ts'
+import type { HeldKeys, KeyReference } from './keys.ts'
+import type { OperationRequest, OperationStatus, VmFiles } from './operation.ts'
+import type { LockState, VmAuthority } from './vm.ts'
+
+/** Calls one host agent. Every method throws `RestClientError`. */
+export class HostAgentClient {
+  readonly #rest: RestClient
+
+  constructor(rest: RestClient) {
+    this.#rest = rest
+  }
+
+  /** `GET /v1/host` */
+  host(): Promise<HostStatus> {
+    return this.#rest.call({ method: 'GET', path: '/v1/host' })
+  }
+
+  /** `GET /v1/keys`: the names of the KEKs that it holds. */
+  keys(): Promise<HeldKeys> {
+    return this.#rest.call({ method: 'GET', path: '/v1/keys' })
+  }
+
+  /** `PUT /v1/keys/{provider}/{keyId}`: hands a KEK over; the same one again is fine, another under the same name 409. */
+  async addKey(key: KeyReference, kek: Secret): Promise<void> {
+    await this.#rest.call({ method: 'PUT', path: pathOf('v1', 'keys', key.provider, key.keyId), content: kek })
+  }
+
+  /** `DELETE /v1/keys/{provider}/{keyId}`: forgets it; fine when it is not held; 409 while an operation uses it. */
+  async removeKey(key: KeyReference): Promise<void> {
+    await this.#rest.call({ method: 'DELETE', path: pathOf('v1', 'keys', key.provider, key.keyId) })
+  }
+
+  /** `PUT /v1/host-key`: says which held KEK is the host key, which makes the host crypto-safe. */
+  async setHostKey(key: KeyReference): Promise<void> {
+    await this.#rest.call({ method: 'PUT', path: '/v1/host-key', json: key })
+  }
+
+  /** `POST /v1/vms/{vmId}/unlock`: opens every key record with the keys held, and says whether that works. */
+  unlock(vm: VmAuthority): Promise<LockState> {
+    return this.#rest.call({ method: 'POST', path: pathOf('v1', 'vms', vm.vmId, 'unlock'), json: vm })
+  }
+
+  /** `POST /v1/vms/{vmId}/files`: what lies in the VM's folder. */
+  files(vm: VmAuthority): Promise<VmFiles> {
+    return this.#rest.call({ method: 'POST', path: pathOf('v1', 'vms', vm.vmId, 'files'), json: vm })
+  }
+
+  /** `PUT /v1/operations/{id}`: starts it; the same again gives its status. */
+  startOperation(operationId: string, operation: OperationRequest): Promise<OperationStatus> {
+    return this.#rest.call({ method: 'PUT', path: pathOf('v1', 'operations', operationId), json: operation })
+  }
+
+  /** `PUT /v1/operations/{id}/content`: the bytes that an import waits for; answers when they are on disk. */
+  sendContent(
+    operationId: string,
+    content: Readable,
+    contentBytes: number,
+    signal?: AbortSignal,
+  ): Promise<OperationStatus> {
+    return this.#rest.call({
+      method: 'PUT',
+      path: pathOf('v1', 'operations', operationId, 'content'),
+      content,
+      contentBytes,
+      timeoutMs: 3_600_000,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  /** `GET /v1/operations/{id}` */
+  operation(operationId: string): Promise<OperationStatus> {
+    return this.#rest.call({ method: 'GET', path: pathOf('v1', 'operations', operationId) })
+  }
+
+  /**
+   * `POST /v1/operations/{id}/recover`: after a restart of the agent (or of the control plane) brings an operation that
+   * nobody finished to an end: gives its status when it is known or runs; else finishes what had been committed (`done`)
+   * or undoes what had not (`failed`, code `interrupted`). The same request body as at the start.
+   */
+  recoverOperation(operationId: string, operation: OperationRequest): Promise<OperationStatus> {
+    return this.#rest.call({
+      method: 'POST',
+      path: pathOf('v1', 'operations', operationId, 'recover'),
+      json: operation,
+    })
+  }
+
+  /** `POST /v1/operations/{id}/cancel`: asks it to stop; it ends `failed` with `cancelled`, or `done` when too late. */
+  cancelOperation(operationId: string): Promise<OperationStatus> {
+    return this.#rest.call({ method: 'POST', path: pathOf('v1', 'operations', operationId, 'cancel') })
+  }
+
+  /** `DELETE /v1/operations/{id}`: the outcome is on record; the agent may forget it. Refused (409) while it runs. */
+  async forgetOperation(operationId: string): Promise<void> {
+    await this.#rest.call({ method: 'DELETE', path: pathOf('v1', 'operations', operationId) })
+  }
+}

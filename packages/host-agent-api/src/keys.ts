@@ -1,0 +1,17 @@
+import { type Static, Type } from 'typebox'
+
+/** A KEK by name: the provider that keeps it and its key ID there (DESIGN.md, section 2). Never its bytes. */
+export const KeyReference = Type.Object(
+  {
+    provider: Type.String({ minLength: 1, maxLength: 80, description: 'Provider ID' }),
+    keyId: Type.String({ minLength: 1, maxLength: 256, description: 'Unique identifier at the provider' }),
+  },
+  { additionalProperties: false },
+)
+export type KeyReference = Static<typeof KeyReference>
+
+/** A KEK has 32 bytes (AES-256); it travels as `application/octet-stream`, its name in the path. */
+export const kekSizeBytes = 32
+
+export const HeldKeys = Type.Object({ keys: Type.Array(KeyReference) }, { additionalProperties: false })
+export type HeldKeys = Static<typeof HeldKeys>
