@@ -1,0 +1,13 @@
+/** Why a cryptographic function refused its input. */
+export type CryptoErrorCode = 'key-size' | 'weak-key' | 'data-size' | 'sector-range' | 'integrity'
+
+/** Thrown by everything in this package. Texts name sizes and fields, never contents. */
+export class CryptoError extends Error {
+  override readonly name = 'CryptoError'
+  readonly code: CryptoErrorCode
+
+  constructor(code: CryptoErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
