@@ -1,1 +1,16 @@
-export {}
+export { createHeader, type NewVolume, payloadOffsetWrittenBytes } from './create-header.ts'
+export { type Header, type KeySlot, type LuksHash, parseHeader } from './header.ts'
+export { headerFieldsSizeBytes, payloadOffsetMaxBytes } from './header-layout.ts'
+export { unlock } from './key-slot.ts'
+export { LuksError, type LuksErrorCode } from './luks-error.ts'
+export { passphraseOf } from './passphrase.ts'
+export {
+  decodeRecordCopy,
+  encodeRecordCopy,
+  type RecordCopy,
+  type RecordCopyName,
+  readRecordCopies,
+  recordCopyOffsetBytes,
+  recordCopySizeBytes,
+  writeRecordCopy,
+} from './record-copy.ts'

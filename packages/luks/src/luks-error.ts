@@ -1,0 +1,32 @@
+/** Which check a LUKS header, a passphrase or a record copy failed. */
+export type LuksErrorCode =
+  | 'truncated'
+  | 'bad-magic'
+  | 'unsupported-version'
+  | 'bad-text'
+  | 'unsupported-cipher'
+  | 'unsupported-hash'
+  | 'bad-key-size'
+  | 'bad-payload-offset'
+  | 'bad-iterations'
+  | 'bad-uuid'
+  | 'bad-slot-state'
+  | 'bad-stripes'
+  | 'slot-out-of-range'
+  | 'slots-overlap'
+  | 'no-active-slot'
+  | 'wrong-passphrase'
+  | 'no-record-room'
+  | 'record-too-large'
+  | 'bad-record-text'
+
+/** Thrown by everything in this package. Texts name fields, offsets and sizes, never key material. */
+export class LuksError extends Error {
+  override readonly name = 'LuksError'
+  readonly code: LuksErrorCode
+
+  constructor(code: LuksErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
