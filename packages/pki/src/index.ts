@@ -1,1 +1,5 @@
-export {}
+export { CertificateAuthority, type Profile } from './authority.ts'
+export { type CertificateInfo, readCertificate } from './certificate.ts'
+export type { Identity } from './identity.ts'
+export { PkiError, type PkiErrorCode } from './pki-error.ts'
+export { createRequest } from './request.ts'

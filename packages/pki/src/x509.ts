@@ -1,0 +1,3 @@
+import 'reflect-metadata'
+
+export * as x509 from '@peculiar/x509'
