@@ -1,1 +1,219 @@
-export {}
+import type { Readable } from 'node:stream'
+import { type Call, pathOf, type RestClient } from '@cryptvisor/rest'
+import type { Static } from 'typebox'
+import type {
+  ApiToken,
+  ApiTokenList,
+  ChangeUser,
+  CreateApiToken,
+  CreateRole,
+  CreateUser,
+  LoginAnswer,
+  LoginRequest,
+  Me,
+  NewApiToken,
+  Role,
+  RoleList,
+  User,
+  UserList,
+} from './access.ts'
+import type { Event, EventList } from './events.ts'
+import type {
+  Cluster,
+  ClusterList,
+  CreateCluster,
+  CreateDatastore,
+  CreateEnrolmentToken,
+  Datastore,
+  DatastoreList,
+  Host,
+  HostList,
+  NewEnrolmentToken,
+  StoragePolicyList,
+} from './inventory.ts'
+import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
+import type { Task, TaskList, TaskStarted } from './tasks.ts'
+import type { AddDisk, ChangePolicy, CreateVm, DiskList, ImportDisk, Vm, VmList } from './vms.ts'
+
+const api = (...segments: readonly (string | number)[]) => `/api/v1${pathOf(...segments)}`
+
+/** Calls the control plane. Every method throws `RestClientError`. The one door for CLI, web UI and tests. */
+export class ControlPlaneClient {
+  readonly #rest: RestClient
+
+  constructor(rest: RestClient) {
+    this.#rest = rest
+  }
+
+  login(body: LoginRequest): Promise<LoginAnswer> {
+    return this.#send('POST', api('login'), body)
+  }
+  async logout(): Promise<void> {
+    await this.#send('POST', api('logout'))
+  }
+  me(): Promise<Me> {
+    return this.#get(api('me'))
+  }
+
+  users(): Promise<Static<typeof UserList>> {
+    return this.#get(api('users'))
+  }
+  createUser(body: CreateUser): Promise<User> {
+    return this.#send('POST', api('users'), body)
+  }
+  changeUser(name: string, body: ChangeUser): Promise<User> {
+    return this.#send('PATCH', api('users', name), body)
+  }
+  async deleteUser(name: string): Promise<void> {
+    await this.#send('DELETE', api('users', name))
+  }
+  roles(): Promise<Static<typeof RoleList>> {
+    return this.#get(api('roles'))
+  }
+  createRole(body: CreateRole): Promise<Role> {
+    return this.#send('POST', api('roles'), body)
+  }
+  async deleteRole(name: string): Promise<void> {
+    await this.#send('DELETE', api('roles', name))
+  }
+  tokens(): Promise<Static<typeof ApiTokenList>> {
+    return this.#get(api('tokens'))
+  }
+  createToken(body: CreateApiToken): Promise<NewApiToken> {
+    return this.#send('POST', api('tokens'), body)
+  }
+  async deleteToken(id: ApiToken['id']): Promise<void> {
+    await this.#send('DELETE', api('tokens', id))
+  }
+
+  clusters(): Promise<Static<typeof ClusterList>> {
+    return this.#get(api('clusters'))
+  }
+  createCluster(body: CreateCluster): Promise<Cluster> {
+    return this.#send('POST', api('clusters'), body)
+  }
+  async deleteCluster(name: string): Promise<void> {
+    await this.#send('DELETE', api('clusters', name))
+  }
+  hosts(): Promise<Static<typeof HostList>> {
+    return this.#get(api('hosts'))
+  }
+  host(name: string): Promise<Host> {
+    return this.#get(api('hosts', name))
+  }
+  createEnrolmentToken(body: CreateEnrolmentToken): Promise<NewEnrolmentToken> {
+    return this.#send('POST', api('hosts', 'enrolment-tokens'), body)
+  }
+  /** Revokes the host's identity at once. Refused while VMs are on it. */
+  async deleteHost(name: string): Promise<void> {
+    await this.#send('DELETE', api('hosts', name))
+  }
+  datastores(): Promise<Static<typeof DatastoreList>> {
+    return this.#get(api('datastores'))
+  }
+  createDatastore(body: CreateDatastore): Promise<Datastore> {
+    return this.#send('POST', api('datastores'), body)
+  }
+  async deleteDatastore(name: string): Promise<void> {
+    await this.#send('DELETE', api('datastores', name))
+  }
+  policies(): Promise<Static<typeof StoragePolicyList>> {
+    return this.#get(api('policies'))
+  }
+
+  keyProviders(): Promise<Static<typeof KeyProviderList>> {
+    return this.#get(api('key-providers'))
+  }
+  addKeyProvider(body: AddKeyProvider): Promise<KeyProvider> {
+    return this.#send('POST', api('key-providers'), body)
+  }
+  setDefaultKeyProvider(name: string): Promise<KeyProvider> {
+    return this.#send('POST', api('key-providers', name, 'default'))
+  }
+  keyProviderStatus(name: string): Promise<KeyProviderStatus> {
+    return this.#get(api('key-providers', name, 'status'))
+  }
+  /** Refused while a VM or host uses a key of it. */
+  async deleteKeyProvider(name: string): Promise<void> {
+    await this.#send('DELETE', api('key-providers', name))
+  }
+  keys(query: { provider?: string; offset?: number; limit?: number } = {}): Promise<Static<typeof KeyList>> {
+    return this.#rest.call({ method: 'GET', path: api('keys'), query })
+  }
+  key(provider: string, keyId: string): Promise<Key> {
+    return this.#get(api('keys', provider, keyId))
+  }
+
+  vms(): Promise<Static<typeof VmList>> {
+    return this.#get(api('vms'))
+  }
+  vm(nameOrId: string): Promise<Vm> {
+    return this.#get(api('vms', nameOrId))
+  }
+  createVm(body: CreateVm): Promise<TaskStarted> {
+    return this.#send('POST', api('vms'), body)
+  }
+  deleteVm(nameOrId: string): Promise<TaskStarted> {
+    return this.#send('DELETE', api('vms', nameOrId))
+  }
+  changePolicy(nameOrId: string, body: ChangePolicy): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', nameOrId, 'policy'), body)
+  }
+  /** Fetches the VM's keys again and tries to open it; answers with the VM as it is then. */
+  unlockVm(nameOrId: string): Promise<Vm> {
+    return this.#send('POST', api('vms', nameOrId, 'unlock'))
+  }
+  disks(vm: string): Promise<Static<typeof DiskList>> {
+    return this.#get(api('vms', vm, 'disks'))
+  }
+  addDisk(vm: string, body: AddDisk): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', vm, 'disks'), body)
+  }
+  importDisk(vm: string, body: ImportDisk): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', vm, 'disks', 'import'), body)
+  }
+  /** Sends the image that an import waits for; answers when it is on the host's disk. */
+  sendContent(task: string, content: Readable, contentBytes: number, signal?: AbortSignal): Promise<Task> {
+    return this.#rest.call({
+      method: 'PUT',
+      path: api('tasks', task, 'content'),
+      content,
+      contentBytes,
+      timeoutMs: 3_600_000,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  tasks(query: { vm?: string; state?: string; limit?: number } = {}): Promise<Static<typeof TaskList>> {
+    return this.#rest.call({ method: 'GET', path: api('tasks'), query })
+  }
+  task(id: string): Promise<Task> {
+    return this.#get(api('tasks', id))
+  }
+  cancelTask(id: string): Promise<Task> {
+    return this.#send('POST', api('tasks', id, 'cancel'))
+  }
+
+  /** Newest first, unless `after` is given: then the oldest first that came after that event. */
+  events(
+    query: { type?: string; vm?: string; host?: string; after?: number; limit?: number } = {},
+  ): Promise<Static<typeof EventList>> {
+    return this.#rest.call({ method: 'GET', path: api('events'), query })
+  }
+
+  /** Events as they happen (server-sent events). */
+  async *eventStream(signal: AbortSignal): AsyncGenerator<Event, void, undefined> {
+    for await (const line of this.#rest.lines({ method: 'GET', path: api('events', 'stream'), signal })) {
+      // Each `data:` line is one event, written by the schema `Event`.
+      if (line.startsWith('data:')) yield JSON.parse(line.slice('data:'.length)) as Event
+    }
+  }
+
+  #get<Answer>(path: string): Promise<Answer> {
+    return this.#rest.call({ method: 'GET', path })
+  }
+
+  #send<Answer>(method: Call['method'], path: string, json?: unknown): Promise<Answer> {
+    return this.#rest.call({ method, path, ...(json === undefined ? {} : { json }) })
+  }
+}

@@ -1,1 +1,8 @@
-export {}
+export * from './access.ts'
+export * from './events.ts'
+export * from './inventory.ts'
+export * from './key-providers.ts'
+export { KeyReference, Name, NameOrId, Nullable, Time } from './names.ts'
+export { isPrivilege, type Privilege, privileges, systemRoles } from './privileges.ts'
+export * from './tasks.ts'
+export * from './vms.ts'

@@ -1,0 +1,68 @@
+import { type Static, Type } from 'typebox'
+import { Name, Nullable, Time } from './names.ts'
+
+const UserName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]*$' })
+const Password = Type.String({ minLength: 12, maxLength: 256, description: 'At least 12 characters' })
+
+export const LoginRequest = Type.Object(
+  { user: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
+  { additionalProperties: false },
+)
+export type LoginRequest = Static<typeof LoginRequest>
+
+/** `token` goes into `Authorization: Bearer …`; it works until `expiresAt` or logout. */
+export const LoginAnswer = Type.Object({ token: Type.String(), user: UserName, expiresAt: Time })
+export type LoginAnswer = Static<typeof LoginAnswer>
+
+export const User = Type.Object({
+  name: UserName,
+  role: Name,
+  createdAt: Time,
+  lockedUntil: Nullable(Time),
+})
+export type User = Static<typeof User>
+export const UserList = Type.Object({ users: Type.Array(User) })
+
+export const CreateUser = Type.Object(
+  { name: UserName, password: Password, role: Name },
+  { additionalProperties: false },
+)
+export type CreateUser = Static<typeof CreateUser>
+
+export const ChangeUser = Type.Object(
+  { password: Type.Optional(Password), role: Type.Optional(Name) },
+  { additionalProperties: false },
+)
+export type ChangeUser = Static<typeof ChangeUser>
+
+export const Me = Type.Object({ name: UserName, role: Name, privileges: Type.Array(Type.String()) })
+export type Me = Static<typeof Me>
+
+/** A privilege that does not exist is refused by name, not ignored. */
+export const Role = Type.Object(
+  { name: Name, privileges: Type.Array(Type.String({ maxLength: 80 }), { maxItems: 100 }), system: Type.Boolean() },
+  { additionalProperties: false },
+)
+export type Role = Static<typeof Role>
+export const RoleList = Type.Object({ roles: Type.Array(Role) })
+export const CreateRole = Type.Omit(Role, ['system'])
+export type CreateRole = Static<typeof CreateRole>
+
+export const ApiToken = Type.Object({
+  id: Type.String(),
+  name: Name,
+  user: UserName,
+  createdAt: Time,
+  expiresAt: Nullable(Time),
+  lastUsedAt: Nullable(Time),
+})
+export type ApiToken = Static<typeof ApiToken>
+export const ApiTokenList = Type.Object({ tokens: Type.Array(ApiToken) })
+export const CreateApiToken = Type.Object(
+  { name: Name, validDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })) },
+  { additionalProperties: false },
+)
+export type CreateApiToken = Static<typeof CreateApiToken>
+/** The only time that the token itself is shown. */
+export const NewApiToken = Type.Object({ token: Type.String(), info: ApiToken })
+export type NewApiToken = Static<typeof NewApiToken>

@@ -1,0 +1,61 @@
+import { type Static, Type } from 'typebox'
+import { KeyReference, Name, Nullable, Time } from './names.ts'
+
+export const Cluster = Type.Object({ id: Type.String(), name: Name, hosts: Type.Array(Name) })
+export type Cluster = Static<typeof Cluster>
+export const ClusterList = Type.Object({ clusters: Type.Array(Cluster) })
+export const CreateCluster = Type.Object({ name: Name }, { additionalProperties: false })
+export type CreateCluster = Static<typeof CreateCluster>
+
+export const Host = Type.Object({
+  id: Type.String(),
+  name: Name,
+  cluster: Name,
+  /** Of the agent's REST. */
+  url: Type.String(),
+  hardwareUuid: Type.String(),
+  connection: Type.Union([Type.Literal('connected'), Type.Literal('disconnected')]),
+  lastSeenAt: Nullable(Time),
+  version: Nullable(Type.String()),
+  /** `incapable`: cannot take keys; `prepared`: can, and has no host key; `safe`: holds its host key. */
+  cryptoState: Type.Union([Type.Literal('incapable'), Type.Literal('prepared'), Type.Literal('safe')]),
+  hostKey: Nullable(KeyReference),
+  certificateExpiresAt: Time,
+})
+export type Host = Static<typeof Host>
+export const HostList = Type.Object({ hosts: Type.Array(Host) })
+
+export const CreateEnrolmentToken = Type.Object({ name: Name, cluster: Name }, { additionalProperties: false })
+export type CreateEnrolmentToken = Static<typeof CreateEnrolmentToken>
+/** Give `token` to `host-agent enroll` by standard input; it works once. */
+export const NewEnrolmentToken = Type.Object({ token: Type.String(), expiresAt: Time })
+export type NewEnrolmentToken = Static<typeof NewEnrolmentToken>
+
+export const Datastore = Type.Object({
+  id: Type.String(),
+  name: Name,
+  cluster: Name,
+  /** The same on every host of the cluster. */
+  path: Type.String(),
+})
+export type Datastore = Static<typeof Datastore>
+export const DatastoreList = Type.Object({ datastores: Type.Array(Datastore) })
+export const CreateDatastore = Type.Object(
+  { name: Name, cluster: Name, path: Type.String({ minLength: 2, maxLength: 1024, pattern: '^/' }) },
+  { additionalProperties: false },
+)
+export type CreateDatastore = Static<typeof CreateDatastore>
+
+/** A storage policy says whether what it is applied to is encrypted. */
+export const StoragePolicy = Type.Object({
+  id: Type.String(),
+  name: Name,
+  description: Type.String(),
+  encryption: Type.Boolean(),
+})
+export type StoragePolicy = Static<typeof StoragePolicy>
+export const StoragePolicyList = Type.Object({ policies: Type.Array(StoragePolicy) })
+
+/** The two that are always there. */
+export const encryptionPolicy = 'VM Encryption Policy'
+export const plainPolicy = 'Datastore Default'

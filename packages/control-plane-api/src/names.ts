@@ -1,0 +1,26 @@
+import { type TSchema, Type } from 'typebox'
+
+/** What people call a VM, a host, a cluster …: one line without slashes, not beginning or ending with a blank. */
+export const Name = Type.String({
+  minLength: 1,
+  maxLength: 80,
+  pattern: '^[^\\s/\\\\\\u0000-\\u001f\\u007f]([^/\\\\\\u0000-\\u001f\\u007f]*[^\\s/\\\\\\u0000-\\u001f\\u007f])?$',
+  description: '1 to 80 characters in one line, without slashes',
+})
+
+/** A name or an ID, as a path parameter. */
+export const NameOrId = Type.String({ minLength: 1, maxLength: 80 })
+
+/** RFC 3339, UTC, milliseconds. */
+export const Time = Type.String({ description: 'RFC 3339, UTC' })
+
+export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+/** A KEK by name; never its bytes. */
+export const KeyReference = Type.Object(
+  {
+    provider: Type.String({ minLength: 1, maxLength: 80 }),
+    keyId: Type.String({ minLength: 1, maxLength: 256 }),
+  },
+  { additionalProperties: false },
+)
