@@ -1,0 +1,72 @@
+import type { EventType, Privilege } from '@cryptvisor/control-plane-api'
+import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
+import type { KeyProvider } from '@cryptvisor/key-provider'
+import type { HostRow } from '../database/schema.ts'
+
+/*
+ * The seams between the two halves of the control plane: the platform (users, hosts, providers, events) and the work
+ * (tasks, VMs, keys). Each is built once in `main.ts` and passed to whoever needs it.
+ */
+
+/** Who asks. A service of our own, such as the catching up of a host, is `system`. */
+export interface Principal {
+  readonly name: string
+  readonly privileges: ReadonlySet<Privilege>
+}
+
+export interface NewEvent {
+  readonly type: EventType
+  /** Names, not IDs. */
+  readonly host?: string | null
+  readonly vm?: string | null
+  readonly provider?: string | null
+  readonly keyId?: string | null
+  /** In full: what happened, to what, and what to do. */
+  readonly text: string
+  readonly user?: string | null
+  readonly task?: string | null
+}
+
+/** Records events and tells whoever listens. */
+export interface Events {
+  record(event: NewEvent): Promise<void>
+}
+
+/** The key providers that are set up. */
+export interface KeyProviders {
+  /** The provider of that name; throws `ControlPlaneError` `not-found`. */
+  get(name: string): Promise<KeyProvider>
+  /** The default one; throws `no-key-provider`, saying how to add one. */
+  getDefault(): Promise<KeyProvider>
+}
+
+/** A live session of one host's agent. */
+export interface HostConnection {
+  readonly hostId: string
+  readonly bootId: string
+  readonly client: HostAgentClient
+  readonly cryptoSupported: boolean
+}
+
+/** The hosts that are connected now. */
+export interface HostConnections {
+  /** `null`: not connected. */
+  get(hostId: string): HostConnection | null
+  /** Waits until the host is connected, or `signal` fires (then it throws its reason). */
+  waitFor(hostId: string, signal: AbortSignal): Promise<HostConnection>
+}
+
+/** The work's side of a host's coming and going; the platform calls it. */
+export interface HostObserver {
+  /** A new session began: hand over the cluster's keys, take up or end the host's open tasks, unlock its VMs. */
+  hostConnected(host: HostRow, connection: HostConnection): Promise<void>
+  /** The session ended: its VMs are `unknown` now. */
+  hostDisconnected(host: HostRow): Promise<void>
+  /** Throws `in-use` when the host must not be removed: VMs are on it. */
+  checkHostRemoval(host: HostRow): Promise<void>
+  /** Throws `in-use` while a VM or a host uses a key of the provider. */
+  checkProviderRemoval(provider: string): Promise<void>
+}
+
+/** A KEK by name. */
+export type KekName = KeyReference

@@ -1,0 +1,204 @@
+import type { Generated } from 'kysely'
+
+/*
+ * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
+ * no column for a KEK, and no column that could hold one: keys are named by provider and key ID (DESIGN.md, section 1).
+ */
+
+export interface ClusterRow {
+  id: string
+  name: string
+}
+
+export interface HostRow {
+  id: string
+  name: string
+  cluster_id: string
+  url: string
+  hardware_uuid: string
+  /** Serial number of the certificate that is good now; all others of this host are not. */
+  certificate_serial: string
+  certificate_expires_at: number
+  version: string | null
+  last_seen_at: number | null
+  crypto_supported: number
+  host_key_provider: string | null
+  host_key_id: string | null
+  created_at: number
+}
+
+export interface EnrolmentTokenRow {
+  /** SHA-256 of the token's secret, hex. */
+  secret_sha256: string
+  host_name: string
+  cluster_id: string
+  expires_at: number
+  created_by: string
+}
+
+export interface DatastoreRow {
+  id: string
+  name: string
+  cluster_id: string
+  path: string
+}
+
+export interface PolicyRow {
+  id: string
+  name: string
+  description: string
+  encryption: number
+}
+
+export interface VmRow {
+  /** The instance UUID. */
+  id: string
+  name: string
+  host_id: string
+  datastore_id: string
+  folder: string
+  generation: number
+  policy_id: string
+  /** VM Home's authority as JSON (`EncryptionAuthority`); null: plain. */
+  encryption: string | null
+  /** `unlocked`, `locked` or `unknown`, as the host said last. */
+  lock_state: string
+  lock_text: string | null
+  /** JSON array of key references. */
+  lock_missing_keys: string
+  /** The task that has the VM to itself. */
+  task_id: string | null
+  created_at: number
+}
+
+export interface DiskRow {
+  id: string
+  vm_id: string
+  number: number
+  layer_id: string
+  format: 'raw' | 'qcow2'
+  payload_bytes: number
+  virtual_bytes: number
+  policy_id: string
+  /** The layer's authority as JSON (`EncryptionAuthority`); null: plain. */
+  encryption: string | null
+}
+
+/** Every KEK that was ever made for a VM or a host, by name; kept after its end for crypto-erase. */
+export interface KeyRow {
+  provider: string
+  key_id: string
+  owner_kind: 'vm' | 'host'
+  owner_id: string
+  owner_name: string
+  task_id: string | null
+  /**
+   * `pending`: made, wraps nothing yet. `current`: wraps DEKs, or is a host key. `retired`: wrapped some once.
+   * `discarded`: wrapped nothing, to be revoked and destroyed. `destroyed`: that was done.
+   */
+  state: 'pending' | 'current' | 'retired' | 'discarded' | 'destroyed'
+  created_at: number
+}
+
+export interface KeyProviderRow {
+  /** Also its ID in key records; never changes. */
+  name: string
+  is_default: number
+  /** JSON array of `{host, port}`, in order. */
+  servers: string
+  server_ca: string
+  client_certificate: string
+  /** PKCS#8 PEM, sealed by the barrier under `key-provider/<name>`. */
+  client_key_sealed: Uint8Array
+  created_at: number
+}
+
+export interface TaskRow {
+  id: string
+  type: string
+  target_kind: 'vm' | 'host'
+  target_id: string
+  target_name: string
+  state: 'queued' | 'running' | 'success' | 'error' | 'cancelled'
+  step: string
+  done_bytes: number
+  total_bytes: number
+  key_provider: string | null
+  key_id: string | null
+  cancel_requested: number
+  error_code: string | null
+  error_message: string | null
+  /** What the saga needs to go on after a restart, as JSON. Never a key. */
+  context: string
+  user_name: string
+  created_at: number
+  started_at: number | null
+  ended_at: number | null
+}
+
+export interface EventRow {
+  id: Generated<number>
+  type: string
+  severity: string
+  time: number
+  host_name: string | null
+  vm_name: string | null
+  provider: string | null
+  key_id: string | null
+  text: string
+  user_name: string | null
+  task_id: string | null
+}
+
+export interface RoleRow {
+  name: string
+  /** JSON array. */
+  privileges: string
+  system: number
+}
+
+export interface UserRow {
+  name: string
+  role_name: string
+  /** `argon2id$…` in PHC string format. */
+  password_hash: string
+  failed_logins: number
+  locked_until: number | null
+  created_at: number
+}
+
+/** Login sessions and API tokens alike: a bearer token by its hash. */
+export interface BearerRow {
+  id: string
+  token_sha256: string
+  kind: 'session' | 'api-token'
+  name: string
+  user_name: string
+  created_at: number
+  expires_at: number | null
+  last_used_at: number | null
+}
+
+/** What is sealed under the root key: the CA's key and the like; and settings. */
+export interface SealedRow {
+  name: string
+  value: Uint8Array
+}
+
+export interface Schema {
+  cluster: ClusterRow
+  host: HostRow
+  enrolment_token: EnrolmentTokenRow
+  datastore: DatastoreRow
+  policy: PolicyRow
+  vm: VmRow
+  disk: DiskRow
+  key: KeyRow
+  key_provider: KeyProviderRow
+  task: TaskRow
+  event: EventRow
+  role: RoleRow
+  user: UserRow
+  bearer: BearerRow
+  sealed: SealedRow
+}
