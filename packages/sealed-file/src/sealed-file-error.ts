@@ -1,0 +1,20 @@
+/** Why a sealed file cannot be made or opened. */
+export type SealedFileErrorCode =
+  | 'key-size'
+  | 'bad-path'
+  | 'bad-header'
+  | 'truncated'
+  | 'not-authentic'
+  | 'too-large'
+  | 'finished'
+
+/** Thrown by everything in this package. Texts name segments and sizes, never contents. */
+export class SealedFileError extends Error {
+  override readonly name = 'SealedFileError'
+  readonly code: SealedFileErrorCode
+
+  constructor(code: SealedFileErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
