@@ -1,1 +1,3 @@
-export {}
+export { busyTimeoutMs, emptyWriteAheadLog, openDatabase } from './database.ts'
+export { isUniqueViolation, SqliteError, type SqliteErrorCode } from './error.ts'
+export { type Migration, migrate } from './migration.ts'
