@@ -1,0 +1,45 @@
+/** Why a transfer, a comparison or an access to an image file failed. */
+export type DataPathErrorCode =
+  | 'not-found'
+  | 'not-regular'
+  | 'already-exists'
+  | 'no-space'
+  | 'size-mismatch'
+  | 'target-not-empty'
+  | 'source-changed'
+  | 'truncated'
+  | 'padding-not-zero'
+  | 'mismatch'
+  | 'record-mismatch'
+  | 'bad-image'
+  | 'aborted'
+  | 'io'
+  | 'worker-failed'
+
+/** Thrown by everything in this folder. Texts name paths, offsets and sizes, never contents. */
+export class DataPathError extends Error {
+  override readonly name = 'DataPathError'
+  readonly code: DataPathErrorCode
+
+  constructor(code: DataPathErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+const codeOfSystemError: Readonly<Record<string, DataPathErrorCode>> = {
+  ENOENT: 'not-found',
+  ELOOP: 'not-regular',
+  EISDIR: 'not-regular',
+  EEXIST: 'already-exists',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
+}
+
+/** What an error of the file system means here: `what` says what was being done to which path. Ours pass unchanged. */
+export function dataPathErrorOf(error: unknown, what: string): DataPathError {
+  if (error instanceof DataPathError) return error
+  const systemCode =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+  return new DataPathError(codeOfSystemError[systemCode] ?? 'io', `${what}: ${systemCode}`, { cause: error })
+}

@@ -1,0 +1,121 @@
+import type { FileHandle } from 'node:fs/promises'
+import {
+  encodeRecordCopy,
+  type Header,
+  headerFieldsSizeBytes,
+  parseHeader,
+  type RecordCopyName,
+  recordCopyOffsetBytes,
+  recordCopySizeBytes,
+} from '@cryptvisor/luks'
+import { DataPathError } from './data-path-error.ts'
+import { requireFreeSpace } from './free-space.ts'
+import { paddedSizeBytes } from './image.ts'
+import { openReadBack, pageAlignedBuffer } from './read-back.ts'
+import { attempt, createExclusive, openRegular, removeOwn, syncFolderOf } from './regular-file.ts'
+
+/** A LUKS file's header, read and checked. */
+export interface LuksFileHeader {
+  readonly header: Header
+  /** All bytes up to the payload: key material and record copies too. */
+  readonly bytes: Uint8Array
+  readonly fileSizeBytes: number
+}
+
+/**
+ * Creates a LUKS file that holds `header`, all bytes up to its payload, and no payload yet. It is new (a DataPathError
+ * `already-exists` otherwise), readable by its owner alone, and on disk when this resolves. First makes sure that the
+ * header and a payload of `payloadSizeBytes` fit (`no-space`). When it rejects there is no file.
+ */
+export async function createLuksFile(path: string, header: Uint8Array, payloadSizeBytes: number): Promise<void> {
+  const { payloadOffsetBytes } = parseHeader(header)
+  if (header.length !== payloadOffsetBytes) {
+    throw new DataPathError(
+      'size-mismatch',
+      `the header for ${path} has ${header.length} bytes, not ${payloadOffsetBytes}`,
+    )
+  }
+  await requireFreeSpace(path, header.length + paddedSizeBytes(payloadSizeBytes))
+  await using handle = await createExclusive(path)
+  try {
+    await attempt(`cannot write ${path}`, async () => {
+      await writeFully(handle, header, 0)
+      await handle.sync()
+    })
+    await syncFolderOf(path)
+  } catch (error) {
+    await removeOwn(path, handle)
+    throw error
+  }
+}
+
+/**
+ * Reads a LUKS file up to its payload. Rejects with a LuksError for a header that is not one, within its limits, and with a
+ * DataPathError for a file that is not a regular one or cannot be read.
+ */
+export async function readLuksHeader(path: string): Promise<LuksFileHeader> {
+  await using handle = await openRegular(path, 'read')
+  return await attempt(`cannot read ${path}`, async () => {
+    const { size } = await handle.stat()
+    const { payloadOffsetBytes } = parseHeader(await readUpTo(handle, headerFieldsSizeBytes))
+    const bytes = await readUpTo(handle, payloadOffsetBytes)
+    if (bytes.length < payloadOffsetBytes) {
+      throw new DataPathError(
+        'truncated',
+        `${path} has ${size} bytes and ends before its payload at ${payloadOffsetBytes}`,
+      )
+    }
+    return { header: parseHeader(bytes), bytes, fileSizeBytes: size }
+  })
+}
+
+/**
+ * Writes one copy of a LUKS file's key record, syncs it and reads it back. The two-copy rule is the caller's: one copy at a
+ * time, the next only after this resolved. Rejects with a DataPathError `record-mismatch` when it does not read back.
+ */
+export async function writeRecordCopyFile(path: string, name: RecordCopyName, record: string): Promise<void> {
+  const bytes = encodeRecordCopy(record)
+  const { header } = await readLuksHeader(path)
+  const offsetBytes = recordCopyOffsetBytes(header, name)
+  await using handle = await openRegular(path, 'write')
+  await attempt(`cannot write copy ${name} of the key record of ${path}`, async () => {
+    await writeFully(handle, bytes, offsetBytes)
+    await handle.sync()
+  })
+  const readBack = await openReadBack(path, offsetBytes)
+  await using _ = readBack.handle
+  const found = pageAlignedBuffer(recordCopySizeBytes)
+  await attempt(`cannot read ${path} back`, () => readBack.handle.read(found, 0, found.length, offsetBytes))
+  if (!found.equals(bytes)) {
+    throw new DataPathError(
+      'record-mismatch',
+      `copy ${name} of the key record of ${path} does not read back as written`,
+    )
+  }
+}
+
+/** Replaces the record in both copies, one after the other, so that one is whole at every moment. */
+export async function writeRecordCopies(path: string, record: string): Promise<void> {
+  await writeRecordCopyFile(path, 'A', record)
+  await writeRecordCopyFile(path, 'B', record)
+}
+
+/** The first `sizeBytes` bytes, or as many as there are. */
+async function readUpTo(handle: FileHandle, sizeBytes: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(sizeBytes)
+  let filled = 0
+  while (filled < sizeBytes) {
+    const { bytesRead } = await handle.read(bytes, filled, sizeBytes - filled, filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return bytes.subarray(0, filled)
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let written = 0
+  while (written < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written)
+    written += bytesWritten
+  }
+}
