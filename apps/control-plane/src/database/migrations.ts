@@ -1,0 +1,225 @@
+import type { Migration } from '@cryptvisor/sqlite'
+import { type Kysely, sql } from 'kysely'
+
+/** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
+export const migrations: readonly Migration[] = [{ name: '0001-control-plane', up: createTables }]
+
+async function createTables(db: Kysely<unknown>): Promise<void> {
+  await createInventory(db)
+  await createTasks(db)
+  await createVms(db)
+  await createKeys(db)
+  await createEvents(db)
+  await createAccess(db)
+}
+
+async function createInventory(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('cluster')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .execute()
+  await db.schema
+    .createTable('host')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('cluster_id', 'text', (column) => column.notNull().references('cluster.id'))
+    .addColumn('url', 'text', (column) => column.notNull())
+    .addColumn('hardware_uuid', 'text', (column) => column.notNull())
+    .addColumn('certificate_serial', 'text', (column) => column.notNull().unique())
+    .addColumn('certificate_expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('version', 'text')
+    .addColumn('last_seen_at', 'bigint')
+    .addColumn('crypto_supported', 'integer', (column) => column.notNull().check(sql`crypto_supported in (0, 1)`))
+    .addColumn('host_key_provider', 'text')
+    .addColumn('host_key_id', 'text')
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addCheckConstraint('host_key_whole', sql`(host_key_provider is null) = (host_key_id is null)`)
+    .execute()
+  await db.schema.createIndex('host_by_cluster').on('host').column('cluster_id').execute()
+  await db.schema
+    .createTable('enrolment_token')
+    .addColumn('secret_sha256', 'text', (column) => column.primaryKey())
+    .addColumn('host_name', 'text', (column) => column.notNull())
+    .addColumn('cluster_id', 'text', (column) => column.notNull().references('cluster.id').onDelete('cascade'))
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .execute()
+  await db.schema
+    .createTable('datastore')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('cluster_id', 'text', (column) => column.notNull().references('cluster.id'))
+    .addColumn('path', 'text', (column) => column.notNull())
+    .addUniqueConstraint('datastore_path', ['cluster_id', 'path'])
+    .execute()
+  await db.schema
+    .createTable('policy')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('description', 'text', (column) => column.notNull())
+    .addColumn('encryption', 'integer', (column) => column.notNull().check(sql`encryption in (0, 1)`))
+    .execute()
+}
+
+async function createTasks(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('task')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('type', 'text', (column) => column.notNull())
+    .addColumn('target_kind', 'text', (column) => column.notNull().check(sql`target_kind in ('vm', 'host')`))
+    .addColumn('target_id', 'text', (column) => column.notNull())
+    .addColumn('target_name', 'text', (column) => column.notNull())
+    .addColumn('state', 'text', (column) =>
+      column.notNull().check(sql`state in ('queued', 'running', 'success', 'error', 'cancelled')`),
+    )
+    .addColumn('step', 'text', (column) => column.notNull())
+    .addColumn('done_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('total_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('key_provider', 'text')
+    .addColumn('key_id', 'text')
+    .addColumn('cancel_requested', 'integer', (column) => column.notNull().check(sql`cancel_requested in (0, 1)`))
+    .addColumn('error_code', 'text')
+    .addColumn('error_message', 'text')
+    .addColumn('context', 'text', (column) => column.notNull())
+    .addColumn('user_name', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('started_at', 'bigint')
+    .addColumn('ended_at', 'bigint')
+    .execute()
+  await db.schema.createIndex('task_by_state').on('task').columns(['state', 'created_at']).execute()
+  await db.schema.createIndex('task_by_target').on('task').columns(['target_id', 'created_at']).execute()
+}
+
+/** A VM's name is unique over all clusters, its folder on its datastore, a disk's number on its VM. */
+async function createVms(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('vm')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('host_id', 'text', (column) => column.notNull().references('host.id'))
+    .addColumn('datastore_id', 'text', (column) => column.notNull().references('datastore.id'))
+    .addColumn('folder', 'text', (column) => column.notNull())
+    .addColumn('generation', 'bigint', (column) => column.notNull())
+    .addColumn('policy_id', 'text', (column) => column.notNull().references('policy.id'))
+    .addColumn('encryption', 'text')
+    .addColumn('lock_state', 'text', (column) =>
+      column.notNull().check(sql`lock_state in ('unlocked', 'locked', 'unknown')`),
+    )
+    .addColumn('lock_text', 'text')
+    .addColumn('lock_missing_keys', 'text', (column) => column.notNull())
+    .addColumn('task_id', 'text', (column) => column.references('task.id').onDelete('set null'))
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addUniqueConstraint('vm_folder', ['datastore_id', 'folder'])
+    .execute()
+  await db.schema.createIndex('vm_by_host').on('vm').column('host_id').execute()
+  await db.schema.createIndex('vm_by_task').on('vm').column('task_id').execute()
+  await db.schema
+    .createTable('disk')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('vm_id', 'text', (column) => column.notNull().references('vm.id').onDelete('cascade'))
+    .addColumn('number', 'integer', (column) => column.notNull())
+    .addColumn('layer_id', 'text', (column) => column.notNull())
+    .addColumn('format', 'text', (column) => column.notNull().check(sql`format in ('raw', 'qcow2')`))
+    .addColumn('payload_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('virtual_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('policy_id', 'text', (column) => column.notNull().references('policy.id'))
+    .addColumn('encryption', 'text')
+    .addUniqueConstraint('disk_number', ['vm_id', 'number'])
+    .execute()
+  await db.schema.createIndex('disk_by_layer').on('disk').column('layer_id').execute()
+}
+
+/** A key's row outlives its owner, its task and its provider: crypto-erase has to find every KEK that ever was. */
+async function createKeys(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('key')
+    .addColumn('provider', 'text', (column) => column.notNull())
+    .addColumn('key_id', 'text', (column) => column.notNull())
+    .addColumn('owner_kind', 'text', (column) => column.notNull().check(sql`owner_kind in ('vm', 'host')`))
+    .addColumn('owner_id', 'text', (column) => column.notNull())
+    .addColumn('owner_name', 'text', (column) => column.notNull())
+    .addColumn('task_id', 'text')
+    .addColumn('state', 'text', (column) =>
+      column.notNull().check(sql`state in ('pending', 'current', 'retired', 'discarded', 'destroyed')`),
+    )
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('key_primary', ['provider', 'key_id'])
+    .execute()
+  await db.schema.createIndex('key_by_owner').on('key').columns(['owner_id', 'state']).execute()
+  await db.schema.createIndex('key_by_state').on('key').column('state').execute()
+  await db.schema
+    .createTable('key_provider')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('is_default', 'integer', (column) => column.notNull().check(sql`is_default in (0, 1)`))
+    .addColumn('servers', 'text', (column) => column.notNull())
+    .addColumn('server_ca', 'text', (column) => column.notNull())
+    .addColumn('client_certificate', 'text', (column) => column.notNull())
+    .addColumn('client_key_sealed', 'bytea', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute()
+  await db.schema
+    .createIndex('key_provider_one_default')
+    .unique()
+    .on('key_provider')
+    .column('is_default')
+    .where(sql.ref('is_default'), '=', sql.lit(1))
+    .execute()
+  await db.schema
+    .createTable('sealed')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('value', 'bytea', (column) => column.notNull())
+    .execute()
+}
+
+/** An event's ID is given by whoever records it, since SQLite and PostgreSQL share no word for «counts by itself». */
+async function createEvents(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('event')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('type', 'text', (column) => column.notNull())
+    .addColumn('severity', 'text', (column) => column.notNull())
+    .addColumn('time', 'bigint', (column) => column.notNull())
+    .addColumn('host_name', 'text')
+    .addColumn('vm_name', 'text')
+    .addColumn('provider', 'text')
+    .addColumn('key_id', 'text')
+    .addColumn('text', 'text', (column) => column.notNull())
+    .addColumn('user_name', 'text')
+    .addColumn('task_id', 'text')
+    .execute()
+  await db.schema.createIndex('event_by_type').on('event').columns(['type', 'id']).execute()
+  await db.schema.createIndex('event_by_vm').on('event').columns(['vm_name', 'id']).execute()
+  await db.schema.createIndex('event_by_host').on('event').columns(['host_name', 'id']).execute()
+}
+
+async function createAccess(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('role')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('privileges', 'text', (column) => column.notNull())
+    .addColumn('system', 'integer', (column) => column.notNull().check(sql`system in (0, 1)`))
+    .execute()
+  await db.schema
+    .createTable('user')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('role_name', 'text', (column) => column.notNull().references('role.name'))
+    .addColumn('password_hash', 'text', (column) => column.notNull())
+    .addColumn('failed_logins', 'integer', (column) => column.notNull())
+    .addColumn('locked_until', 'bigint')
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .execute()
+  await db.schema.createIndex('user_by_role').on('user').column('role_name').execute()
+  await db.schema
+    .createTable('bearer')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('token_sha256', 'text', (column) => column.notNull().unique())
+    .addColumn('kind', 'text', (column) => column.notNull().check(sql`kind in ('session', 'api-token')`))
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('user_name', 'text', (column) => column.notNull().references('user.name').onDelete('cascade'))
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint')
+    .addColumn('last_used_at', 'bigint')
+    .execute()
+  await db.schema.createIndex('bearer_by_user').on('bearer').column('user_name').execute()
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { privileges } from '@cryptvisor/control-plane-api'
+import { isUniqueViolation } from '@cryptvisor/sqlite'
+import { openControlPlaneDatabase } from './open.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cryptvisor-control-plane-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+test('roles and policies are there, and a second start leaves one of each with today’s privileges', async () => {
+  const path = join(folder, 'seeds.sqlite')
+  const first = await openControlPlaneDatabase(path)
+  const policiesBefore = await first.selectFrom('policy').selectAll().orderBy('name').execute()
+  await first.updateTable('role').set({ privileges: '["System.Read"]' }).where('name', '=', 'Admin').execute()
+  await first.destroy()
+  const database = await openControlPlaneDatabase(path)
+  try {
+    const roles = await database.selectFrom('role').selectAll().orderBy('name').execute()
+    assert.deepEqual(
+      roles.map((role) => [role.name, role.system]),
+      [
+        ['Admin', 1],
+        ['NoCryptoAdmin', 1],
+        ['ReadOnly', 1],
+      ],
+    )
+    assert.deepEqual(JSON.parse(roles[0]?.privileges ?? ''), privileges)
+    assert.ok(!roles[1]?.privileges.includes('Cryptographer.'))
+    assert.deepEqual(await database.selectFrom('policy').selectAll().orderBy('name').execute(), policiesBefore)
+    assert.deepEqual(
+      policiesBefore.map(({ name, encryption }) => [name, encryption]),
+      [
+        ['Datastore Default', 0],
+        ['VM Encryption Policy', 1],
+      ],
+    )
+  } finally {
+    await database.destroy()
+  }
+})
+
+test('names are unique, rows do not dangle, and there is one default provider at most', async () => {
+  const database = await openControlPlaneDatabase(':memory:')
+  try {
+    await database.insertInto('cluster').values({ id: 'c1', name: 'alpha' }).execute()
+    await assert.rejects(
+      database.insertInto('cluster').values({ id: 'c2', name: 'alpha' }).execute(),
+      isUniqueViolation,
+    )
+    const datastore = { id: 'd1', name: 'local', cluster_id: 'nowhere', path: '/srv/vms' }
+    await assert.rejects(database.insertInto('datastore').values(datastore).execute(), /FOREIGN KEY/)
+    const provider = {
+      is_default: 1,
+      servers: '[]',
+      server_ca: '',
+      client_certificate: '',
+      client_key_sealed: new Uint8Array([1]),
+      created_at: 0,
+    }
+    await database
+      .insertInto('key_provider')
+      .values({ ...provider, name: 'one' })
+      .execute()
+    await assert.rejects(
+      database
+        .insertInto('key_provider')
+        .values({ ...provider, name: 'two' })
+        .execute(),
+      isUniqueViolation,
+    )
+    await database
+      .insertInto('key_provider')
+      .values({ ...provider, name: 'two', is_default: 0 })
+      .execute()
+    await database
+      .insertInto('key_provider')
+      .values({ ...provider, name: 'three', is_default: 0 })
+      .execute()
+  } finally {
+    await database.destroy()
+  }
+})
