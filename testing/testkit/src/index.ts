@@ -1,1 +1,2 @@
-export {}
+export { temporaryFolder } from './folder.ts'
+export { filesWithTrace, formsOf, holdsTrace, processTraces } from './key-traces.ts'

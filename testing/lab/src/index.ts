@@ -1,0 +1,13 @@
+export type { LoggedIn } from './control-plane.ts'
+export type { LabDescription } from './description.ts'
+export { Lab } from './lab.ts'
+export {
+  clusterName,
+  datastoreName,
+  hostNames,
+  isServiceName,
+  providerName,
+  type ServiceName,
+  serviceNames,
+} from './names.ts'
+export { environment, ProgramError, programPath, runProgram } from './program.ts'
