@@ -12,6 +12,7 @@ import { DataPathError } from './data-path-error.ts'
 import { requireFreeSpace } from './free-space.ts'
 import { paddedSizeBytes } from './image.ts'
 import { openReadBack, pageAlignedBuffer } from './read-back.ts'
+import { readUpTo } from './read-up-to.ts'
 import { attempt, createExclusive, openRegular, removeOwn, syncFolderOf } from './regular-file.ts'
 
 /** A LUKS file's header, read and checked. */
@@ -98,18 +99,6 @@ export async function writeRecordCopyFile(path: string, name: RecordCopyName, re
 export async function writeRecordCopies(path: string, record: string): Promise<void> {
   await writeRecordCopyFile(path, 'A', record)
   await writeRecordCopyFile(path, 'B', record)
-}
-
-/** The first `sizeBytes` bytes, or as many as there are. */
-async function readUpTo(handle: FileHandle, sizeBytes: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(sizeBytes)
-  let filled = 0
-  while (filled < sizeBytes) {
-    const { bytesRead } = await handle.read(bytes, filled, sizeBytes - filled, filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return bytes.subarray(0, filled)
 }
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -1,0 +1,145 @@
+import {
+  type Authority,
+  type CopyReport,
+  chooseCopy,
+  type DiskRecordHeader,
+  type NamedKek,
+  type RecordHeader,
+  wrapDek,
+} from '@cryptvisor/key-record'
+import {
+  createHeader,
+  type Header,
+  parseHeader,
+  passphraseOf,
+  payloadOffsetWrittenBytes,
+  readRecordCopies,
+  unlock,
+  writeRecordCopy,
+} from '@cryptvisor/luks'
+import { Secret } from '@cryptvisor/secret'
+import { DataPathError } from './data-path-error.ts'
+import { type LuksImage, paddedSizeBytes } from './image.ts'
+import { createLuksFile, type LuksFileHeader, readLuksHeader } from './luks-file.ts'
+
+const volumeKeySizeBytes = 64
+
+/** What a new encrypted layer is made of. */
+export interface NewLayer {
+  readonly path: string
+  readonly layerId: string
+  readonly luksUuid: string
+  readonly generation: number
+  /** The layer's DEK, 32 random bytes. */
+  readonly dek: Secret
+  /** The KEKs that the DEK is wrapped under. */
+  readonly keks: readonly NamedKek[]
+  readonly payloadFormat: 'raw' | 'qcow2'
+  /** Exact size of the image that goes into the payload. */
+  readonly payloadSizeBytes: number
+}
+
+/**
+ * Creates the file of an encrypted layer: LUKS header with a volume key of its own, the key record in both copies, no
+ * payload yet. It is on disk when this resolves; `transfer` into the image that is returned fills it. The caller disposes
+ * of the image's volume key. Rejects as `createLuksFile` does, and with a KeyRecordError for impossible fields.
+ */
+export async function createLayer(layer: NewLayer): Promise<LuksImage> {
+  const { path, dek, keks, layerId, luksUuid, generation, payloadFormat, payloadSizeBytes } = layer
+  const payloadOffsetBytes = payloadOffsetWrittenBytes
+  const record = await wrapDek({
+    dek,
+    keks,
+    header: {
+      kind: 'disk',
+      layerId,
+      luksUuid,
+      generation,
+      cipher: 'aes-xts-plain64',
+      payloadOffsetBytes,
+      payloadFormat,
+      payloadSizeBytes,
+    },
+  })
+  const volumeKey = Secret.random(volumeKeySizeBytes)
+  try {
+    using passphrase = passphraseOf(dek)
+    const bytes = await createHeader({ volumeKey, passphrase, uuid: luksUuid, payloadOffsetBytes })
+    const header = parseHeader(bytes)
+    writeRecordCopy(bytes, header, 'A', record)
+    writeRecordCopy(bytes, header, 'B', record)
+    await createLuksFile(path, bytes, payloadSizeBytes)
+    return { kind: 'luks', path, payloadOffsetBytes, sizeBytes: payloadSizeBytes, volumeKey }
+  } catch (error) {
+    volumeKey[Symbol.dispose]()
+    throw error
+  }
+}
+
+/** An encrypted layer whose DEK and volume key are at hand. Disposing of it wipes both. */
+export interface OpenLayer extends Disposable {
+  readonly image: LuksImage
+  readonly dek: Secret
+  /** What the key record says, authenticated. */
+  readonly record: DiskRecordHeader
+  readonly reports: Readonly<Record<'A' | 'B', CopyReport>>
+  /** Whether both copies of the record are the same. */
+  readonly inStep: boolean
+}
+
+/**
+ * Opens the file of an encrypted layer with one of `keks`, as far as it is what `expected` says. Rejects with a LuksError,
+ * a KeyRecordError or a DataPathError: `record-mismatch` when record and LUKS header do not belong together, `truncated`
+ * when the payload is cut short.
+ */
+export async function openLayer(path: string, keks: readonly NamedKek[], expected: Authority): Promise<OpenLayer> {
+  const file = await readLuksHeader(path)
+  const chosen = await chooseCopy(readRecordCopies(file.bytes, file.header), keks, expected)
+  const { dek, header: record, reports, inStep } = chosen
+  try {
+    const disk = checkBelongTogether(path, file.header, record)
+    const { payloadOffsetBytes } = disk
+    const sizeBytes = sizeBytesOf(path, file, disk)
+    using passphrase = passphraseOf(dek)
+    const volumeKey = await unlock(file.bytes, passphrase)
+    const image: LuksImage = { kind: 'luks', path, payloadOffsetBytes, sizeBytes, volumeKey }
+    return {
+      image,
+      dek,
+      record: disk,
+      reports,
+      inStep,
+      [Symbol.dispose]: () => {
+        dek[Symbol.dispose]()
+        volumeKey[Symbol.dispose]()
+      },
+    }
+  } catch (error) {
+    dek[Symbol.dispose]()
+    throw error
+  }
+}
+
+function checkBelongTogether(path: string, header: Header, disk: RecordHeader): DiskRecordHeader {
+  if (disk.kind !== 'disk') throw new DataPathError('record-mismatch', `${path} carries a key record of another kind`)
+  if (disk.luksUuid !== header.uuid || disk.payloadOffsetBytes !== header.payloadOffsetBytes) {
+    throw new DataPathError(
+      'record-mismatch',
+      `${path}: the key record was made for LUKS volume ${disk.luksUuid} with its payload at ${disk.payloadOffsetBytes}, the header says ${header.uuid} and ${header.payloadOffsetBytes}`,
+    )
+  }
+  return disk
+}
+
+/** A raw image has the recorded size; QEMU may have let a qcow2 grow since. */
+function sizeBytesOf(path: string, file: LuksFileHeader, record: DiskRecordHeader): number {
+  const payloadBytes = file.fileSizeBytes - record.payloadOffsetBytes
+  const recordedBytes = paddedSizeBytes(record.payloadSizeBytes)
+  if (payloadBytes < recordedBytes) {
+    throw new DataPathError(
+      'truncated',
+      `${path} holds ${payloadBytes} bytes of payload, its key record says ${record.payloadSizeBytes}`,
+    )
+  }
+  return record.payloadFormat === 'qcow2' && payloadBytes > recordedBytes ? payloadBytes : record.payloadSizeBytes
+}
