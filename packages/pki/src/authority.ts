@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { Secret } from '@cryptvisor/secret'
 import { signingAlgorithm } from './algorithm.ts'
 import { exportPrivateKey, generateKeyPair, type Identity, importPrivateKey } from './identity.ts'
@@ -97,7 +96,7 @@ export class CertificateAuthority {
   async #sign(profile: Profile, publicKey: x509.PublicKeyType): Promise<string> {
     const names = [
       ...(profile.hosts ?? []).map((host) =>
-        isIP(host) === 0 ? { type: 'dns' as const, value: host } : { type: 'ip' as const, value: host },
+        isAddress(host) ? { type: 'ip' as const, value: host } : { type: 'dns' as const, value: host },
       ),
       ...(profile.uris ?? []).map((value) => ({ type: 'url' as const, value })),
     ]
@@ -123,6 +122,11 @@ export class CertificateAuthority {
     })
     return certificate.toString('pem')
   }
+}
+
+/** A host name never has a colon, and never digits and dots alone (RFC 1123, 2.1). */
+function isAddress(host: string): boolean {
+  return host.includes(':') || /^[0-9.]+$/.test(host)
 }
 
 function validity(now: Date, validDays: number): { notBefore: Date; notAfter: Date } {
