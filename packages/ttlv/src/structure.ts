@@ -1,0 +1,165 @@
+import { type Field, fieldOf, type Presence } from './field.ts'
+import type { Item } from './item.ts'
+import type { Reader } from './reader.ts'
+import type { Sink } from './sink.ts'
+import { formatTag } from './tag.ts'
+import { TtlvError } from './ttlv-error.ts'
+import { compareVersions, type Version } from './version.ts'
+
+/** The fields of a structure, by name, in the order in which they are sent. An item alone must be there. */
+export type Fields = Readonly<Record<string, Item<unknown> | Field<unknown>>>
+
+type OptionalKey<F extends Fields> = {
+  [Key in keyof F]: F[Key] extends Field<unknown, 'optional'> | Field<unknown, 'ranged'> ? Key : never
+}[keyof F]
+
+type FieldValue<Place> =
+  Place extends Field<infer Value, infer P>
+    ? P extends 'repeated'
+      ? readonly Value[]
+      : Value
+    : Place extends Item<infer Value>
+      ? Value
+      : never
+
+/** The values of a structure with these fields. */
+export type StructureValue<F extends Fields> = {
+  readonly [Key in Exclude<keyof F, OptionalKey<F>>]: FieldValue<F[Key]>
+} & { readonly [Key in OptionalKey<F>]?: FieldValue<F[Key]> } extends infer Value
+  ? { [Key in keyof Value]: Value[Key] }
+  : never
+
+interface NamedField extends Field<unknown, Presence> {
+  readonly name: string
+}
+
+/**
+ * Declares a structure: a tag, and fields that come in this order and no other. A field of another version, a second
+ * copy and a field that is not declared are errors; the last is passed over in a message of a higher minor version.
+ */
+export function structure<const F extends Fields>(tag: number, fields: F): Item<StructureValue<F>> {
+  const named: readonly NamedField[] = Object.entries(fields).map(([name, place]) => ({ name, ...fieldOf(place) }))
+  const declared = new Set(named.map((field) => field.item.tag))
+  return {
+    tag,
+    type: 'Structure',
+    // What the fields decode to is what `StructureValue` says of them.
+    decode: (reader) => reader.structure(tag, () => decodeFields(reader, named, declared)) as StructureValue<F>,
+    encode(value, sink) {
+      if (typeof value !== 'object' || value === null) {
+        throw new TtlvError('wrong-value', `must be an object with the fields ${Object.keys(fields).join(', ')}`)
+      }
+      // A structure's value is an object with the fields' names.
+      sink.structure(tag, () => encodeFields(value as Readonly<Record<string, unknown>>, named, sink))
+    },
+  }
+}
+
+function decodeFields(reader: Reader, fields: readonly NamedField[], declared: ReadonlySet<number>) {
+  const value: Record<string, unknown> = {}
+  const seen = new Set<number>()
+  for (const field of fields) {
+    if (!isInVersion(field, reader.version)) {
+      if (field.presence === 'repeated') value[field.name] = []
+      continue
+    }
+    try {
+      skipUnknown(reader, declared)
+      if (reader.nextTag === field.item.tag) seen.add(field.item.tag)
+      if (field.presence === 'repeated') value[field.name] = decodeRepeated(reader, field, declared)
+      else if (reader.nextTag === field.item.tag) value[field.name] = field.item.decode(reader)
+      else if (field.presence !== 'optional') throw missing(reader, field)
+    } catch (error) {
+      throw error instanceof TtlvError ? error.within(field.name) : error
+    }
+  }
+  skipUnknown(reader, declared)
+  const left = reader.nextTag
+  if (left !== null) throw leftOver(left, fields, seen, reader.version)
+  return value
+}
+
+function decodeRepeated(reader: Reader, field: NamedField, declared: ReadonlySet<number>): unknown[] {
+  const values: unknown[] = []
+  while (reader.nextTag === field.item.tag) {
+    try {
+      values.push(field.item.decode(reader))
+    } catch (error) {
+      throw error instanceof TtlvError ? error.within(values.length) : error
+    }
+    skipUnknown(reader, declared)
+  }
+  return values
+}
+
+/** In a message of a higher minor version, passes over the fields that it has and we do not know. */
+function skipUnknown(reader: Reader, declared: ReadonlySet<number>): void {
+  if (reader.unknownFields === 'refuse') return
+  for (let tag = reader.nextTag; tag !== null && !declared.has(tag); tag = reader.nextTag) reader.skip()
+}
+
+function missing(reader: Reader, field: NamedField): TtlvError {
+  return reader.comesLater(field.item.tag)
+    ? new TtlvError('wrong-order', 'comes after a field that it must precede')
+    : new TtlvError('missing-field', `is missing: an item with tag ${formatTag(field.item.tag)} must be here`)
+}
+
+function leftOver(tag: number, fields: readonly NamedField[], seen: ReadonlySet<number>, version: Version): TtlvError {
+  const field = fields.find((field) => field.item.tag === tag)
+  if (field === undefined) {
+    return new TtlvError('unknown-field', `has an item with tag ${formatTag(tag)}, which does not belong there`)
+  }
+  if (!isInVersion(field, version)) return outsideOf(version).within(field.name)
+  return seen.has(tag)
+    ? new TtlvError('second-copy', 'is there a second time').within(field.name)
+    : new TtlvError('wrong-order', 'comes after a field that it must precede').within(field.name)
+}
+
+function encodeFields(value: Readonly<Record<string, unknown>>, fields: readonly NamedField[], sink: Sink): void {
+  for (const name of Object.keys(value)) {
+    if (value[name] !== undefined && !fields.some((field) => field.name === name)) {
+      throw new TtlvError('unknown-field', 'does not belong there').within(name)
+    }
+  }
+  for (const field of fields) {
+    const content = value[field.name]
+    const inVersion = isInVersion(field, sink.version)
+    try {
+      if (content === undefined) {
+        if (inVersion && (field.presence === 'required' || field.presence === 'ranged')) {
+          throw new TtlvError('missing-field', 'is missing: it must have a value')
+        }
+      } else if (field.presence === 'repeated') {
+        encodeRepeated(content, field, sink, inVersion)
+      } else {
+        if (!inVersion) throw outsideOf(sink.version)
+        field.item.encode(content, sink)
+      }
+    } catch (error) {
+      throw error instanceof TtlvError ? error.within(field.name) : error
+    }
+  }
+}
+
+function encodeRepeated(content: unknown, field: NamedField, sink: Sink, inVersion: boolean): void {
+  if (!Array.isArray(content)) throw new TtlvError('wrong-value', 'must be a list')
+  if (content.length > 0 && !inVersion) throw outsideOf(sink.version)
+  for (const [index, element] of content.entries()) {
+    try {
+      field.item.encode(element, sink)
+    } catch (error) {
+      throw error instanceof TtlvError ? error.within(index) : error
+    }
+  }
+}
+
+function isInVersion(field: NamedField, version: Version): boolean {
+  return (
+    (field.since === undefined || compareVersions(field.since, version) <= 0) &&
+    (field.until === undefined || compareVersions(version, field.until) <= 0)
+  )
+}
+
+function outsideOf(version: Version): TtlvError {
+  return new TtlvError('not-in-version', `does not exist in version ${version.major}.${version.minor}`)
+}

@@ -1,0 +1,119 @@
+import type { Secret } from '@cryptvisor/secret'
+import { ItemType } from './item-type.ts'
+import type { Sink } from './sink.ts'
+import { TtlvError } from './ttlv-error.ts'
+import type { Version } from './version.ts'
+
+const sizeAtFirst = 512
+const utf8 = new TextEncoder()
+
+/** Writes items as TTLV into one buffer. A buffer that became too small is wiped when it is left. */
+export class Writer implements Sink {
+  readonly version: Version
+  readonly #messageSizeMax: number
+  #bytes = new Uint8Array(sizeAtFirst)
+  #view = new DataView(this.#bytes.buffer)
+  #position = 0
+
+  constructor(version: Version, messageSizeMax: number) {
+    this.version = version
+    this.#messageSizeMax = messageSizeMax
+  }
+
+  /** What was written; the writer is of no use afterwards, and the bytes belong to the caller. */
+  take(): Uint8Array {
+    const bytes = this.#bytes.subarray(0, this.#position)
+    this.#bytes = new Uint8Array(0)
+    return bytes
+  }
+
+  /** Overwrites what was written. */
+  wipe(): void {
+    this.#bytes.fill(0)
+    this.#position = 0
+  }
+
+  structure(tag: number, content: () => void): void {
+    this.#header(tag, 'Structure', 0)
+    const start = this.#position
+    content()
+    this.#view.setUint32(start - 4, this.#position - start)
+  }
+
+  integer(tag: number, value: number): void {
+    this.#view.setInt32(this.#header(tag, 'Integer', 4), value)
+  }
+
+  longInteger(tag: number, value: bigint): void {
+    this.#view.setBigInt64(this.#header(tag, 'LongInteger', 8), value)
+  }
+
+  bigInteger(tag: number, value: bigint): void {
+    let wordCount = 1
+    while (BigInt.asIntN(wordCount * 64, value) !== value) wordCount++
+    const start = this.#header(tag, 'BigInteger', wordCount * 8)
+    for (let word = wordCount - 1, rest = value; word >= 0; word--, rest >>= 64n) {
+      this.#view.setBigUint64(start + word * 8, BigInt.asUintN(64, rest))
+    }
+  }
+
+  enumeration(tag: number, value: number): void {
+    this.#view.setUint32(this.#header(tag, 'Enumeration', 4), value)
+  }
+
+  boolean(tag: number, value: boolean): void {
+    this.#view.setBigUint64(this.#header(tag, 'Boolean', 8), value ? 1n : 0n)
+  }
+
+  text(tag: number, value: string): void {
+    this.#copy(tag, 'TextString', utf8.encode(value))
+  }
+
+  bytes(tag: number, value: Uint8Array): void {
+    this.#copy(tag, 'ByteString', value)
+  }
+
+  secret(tag: number, type: ItemType, value: Secret): void {
+    value.expose((bytes) => this.#copy(tag, type, bytes))
+  }
+
+  dateTime(tag: number, value: Date): void {
+    this.#view.setBigInt64(this.#header(tag, 'DateTime', 8), BigInt(value.getTime() / 1000))
+  }
+
+  dateTimeExtended(tag: number, value: bigint): void {
+    this.#view.setBigInt64(this.#header(tag, 'DateTimeExtended', 8), value)
+  }
+
+  interval(tag: number, seconds: number): void {
+    this.#view.setUint32(this.#header(tag, 'Interval', 4), seconds)
+  }
+
+  #copy(tag: number, type: ItemType, value: Uint8Array): void {
+    const start = this.#header(tag, type, value.length)
+    this.#bytes.set(value, start)
+  }
+
+  /** Writes the header of an item, makes room for its value and padding, and says where the value goes. */
+  #header(tag: number, type: ItemType, length: number): number {
+    const start = this.#position + 8
+    this.#reserve(start + Math.ceil(length / 8) * 8)
+    this.#view.setUint32(start - 8, ((tag << 8) | ItemType[type]) >>> 0)
+    this.#view.setUint32(start - 4, length)
+    return start
+  }
+
+  #reserve(size: number): void {
+    if (size > this.#messageSizeMax) {
+      throw new TtlvError('limit-exceeded', `makes the message larger than ${this.#messageSizeMax} bytes`)
+    }
+    if (size > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(size, this.#bytes.length * 2))
+      larger.set(this.#bytes.subarray(0, this.#position))
+      this.#bytes.fill(0)
+      this.#bytes = larger
+      this.#view = new DataView(larger.buffer)
+    }
+    this.#position = size
+  }
+}
