@@ -2,6 +2,7 @@ import type { Secret } from '@cryptvisor/secret'
 import { signingAlgorithm } from './algorithm.ts'
 import { exportPrivateKey, generateKeyPair, type Identity, importPrivateKey } from './identity.ts'
 import { nameOf } from './name.ts'
+import { pemOf } from './pem.ts'
 import { PkiError } from './pki-error.ts'
 import { x509 } from './x509.ts'
 
@@ -29,7 +30,7 @@ export class CertificateAuthority {
   readonly #now: () => Date
 
   private constructor(certificate: x509.X509Certificate, signingKey: CryptoKey, now: () => Date) {
-    this.certificate = certificate.toString('pem')
+    this.certificate = pemOf(certificate)
     this.#parsed = certificate
     this.#signingKey = signingKey
     this.#now = now
@@ -120,7 +121,7 @@ export class CertificateAuthority {
         await x509.AuthorityKeyIdentifierExtension.create(this.#parsed.publicKey),
       ],
     })
-    return certificate.toString('pem')
+    return pemOf(certificate)
   }
 }
 

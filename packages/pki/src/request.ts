@@ -2,6 +2,7 @@ import type { Secret } from '@cryptvisor/secret'
 import { signingAlgorithm } from './algorithm.ts'
 import { generateKeyPair } from './identity.ts'
 import { nameOf } from './name.ts'
+import { pemOf } from './pem.ts'
 import { x509 } from './x509.ts'
 
 /** Makes a key pair and a PKCS#10 request (RFC 2986) for it, PEM; the key stays with whoever asks. */
@@ -12,5 +13,5 @@ export async function createRequest(commonName: string): Promise<{ csr: string; 
     keys,
     signingAlgorithm,
   })
-  return { csr: request.toString('pem'), privateKey }
+  return { csr: pemOf(request), privateKey }
 }
