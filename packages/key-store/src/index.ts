@@ -1,1 +1,10 @@
-export {}
+export { Barrier, sealedSizeMax } from './barrier.ts'
+export type { Context } from './context.ts'
+export { exercisePhysical } from './exercise-physical.ts'
+export { FilePhysical } from './file-physical.ts'
+export { KeyStore } from './key-store.ts'
+export { KeyStoreError, type KeyStoreErrorCode } from './key-store-error.ts'
+export { MemoryPhysical } from './memory-physical.ts'
+export type { Area, Physical } from './physical.ts'
+export { createRootKeyFile, readRootKeyFile, rootKeySizeBytes } from './root-key-file.ts'
+export type { RandomSource } from './sealing.ts'
