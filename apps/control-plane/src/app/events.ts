@@ -1,0 +1,122 @@
+import { type Event, type EventType, eventTypes, type Severity } from '@cryptvisor/control-plane-api'
+import { type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import type { EventRow, Schema } from '../database/schema.ts'
+import { type Clock, timeText } from './clock.ts'
+import type { Events, NewEvent } from './ports.ts'
+
+/** The most events that one answer has. */
+export const eventsPerAnswerMax = 1000
+
+export interface EventQuery {
+  readonly type?: string | undefined
+  /** Names. */
+  readonly vm?: string | undefined
+  readonly host?: string | undefined
+  /** Only later events than this one, the oldest first; without it, the newest first. */
+  readonly after?: number | undefined
+  /** At most `eventsPerAnswerMax`. */
+  readonly limit: number
+}
+
+/** Records an event within a transaction. */
+export type Record = (event: NewEvent) => Promise<void>
+
+/** The events of the control plane: kept in its database in the order of their IDs, and told to whoever follows. */
+export class EventLog implements Events {
+  readonly #database: Kysely<Schema>
+  readonly #clock: Clock
+  readonly #waiting = new Set<() => void>()
+
+  constructor(database: Kysely<Schema>, clock: Clock) {
+    this.#database = database
+    this.#clock = clock
+  }
+
+  async record(event: NewEvent): Promise<void> {
+    await this.transaction((_transaction, record) => record(event))
+  }
+
+  /** Runs `work` in a transaction; what it records is there when the rest is, or neither is. */
+  async transaction<Result>(
+    work: (transaction: Transaction<Schema>, record: Record) => Promise<Result>,
+  ): Promise<Result> {
+    const result = await this.#database
+      .transaction()
+      .execute((transaction) => work(transaction, (event) => this.#insert(transaction, event)))
+    this.#wake()
+    return result
+  }
+
+  /** What `query` finds, at most `limit`. */
+  async list(query: EventQuery): Promise<Event[]> {
+    const { after, limit } = query
+    let found = this.#database.selectFrom('event').selectAll().limit(Math.min(limit, eventsPerAnswerMax))
+    if (query.type !== undefined) found = found.where('type', '=', query.type)
+    if (query.vm !== undefined) found = found.where('vm_name', '=', query.vm)
+    if (query.host !== undefined) found = found.where('host_name', '=', query.host)
+    if (after !== undefined) found = found.where('id', '>', after)
+    const rows = await found.orderBy('id', after === undefined ? 'desc' : 'asc').execute()
+    return rows.map(toEvent)
+  }
+
+  /** The ID of the last event; 0 before the first one. */
+  async lastId(): Promise<number> {
+    const row = await this.#database.selectFrom('event').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+    return row?.id ?? 0
+  }
+
+  /** Calls `wake` once, when an event was recorded after this call. The answer gives it up again. */
+  onNext(wake: () => void): () => void {
+    this.#waiting.add(wake)
+    return () => this.#waiting.delete(wake)
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const wake of waiting) wake()
+  }
+
+  async #insert(transaction: Transaction<Schema>, event: NewEvent): Promise<void> {
+    const row: Omit<Insertable<EventRow>, 'id'> = {
+      type: event.type,
+      severity: severityOf(event.type),
+      time: this.#clock(),
+      host_name: event.host ?? null,
+      vm_name: event.vm ?? null,
+      provider: event.provider ?? null,
+      key_id: event.keyId ?? null,
+      text: event.text,
+      user_name: event.user ?? null,
+      task_id: event.task ?? null,
+    }
+    await transaction
+      .insertInto('event')
+      .values((builder) => ({
+        id: builder.selectFrom('event').select(sql<number>`coalesce(max(id), 0) + 1`.as('id')),
+        ...row,
+      }))
+      .execute()
+  }
+}
+
+function severityOf(type: EventType): Severity {
+  return eventTypes[type][0]
+}
+
+function toEvent(row: Selectable<EventRow>): Event {
+  return {
+    id: row.id,
+    type: row.type,
+    // Written from `eventTypes`.
+    severity: row.severity as Severity,
+    time: timeText(row.time),
+    host: row.host_name,
+    vm: row.vm_name,
+    provider: row.provider,
+    keyId: row.key_id,
+    text: row.text,
+    user: row.user_name,
+    task: row.task_id,
+  }
+}
