@@ -11,7 +11,7 @@ test('a password is recognized, another one is not, and two hashes of one differ
 })
 
 test('a hash that another program made is understood (test.c of the Argon2 reference implementation)', async () => {
-  const stored = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc'
+  const stored = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'
   assert.ok(await verifyPassword('password', stored))
   assert.ok(!(await verifyPassword('passwort', stored)))
 })
