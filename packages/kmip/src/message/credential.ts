@@ -61,16 +61,9 @@ const OtherCredential = structure(Tag.Credential, {
 
 /** KMIP 1.4, 2.1.2: who the client is, besides its certificate. */
 export const Credential = choice(Tag.Credential, 'credentialType', credentialType, (type) => {
-  switch (type) {
-    case 'UsernameAndPassword':
-      return UsernameAndPassword
-    case 'Device':
-      return Device
-    case 'Attestation':
-      return Attestation
-    default:
-      return OtherCredential
-  }
+  if (type === 'UsernameAndPassword') return UsernameAndPassword
+  if (type === 'Device') return Device
+  return type === 'Attestation' ? Attestation : OtherCredential
 })
 export type Credential = Of<typeof Credential>
 
