@@ -3,7 +3,7 @@ import { Secret } from '@cryptvisor/secret'
 import { CryptoError } from './crypto-error.ts'
 
 /** The largest key that we wrap, in bytes. */
-export const wrappableSizeMax = 65_536
+const wrappableSizeMax = 65_536
 
 /** RFC 3394, 2.2.3.1: what an intact key yields in front. */
 const initialValue = new Uint8Array(8).fill(0xa6)
@@ -14,7 +14,7 @@ const initialValue = new Uint8Array(8).fill(0xa6)
  */
 export function wrapKey(kek: Secret, key: Secret): Uint8Array {
   const algorithm = algorithmFor(kek)
-  checkSize('a key to wrap', key.sizeBytes, 16)
+  checkSize('a key to wrap', key.sizeBytes, 16, wrappableSizeMax)
   return kek.expose((kekBytes) =>
     key.expose((bytes) => {
       const cipher = createCipheriv(algorithm, kekBytes, initialValue)
@@ -29,7 +29,7 @@ export function wrapKey(kek: Secret, key: Secret): Uint8Array {
  */
 export function unwrapKey(kek: Secret, wrapped: Uint8Array): Secret {
   const algorithm = algorithmFor(kek)
-  checkSize('a wrapped key', wrapped.length, 24)
+  checkSize('a wrapped key', wrapped.length, 24, wrappableSizeMax + 8)
   return kek.expose((kekBytes) => {
     const decipher = createDecipheriv(algorithm, kekBytes, initialValue)
     try {
@@ -57,11 +57,8 @@ function algorithmFor(kek: Secret): 'id-aes128-wrap' | 'id-aes192-wrap' | 'id-ae
   }
 }
 
-function checkSize(what: string, sizeBytes: number, sizeMin: number): void {
-  if (sizeBytes < sizeMin || sizeBytes > wrappableSizeMax + 8 || sizeBytes % 8 !== 0) {
-    throw new CryptoError(
-      'data-size',
-      `${what} has ${sizeMin} to ${wrappableSizeMax} bytes in multiples of 8, not ${sizeBytes}`,
-    )
+function checkSize(what: string, sizeBytes: number, sizeMin: number, sizeMax: number): void {
+  if (sizeBytes < sizeMin || sizeBytes > sizeMax || sizeBytes % 8 !== 0) {
+    throw new CryptoError('data-size', `${what} has ${sizeMin} to ${sizeMax} bytes in multiples of 8, not ${sizeBytes}`)
   }
 }

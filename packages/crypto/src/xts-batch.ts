@@ -8,55 +8,60 @@ const batchSizeBytes = 131_072
 const batchUnitCount = batchSizeBytes / dataUnitSizeBytes
 const unitWordCount = dataUnitSizeBytes / 4
 
+interface Contexts {
+  readonly encryptor: Cipheriv
+  readonly decryptor: Decipheriv
+  readonly tweaker: Cipheriv
+}
+
 /**
  * AES-XTS composed as IEEE 1619, 5.3 defines it, C = E1(P ^ T) ^ T, but for many data units per call of OpenSSL: one ECB
  * call encrypts the tweaks of a batch, one its masked blocks. Bit for bit the same as XTS, some ten times as fast from
  * JavaScript as a cipher object per unit; it is not OpenSSL's own XTS (and no validated module of it). Needs a
- * little-endian machine. The key lives in OpenSSL's contexts, which OpenSSL cleanses when they are freed.
+ * little-endian machine. The key lives in OpenSSL's contexts, which
+ * OpenSSL cleanses when it frees them.
  */
 export class XtsBatch implements DataUnitCipher {
-  readonly #tweakCipher: Cipheriv
-  readonly #encryptor: Cipheriv
-  readonly #decryptor: Decipheriv
+  #contexts: Contexts | null
   readonly #sectors = Buffer.alloc(batchUnitCount * blockSizeBytes)
   readonly #mask = new Int32Array(batchSizeBytes / 4)
   readonly #block = new Int32Array(batchSizeBytes / 4)
 
   constructor(key: Secret) {
     const { ecb, halfSizeBytes } = xtsCiphersFor(key)
-    const [encryptor, decryptor, tweakCipher] = key.expose((bytes) => {
+    this.#contexts = key.expose((bytes) => {
       const dataKey = bytes.subarray(0, halfSizeBytes)
-      return [
-        createCipheriv(ecb, dataKey, null),
-        createDecipheriv(ecb, dataKey, null),
-        createCipheriv(ecb, bytes.subarray(halfSizeBytes), null),
-      ] as const
+      return {
+        encryptor: createCipheriv(ecb, dataKey, null).setAutoPadding(false),
+        decryptor: createDecipheriv(ecb, dataKey, null).setAutoPadding(false),
+        tweaker: createCipheriv(ecb, bytes.subarray(halfSizeBytes), null).setAutoPadding(false),
+      }
     })
-    for (const cipher of [encryptor, decryptor, tweakCipher]) cipher.setAutoPadding(false)
-    this.#encryptor = encryptor
-    this.#decryptor = decryptor
-    this.#tweakCipher = tweakCipher
   }
 
   encrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
-    this.#run(bytes, sector, target, this.#encryptor)
+    this.#run(bytes, sector, target, 'encryptor')
   }
 
   decrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
-    this.#run(bytes, sector, target, this.#decryptor)
+    this.#run(bytes, sector, target, 'decryptor')
   }
 
+  /** Frees OpenSSL's contexts with the key at the next garbage collection, and wipes the masks at once. */
   [Symbol.dispose](): void {
+    this.#contexts = null
     this.#mask.fill(0)
     this.#block.fill(0)
   }
 
-  #run(bytes: Uint8Array, sector: number, target: Uint8Array, cipher: Cipheriv | Decipheriv): void {
+  #run(bytes: Uint8Array, sector: number, target: Uint8Array, use: 'encryptor' | 'decryptor'): void {
     checkDataUnits(bytes, sector, target)
+    if (this.#contexts === null) throw new Error('cipher was disposed of')
+    const { [use]: cipher, tweaker } = this.#contexts
     const block = new Uint8Array(this.#block.buffer)
     for (let offset = 0; offset < bytes.length; offset += batchSizeBytes) {
       const sizeBytes = Math.min(batchSizeBytes, bytes.length - offset)
-      this.#makeMask(sector + offset / dataUnitSizeBytes, sizeBytes / dataUnitSizeBytes)
+      this.#makeMask(tweaker, sector + offset / dataUnitSizeBytes, sizeBytes / dataUnitSizeBytes)
       block.set(bytes.subarray(offset, offset + sizeBytes))
       xorInto(this.#block, this.#mask, sizeBytes / 4)
       const output = cipher.update(block.subarray(0, sizeBytes))
@@ -68,13 +73,13 @@ export class XtsBatch implements DataUnitCipher {
   }
 
   /** Fills the mask with the tweaks of all blocks of `unitCount` data units: E2(sector), then times alpha per block. */
-  #makeMask(sector: number, unitCount: number): void {
+  #makeMask(tweaker: Cipheriv, sector: number, unitCount: number): void {
     for (let unit = 0; unit < unitCount; unit++) {
       const number = sector + unit
       this.#sectors.writeUInt32LE(number % 0x1_0000_0000, unit * blockSizeBytes)
       this.#sectors.writeUInt32LE(Math.floor(number / 0x1_0000_0000), unit * blockSizeBytes + 4)
     }
-    const tweaks = this.#tweakCipher.update(this.#sectors.subarray(0, unitCount * blockSizeBytes))
+    const tweaks = tweaker.update(this.#sectors.subarray(0, unitCount * blockSizeBytes))
     for (let unit = 0; unit < unitCount; unit++) walk(tweaks, unit * blockSizeBytes, this.#mask, unit * unitWordCount)
     release(tweaks)
   }

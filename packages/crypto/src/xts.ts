@@ -9,14 +9,15 @@ import { XtsUnits } from './xts-units.ts'
  * keeps `key`; dispose of the cipher when done. Throws a CryptoError for an unfit key.
  */
 export function createXts(key: Secret): DataUnitCipher {
-  const reference = new XtsUnits(key)
-  const batch = new XtsBatch(key)
-  if (agree(batch, reference)) {
-    reference[Symbol.dispose]()
-    return batch
-  }
-  batch[Symbol.dispose]()
-  return reference
+  return prove(new XtsBatch(key), new XtsUnits(key))
+}
+
+/** The candidate when it does what the reference does, else the reference; the other one is disposed of. */
+export function prove(candidate: DataUnitCipher, reference: DataUnitCipher): DataUnitCipher {
+  const proven = agree(candidate, reference)
+  const unused = proven ? reference : candidate
+  unused[Symbol.dispose]()
+  return proven ? candidate : reference
 }
 
 /** Whether both ciphers do the same to a few random units, at a sector whose number needs more than 32 bits. */
