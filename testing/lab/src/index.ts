@@ -11,3 +11,4 @@ export {
   serviceNames,
 } from './names.ts'
 export { environment, ProgramError, programPath, runProgram } from './program.ts'
+export { recoveryScript } from './recovery-script.ts'
