@@ -953,9 +953,9 @@ export type ShreddingAlgorithm = keyof typeof ShreddingAlgorithm
 
 export const SplitKeyMethod = {
   XOR: 1,
-  PolynomialSharingGF216: 2,
+  PolynomialSharingGF2_16: 2,
   PolynomialSharingPrimeField: 3,
-  PolynomialSharingGF28: 4,
+  PolynomialSharingGF2_8: 4,
 } as const
 export type SplitKeyMethod = keyof typeof SplitKeyMethod
 

@@ -34,3 +34,25 @@ test('a message may have a mebibyte, either way', () => {
   assert.throws(() => decode(item, large, options), { code: 'limit-exceeded' })
   decode(item, large, { ...options, limits: { messageSizeMax: 2 * messageSizeMax } })
 })
+
+test('values survive the growth of the buffer, wherever it happens', () => {
+  const types: AnyValue[] = [
+    { type: 'Integer', value: 1 },
+    { type: 'LongInteger', value: 1n },
+    { type: 'BigInteger', value: 1n },
+    { type: 'Enumeration', value: 1 },
+    { type: 'Boolean', value: true },
+    { type: 'TextString', value: 'a' },
+    { type: 'ByteString', value: Uint8Array.of(1) },
+    { type: 'DateTime', value: new Date(1000) },
+    { type: 'DateTimeExtended', value: 1n },
+    { type: 'Interval', value: 1 },
+  ]
+  for (const type of types) {
+    const value: AnyValue = {
+      type: 'Structure',
+      value: Array.from({ length: 200 }, () => ({ tag: 0x420021, ...type })),
+    }
+    assert.deepEqual(decode(item, encode(item, value, options), options), value)
+  }
+})

@@ -41,11 +41,13 @@ export class Writer implements Sink {
   }
 
   integer(tag: number, value: number): void {
-    this.#view.setInt32(this.#header(tag, 'Integer', 4), value)
+    const start = this.#header(tag, 'Integer', 4)
+    this.#view.setInt32(start, value)
   }
 
   longInteger(tag: number, value: bigint): void {
-    this.#view.setBigInt64(this.#header(tag, 'LongInteger', 8), value)
+    const start = this.#header(tag, 'LongInteger', 8)
+    this.#view.setBigInt64(start, value)
   }
 
   bigInteger(tag: number, value: bigint): void {
@@ -58,11 +60,13 @@ export class Writer implements Sink {
   }
 
   enumeration(tag: number, value: number): void {
-    this.#view.setUint32(this.#header(tag, 'Enumeration', 4), value)
+    const start = this.#header(tag, 'Enumeration', 4)
+    this.#view.setUint32(start, value)
   }
 
   boolean(tag: number, value: boolean): void {
-    this.#view.setBigUint64(this.#header(tag, 'Boolean', 8), value ? 1n : 0n)
+    const start = this.#header(tag, 'Boolean', 8)
+    this.#view.setBigUint64(start, value ? 1n : 0n)
   }
 
   text(tag: number, value: string): void {
@@ -78,15 +82,18 @@ export class Writer implements Sink {
   }
 
   dateTime(tag: number, value: Date): void {
-    this.#view.setBigInt64(this.#header(tag, 'DateTime', 8), BigInt(value.getTime() / 1000))
+    const start = this.#header(tag, 'DateTime', 8)
+    this.#view.setBigInt64(start, BigInt(value.getTime() / 1000))
   }
 
   dateTimeExtended(tag: number, value: bigint): void {
-    this.#view.setBigInt64(this.#header(tag, 'DateTimeExtended', 8), value)
+    const start = this.#header(tag, 'DateTimeExtended', 8)
+    this.#view.setBigInt64(start, value)
   }
 
   interval(tag: number, seconds: number): void {
-    this.#view.setUint32(this.#header(tag, 'Interval', 4), seconds)
+    const start = this.#header(tag, 'Interval', 4)
+    this.#view.setUint32(start, seconds)
   }
 
   #copy(tag: number, type: ItemType, value: Uint8Array): void {
@@ -94,7 +101,10 @@ export class Writer implements Sink {
     this.#bytes.set(value, start)
   }
 
-  /** Writes the header of an item, makes room for its value and padding, and says where the value goes. */
+  /**
+   * Writes the header of an item, makes room for its value and padding, and says where the value goes. To be called
+   * before `#view` is looked at: making room may replace it.
+   */
   #header(tag: number, type: ItemType, length: number): number {
     const start = this.#position + 8
     this.#reserve(start + Math.ceil(length / 8) * 8)
