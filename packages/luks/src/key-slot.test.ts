@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Secret } from '@cryptvisor/secret'
+import { mergeKey, splitKey } from './af-splitter.ts'
+import { createHeader } from './create-header.ts'
+import { stripeCount } from './header-layout.ts'
+import { unlock } from './key-slot.ts'
+import { passphraseOf } from './passphrase.ts'
+
+const uuid = '0f4c5a3e-3b7d-4c55-9f0f-1a2b3c4d5e6f'
+
+test('unlock gives back the volume key, to the right passphrase alone', async () => {
+  using volumeKey = Secret.random(64)
+  using dek = Secret.random(32)
+  using passphrase = passphraseOf(dek)
+  const bytes = await createHeader({ volumeKey, passphrase, uuid })
+  using found = await unlock(bytes, passphrase)
+  assert.ok(found.equal(volumeKey))
+  await assert.rejects(unlock(bytes, dek), { name: 'LuksError', code: 'wrong-passphrase' })
+})
+
+test('two headers of one volume key share no byte of salt, digest or key material', async () => {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.random(64)
+  const [one, other] = [
+    Buffer.from(await createHeader({ volumeKey, passphrase, uuid })),
+    Buffer.from(await createHeader({ volumeKey, passphrase, uuid })),
+  ]
+  for (const [start, end] of [
+    [112, 132],
+    [132, 164],
+    [216, 248],
+    [4096, 4096 + 32],
+    [4096 + 255_968, 4096 + 256_000],
+  ] as const) {
+    assert.ok(!one.subarray(start, end).equals(other.subarray(start, end)), `bytes ${start} to ${end}`)
+  }
+})
+
+test('the volume key, the passphrase and the slot key appear nowhere in a header', async () => {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.random(64)
+  const bytes = Buffer.from(await createHeader({ volumeKey, passphrase, uuid }))
+  for (const secret of [volumeKey, passphrase]) {
+    secret.expose((key) => {
+      for (let offset = 0; offset + 8 <= key.length; offset += 8) {
+        assert.equal(bytes.indexOf(key.subarray(offset, offset + 8)), -1)
+      }
+    })
+  }
+})
+
+test('damaged key material or a damaged digest opens with no passphrase', async () => {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.random(64)
+  const valid = await createHeader({ volumeKey, passphrase, uuid })
+  for (const offset of [4096, 4096 + 128_000, 4096 + 255_999, 112, 132, 216]) {
+    const bytes = Uint8Array.from(valid)
+    bytes[offset] = (bytes[offset] ?? 0) ^ 1
+    await assert.rejects(unlock(bytes, passphrase), { code: 'wrong-passphrase' }, `offset ${offset}`)
+  }
+})
+
+test('a volume without an active slot, or cut before its payload, says so', async () => {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.random(64)
+  const bytes = Buffer.from(await createHeader({ volumeKey, passphrase, uuid }))
+  await assert.rejects(unlock(bytes.subarray(0, bytes.length - 1), passphrase), { code: 'truncated' })
+  bytes.writeUInt32BE(0x0000_dead, 208)
+  await assert.rejects(unlock(bytes, passphrase), { code: 'no-active-slot' })
+})
+
+test('the AF splitter inverts, for every hash and for sizes that no hash divides', () => {
+  for (const hash of ['sha1', 'sha256', 'sha512'] as const) {
+    for (const sizeBytes of [32, 64]) {
+      using key = Secret.random(sizeBytes)
+      using split = splitKey(key, hash)
+      assert.equal(split.sizeBytes, sizeBytes * stripeCount)
+      using merged = mergeKey(split, sizeBytes, hash)
+      assert.ok(merged.equal(key), `${hash}, ${sizeBytes} bytes`)
+    }
+  }
+})
+
+test('the passphrase of a DEK is its bytes in lower-case hexadecimal', () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, index) => index)
+  const expected = Buffer.from(bytes).toString('hex')
+  using dek = Secret.from(bytes)
+  using passphrase = passphraseOf(dek)
+  assert.equal(
+    passphrase.expose((text) => Buffer.from(text).toString('latin1')),
+    expected,
+  )
+})
