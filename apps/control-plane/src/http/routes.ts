@@ -1,6 +1,6 @@
 import type { Privilege } from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
-import type { Principal } from '../app/ports.ts'
+import type { Caller } from '../app/bearers.ts'
 
 /**
  * Who may use a route: whoever has all of these privileges, whoever is logged in, or everybody. Each route declares it
@@ -29,6 +29,6 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** Who asks; reading it on a `public` route is a fault of ours and throws. */
-    readonly principal: Principal
+    readonly principal: Caller
   }
 }

@@ -1,0 +1,93 @@
+import { type CreateRole, isPrivilege, type Privilege, type Role } from '@cryptvisor/control-plane-api'
+import { isUniqueViolation } from '@cryptvisor/sqlite'
+import type { Kysely } from 'kysely'
+import type { RoleRow, Schema } from '../database/schema.ts'
+import { requirePrivilege } from './access-control.ts'
+import { privilegesOf } from './bearers.ts'
+import { ControlPlaneError } from './control-plane-error.ts'
+import type { EventLog } from './events.ts'
+import type { Principal } from './ports.ts'
+
+/** Roles: the three that are always there, and others. */
+export class Roles {
+  readonly #database: Kysely<Schema>
+  readonly #events: EventLog
+
+  constructor(database: Kysely<Schema>, events: EventLog) {
+    this.#database = database
+    this.#events = events
+  }
+
+  /** By name. */
+  async list(): Promise<Role[]> {
+    const rows = await this.#database.selectFrom('role').selectAll().orderBy('name').execute()
+    return rows.map(toRole)
+  }
+
+  /** Throws `invalid` for a privilege that does not exist, `already-exists`, and `no-privilege`: see `requireAll`. */
+  async create(role: CreateRole, by: Principal): Promise<Role> {
+    const privileges = [...new Set(role.privileges)].map((text) => privilegeOf(text))
+    requireAll(by, privileges)
+    const row: RoleRow = { name: role.name, privileges: JSON.stringify(privileges.toSorted()), system: 0 }
+    try {
+      await this.#events.transaction(async (transaction, record) => {
+        await transaction.insertInto('role').values(row).execute()
+        await record({ type: 'user.changed', text: `role ${row.name} was made`, user: by.name })
+      })
+    } catch (cause) {
+      if (!isUniqueViolation(cause)) throw cause
+      throw new ControlPlaneError('already-exists', `name: there is a role ${role.name} already: choose another`, {
+        field: 'name',
+        cause,
+      })
+    }
+    return toRole(row)
+  }
+
+  /** Throws `not-found`; `in-use` for a system role and for one that a user has. */
+  async remove(name: string, by: Principal): Promise<void> {
+    await this.#events.transaction(async (transaction, record) => {
+      const role = await transaction.selectFrom('role').selectAll().where('name', '=', name).executeTakeFirst()
+      if (role === undefined) throw noSuchRole(name)
+      if (role.system === 1) throw new ControlPlaneError('in-use', `role ${name} is always there: it cannot be removed`)
+      const user = await transaction.selectFrom('user').select('name').where('role_name', '=', name).executeTakeFirst()
+      if (user !== undefined) {
+        throw new ControlPlaneError('in-use', `user ${user.name} has role ${name}: give the user another role first`)
+      }
+      await transaction.deleteFrom('role').where('name', '=', name).execute()
+      await record({ type: 'user.changed', text: `role ${name} was removed`, user: by.name })
+    })
+  }
+}
+
+/**
+ * Nobody gives away, or takes over a user who has, what they do not have: otherwise the right to manage users would be
+ * the right to everything, keys included. Throws `no-privilege`, naming the first that `by` lacks.
+ */
+export function requireAll(by: Principal, privileges: Iterable<Privilege>): void {
+  for (const privilege of privileges) requirePrivilege(by, privilege)
+}
+
+/** The privileges of a role by name. Throws `not-found`, naming `field` where an input named the role. */
+export async function privilegesOfRole(
+  database: Kysely<Schema>,
+  name: string,
+  field?: string,
+): Promise<ReadonlySet<Privilege>> {
+  const row = await database.selectFrom('role').select('privileges').where('name', '=', name).executeTakeFirst()
+  if (row === undefined) throw noSuchRole(name, field)
+  return privilegesOf(row.privileges)
+}
+
+function privilegeOf(text: string): Privilege {
+  if (isPrivilege(text)) return text
+  throw new ControlPlaneError('invalid', `privileges: there is no privilege ${text}`, { field: 'privileges' })
+}
+
+function noSuchRole(name: string, field?: string): ControlPlaneError {
+  return new ControlPlaneError('not-found', `there is no role ${name}`, field === undefined ? {} : { field })
+}
+
+function toRole(row: RoleRow): Role {
+  return { name: row.name, privileges: [...privilegesOf(row.privileges)], system: row.system === 1 }
+}

@@ -1,0 +1,156 @@
+import type { ChangeUser, CreateUser, User } from '@cryptvisor/control-plane-api'
+import { isUniqueViolation } from '@cryptvisor/sqlite'
+import type { Kysely, Transaction } from 'kysely'
+import type { Schema, UserRow } from '../database/schema.ts'
+import { type Clock, timeText, timeTextOrNull } from './clock.ts'
+import { ControlPlaneError } from './control-plane-error.ts'
+import type { EventLog } from './events.ts'
+import { hashPassword } from './password.ts'
+import type { Principal } from './ports.ts'
+import { privilegesOfRole, requireAll } from './roles.ts'
+
+/** Of this role at least one user stays. */
+export const adminRole = 'Admin'
+
+/** Users. Who may change one is said at `requireAll`. */
+export class Users {
+  readonly #database: Kysely<Schema>
+  readonly #events: EventLog
+  readonly #clock: Clock
+
+  constructor(database: Kysely<Schema>, events: EventLog, clock: Clock) {
+    this.#database = database
+    this.#events = events
+    this.#clock = clock
+  }
+
+  /** By name. */
+  async list(): Promise<User[]> {
+    const rows = await this.#database.selectFrom('user').selectAll().orderBy('name').execute()
+    return rows.map((row) => this.#toUser(row))
+  }
+
+  /** Throws `already-exists`, `not-found` for the role, `no-privilege`. */
+  async create(user: CreateUser, by: Principal): Promise<User> {
+    requireAll(by, await privilegesOfRole(this.#database, user.role, 'role'))
+    const row: UserRow = {
+      name: user.name,
+      role_name: user.role,
+      password_hash: await hashPassword(user.password),
+      failed_logins: 0,
+      locked_until: null,
+      created_at: this.#clock(),
+    }
+    try {
+      await this.#events.transaction(async (transaction, record) => {
+        await transaction.insertInto('user').values(row).execute()
+        const text = `user ${user.name} was made with role ${user.role}`
+        await record({ type: 'user.changed', text, user: by.name })
+      })
+    } catch (cause) {
+      if (!isUniqueViolation(cause)) throw cause
+      throw new ControlPlaneError('already-exists', `name: there is a user ${user.name} already: choose another`, {
+        field: 'name',
+        cause,
+      })
+    }
+    return this.#toUser(row)
+  }
+
+  /**
+   * Changes role or password; a new password ends the user's sessions and lock-out. Throws `not-found`, `in-use` for
+   * the last administrator's role, `no-privilege`.
+   */
+  async change(name: string, change: ChangeUser, by: Principal): Promise<User> {
+    const passwordHash = change.password === undefined ? undefined : await hashPassword(change.password)
+    return this.#events.transaction(async (transaction, record) => {
+      const row = await this.#get(transaction, name)
+      requireAll(by, await privilegesOfRole(transaction, row.role_name))
+      if (change.role !== undefined) {
+        requireAll(by, await privilegesOfRole(transaction, change.role, 'role'))
+        if (change.role !== adminRole) await requireOtherAdmin(transaction, row)
+      }
+      const changed: UserRow = {
+        ...row,
+        role_name: change.role ?? row.role_name,
+        ...(passwordHash === undefined ? {} : { password_hash: passwordHash, failed_logins: 0, locked_until: null }),
+      }
+      await transaction.updateTable('user').set(changed).where('name', '=', name).execute()
+      if (passwordHash !== undefined) await endSessions(transaction, name)
+      const what = [
+        ...(change.role === undefined ? [] : [`has role ${change.role} now`]),
+        ...(passwordHash === undefined ? [] : ['has a new password']),
+      ]
+      if (what.length > 0) {
+        await record({ type: 'user.changed', text: `user ${name} ${what.join(' and ')}`, user: by.name })
+      }
+      return this.#toUser(changed)
+    })
+  }
+
+  /** Removes a user with their sessions and tokens. Throws `not-found`, `in-use` for the last administrator. */
+  async remove(name: string, by: Principal): Promise<void> {
+    await this.#events.transaction(async (transaction, record) => {
+      const row = await this.#get(transaction, name)
+      requireAll(by, await privilegesOfRole(transaction, row.role_name))
+      await requireOtherAdmin(transaction, row)
+      await transaction.deleteFrom('user').where('name', '=', name).execute()
+      await record({ type: 'user.changed', text: `user ${name} was removed`, user: by.name })
+    })
+  }
+
+  /**
+   * Makes `name` an administrator with this password, whatever was before: for setting up, and for whoever has the
+   * machine and lost the password.
+   */
+  async setAdministrator(name: string, password: string): Promise<void> {
+    const values = {
+      role_name: adminRole,
+      password_hash: await hashPassword(password),
+      failed_logins: 0,
+      locked_until: null,
+    }
+    await this.#events.transaction(async (transaction, record) => {
+      await transaction
+        .insertInto('user')
+        .values({ name, created_at: this.#clock(), ...values })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
+        .execute()
+      await endSessions(transaction, name)
+      const text = `${name} was made an administrator with a new password, on the machine itself`
+      await record({ type: 'user.changed', text })
+    })
+  }
+
+  async #get(transaction: Transaction<Schema>, name: string): Promise<UserRow> {
+    const row = await transaction.selectFrom('user').selectAll().where('name', '=', name).executeTakeFirst()
+    if (row === undefined) throw new ControlPlaneError('not-found', `there is no user ${name}`)
+    return row
+  }
+
+  #toUser(row: UserRow): User {
+    const locked = row.locked_until !== null && row.locked_until > this.#clock()
+    return {
+      name: row.name,
+      role: row.role_name,
+      createdAt: timeText(row.created_at),
+      lockedUntil: timeTextOrNull(locked ? row.locked_until : null),
+    }
+  }
+}
+
+async function requireOtherAdmin(transaction: Transaction<Schema>, user: UserRow): Promise<void> {
+  if (user.role_name !== adminRole) return
+  const other = await transaction
+    .selectFrom('user')
+    .select('name')
+    .where('role_name', '=', adminRole)
+    .where('name', '!=', user.name)
+    .executeTakeFirst()
+  if (other !== undefined) return
+  throw new ControlPlaneError('in-use', `${user.name} is the last administrator: give another user role Admin first`)
+}
+
+async function endSessions(transaction: Transaction<Schema>, user: string): Promise<void> {
+  await transaction.deleteFrom('bearer').where('user_name', '=', user).where('kind', '=', 'session').execute()
+}
