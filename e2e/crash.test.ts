@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Key, Task, TaskStarted } from '@cryptvisor/control-plane-api'
+import { knownText, makeRawImage } from './image.ts'
+import { eventually, LabUnderTest, sha256, succeed } from './lab-under-test.ts'
+
+const mib = 1_048_576
+const sizeBytes = 192 * mib
+const long = process.env['CRYPTVISOR_TEST_LONG'] === '1'
+
+/** Where in the operation the process is killed: after this share of its bytes, copying and verifying counted alike. */
+const sharesOfBytes = long ? [0, 0.02, 0.1, 0.25, 0.45, 0.5, 0.55, 0.75, 0.9, 0.98] : [0.05, 0.4, 0.9]
+
+async function startTask(lab: LabUnderTest, verb: 'encrypt' | 'decrypt'): Promise<Task> {
+  const started = await lab.json<TaskStarted | Task>('vm', verb, 'web', '--no-wait')
+  return 'task' in started ? started.task : started
+}
+
+/** Waits until the task has done that share of its bytes, or has ended. */
+async function untilShare(lab: LabUnderTest, id: string, share: number): Promise<void> {
+  await using session = await lab.lab.logIn()
+  await eventually('progress', async () => {
+    const task = await session.client.task(id)
+    const reached = task.totalBytes > 0 && task.doneBytes >= share * task.totalBytes
+    return reached || !['queued', 'running'].includes(task.state) ? true : null
+  })
+}
+
+/** What must hold of the VM whatever happened: it is wholly plain or wholly encrypted, whole, and nothing is left over. */
+async function checkWhole(lab: LabUnderTest, sum: string, text: string): Promise<'plain' | 'encrypted'> {
+  const vm = await lab.vm('web')
+  assert.ok(vm.encryption !== 'partial')
+  assert.equal(vm.task, null)
+  assert.equal(vm.lock.state, 'unlocked')
+  const layers: string[] = []
+  for await (const path of glob('*.{raw,qcow2,luks}', { cwd: vm.path })) layers.push(join(vm.path, path))
+  assert.deepEqual(layers.toSorted(), vm.disks.map(({ path }) => path).toSorted(), 'no other layer is left')
+  assert.deepEqual((await succeed('find', [vm.path, '-name', 'journal*'])).trim(), '')
+  if (vm.encryption === 'plain') {
+    assert.equal(await sha256(vm.disks[0]?.path ?? ''), sum)
+  } else {
+    for await (const path of glob('**/*', { cwd: vm.path, withFileTypes: true })) {
+      if (path.isFile()) assert.ok(!readFileSync(join(path.parentPath, path.name)).includes(text), path.name)
+    }
+  }
+  return vm.encryption
+}
+
+/** Waits until the KEK of a task that changed nothing is destroyed at the key server. */
+async function untilDestroyed(lab: LabUnderTest, task: Task): Promise<void> {
+  const { key } = task
+  if (key === null) return
+  await eventually('the unused key to be destroyed', async () => {
+    const { state } = await lab.json<Key>('keys', 'show', key.provider, key.keyId)
+    return state === null || state === 'Destroyed' ? true : null
+  })
+}
+
+for (const victim of ['host-a', 'control-plane'] as const) {
+  test(`kill -9 of ${victim} in the middle of encrypting and decrypting: the VM is whole`, async (context) => {
+    const lab = await LabUnderTest.start(context)
+    const text = knownText()
+    const image = lab.path('disk.img')
+    makeRawImage(image, sizeBytes, text)
+    const sum = await sha256(image)
+    await lab.json('vm', 'import', 'web', '--disk', image, '--host', 'host-a')
+
+    for (const share of sharesOfBytes) {
+      for (const verb of ['encrypt', 'decrypt'] as const) {
+        const wanted = verb === 'encrypt' ? 'encrypted' : 'plain'
+        await context.test(`${verb}, killed after ${share * 100} % of the bytes`, async () => {
+          const task = await startTask(lab, verb)
+          await untilShare(lab, task.id, share)
+          await lab.lab.stop(victim, 'SIGKILL')
+          await sleep(100)
+          await lab.lab.start(victim)
+          const ended = await lab.taskEnd(task.id)
+          await eventually('the VM to be unlocked', async () =>
+            (await lab.vm('web')).lock.state === 'unlocked' ? true : null,
+          )
+          const state = await checkWhole(lab, sum, text)
+          assert.equal(state === wanted, ended.state === 'success', `the task ended ${ended.state}, the VM is ${state}`)
+          if (verb === 'encrypt' && state !== wanted) await untilDestroyed(lab, ended)
+          if (state !== wanted) await lab.json('vm', verb, 'web')
+          assert.equal(await checkWhole(lab, sum, text), wanted)
+        })
+      }
+    }
+  })
+}
+
+test('a cancelled task leaves the VM as it was', async (context) => {
+  const lab = await LabUnderTest.start(context)
+  const text = knownText()
+  const image = lab.path('disk.img')
+  makeRawImage(image, sizeBytes, text)
+  const sum = await sha256(image)
+  await lab.json('vm', 'import', 'web', '--disk', image)
+  const task = await startTask(lab, 'encrypt')
+  await untilShare(lab, task.id, 0.1)
+  await lab.json('task', 'cancel', task.id)
+  const ended = await lab.taskEnd(task.id)
+  assert.equal(ended.state, 'cancelled')
+  assert.equal(await checkWhole(lab, sum, text), 'plain')
+  assert.ok(ended.key)
+  await untilDestroyed(lab, ended)
+})
