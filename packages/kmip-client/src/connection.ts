@@ -1,0 +1,181 @@
+import { connect, type TLSSocket } from 'node:tls'
+import { Tag } from '@cryptvisor/kmip'
+import { FrameReader, TtlvError } from '@cryptvisor/ttlv'
+import { KmipClientError } from './kmip-client-error.ts'
+import type { ClientLimits, ServerOptions } from './server-options.ts'
+import type { Trust } from './trust.ts'
+
+interface Waiting {
+  resolve(message: Uint8Array): void
+  reject(error: KmipClientError): void
+}
+
+/** One TLS connection to a KMIP server, for one request at a time. */
+export class Connection {
+  readonly #socket: TLSSocket
+  readonly #place: string
+  readonly #reader: FrameReader
+  #waiting: Waiting | null = null
+  #failure: KmipClientError | null = null
+  #requestCount = 0
+
+  private constructor(socket: TLSSocket, place: string, limits: ClientLimits) {
+    this.#socket = socket
+    this.#place = place
+    this.#reader = new FrameReader({ tag: Tag.ResponseMessage, messageSizeMax: limits.responseSizeMax })
+    socket.on('data', (chunk) => this.#receive(chunk))
+    socket.on('error', (error) => this.#fail(errorAfterHandshake(error, place)))
+    socket.on('close', () => this.#fail(new KmipClientError('closed', `${place} closed the connection`)))
+    socket.setTimeout(limits.idleTimeoutMs, () => {
+      if (this.#waiting === null) this.close()
+    })
+  }
+
+  /** Connects, shakes hands and checks the server. Throws a KmipClientError. */
+  static open(server: Pick<ServerOptions, 'host' | 'port'>, trust: Trust, limits: ClientLimits): Promise<Connection> {
+    const { host, port } = server
+    const place = `${host}:${port}`
+    return new Promise((resolve, reject) => {
+      const socket = connect({ ...trust.tls, host, port, ...(isName(host) ? { servername: host } : {}) })
+      let isConnected = false
+      const fail = (error: KmipClientError) => {
+        clearTimeout(timer)
+        socket.destroy()
+        reject(error)
+      }
+      const onError = (cause: Error) => {
+        fail(isConnected ? handshakeError(cause, place) : connectError(cause, place))
+      }
+      const onClose = () => fail(handshakeError(new Error('the connection was closed'), place))
+      const timer = setTimeout(
+        () => fail(new KmipClientError('timeout', `${place} did not connect in ${limits.connectTimeoutMs} ms`)),
+        limits.connectTimeoutMs,
+      )
+      socket.once('connect', () => {
+        isConnected = true
+      })
+      socket.once('error', onError)
+      socket.once('close', onClose)
+      socket.once('secureConnect', () => {
+        clearTimeout(timer)
+        try {
+          trust.check(socket)
+        } catch (error) {
+          socket.destroy()
+          reject(error)
+          return
+        }
+        socket.off('error', onError)
+        socket.off('close', onClose)
+        socket.disableRenegotiation()
+        socket.setNoDelay(true)
+        resolve(new Connection(socket, place, limits))
+      })
+    })
+  }
+
+  /** Whether it can still be used. */
+  get isOpen(): boolean {
+    return this.#failure === null && !this.#socket.destroyed && this.#socket.writable && !this.#socket.readableEnded
+  }
+
+  /** Whether a request was answered on it already. */
+  get wasUsed(): boolean {
+    return this.#requestCount > 0
+  }
+
+  /**
+   * Sends a request, wipes it, and waits for the answer, which the caller wipes. After a failure the connection is of no
+   * use. Throws a KmipClientError.
+   */
+  async exchange(request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    try {
+      if (this.#failure !== null) throw this.#failure
+      if (this.#waiting !== null) throw new Error('one request at a time')
+      const answer = await this.#send(request, timeoutMs)
+      this.#requestCount++
+      return answer
+    } finally {
+      request.fill(0)
+    }
+  }
+
+  /** Ends the connection; a request that waits fails with `closed`. */
+  close(): void {
+    this.#fail(new KmipClientError('closed', `the connection to ${this.#place} was closed by us`))
+  }
+
+  #send(request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
+    this.#waiting = { resolve, reject }
+    const timer = setTimeout(
+      () => this.#fail(new KmipClientError('timeout', `${this.#place} did not answer in ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    this.#socket.write(request, () => request.fill(0))
+    return promise.finally(() => clearTimeout(timer))
+  }
+
+  #receive(chunk: Uint8Array): void {
+    try {
+      for (const message of this.#reader.push(chunk)) {
+        if (this.#waiting === null) {
+          message.fill(0)
+          throw new KmipClientError('protocol', `${this.#place} sent a message that nobody asked for`)
+        }
+        const { resolve } = this.#waiting
+        this.#waiting = null
+        resolve(message)
+      }
+    } catch (error) {
+      this.#fail(
+        error instanceof TtlvError
+          ? new KmipClientError('protocol', `${this.#place} sent no KMIP answer: ${error.message}`, { cause: error })
+          : error,
+      )
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#reader.wipe()
+    this.#socket.destroy()
+    // Other errors than our own come from nowhere here; they are passed on as they are.
+    this.#failure ??= error as KmipClientError
+    this.#waiting?.reject(this.#failure)
+    this.#waiting = null
+  }
+}
+
+/** Whether a host is a name; addresses are not sent as server names (RFC 6066, 3). */
+function isName(host: string): boolean {
+  return !host.includes(':') && !/^[0-9.]+$/.test(host)
+}
+
+function connectError(cause: Error, place: string): KmipClientError {
+  return new KmipClientError(
+    'connect-failed',
+    `${place} cannot be reached (${codeOf(cause)}); is the KMIP server up?`,
+    {
+      cause,
+    },
+  )
+}
+
+function handshakeError(cause: Error, place: string): KmipClientError {
+  return new KmipClientError(
+    'tls-failed',
+    `no TLS connection to ${place} (${codeOf(cause)}); compare its certificate with caPem or fingerprint256, and see whether it trusts ours`,
+    { cause },
+  )
+}
+
+/** With TLS 1.3 a server refuses our certificate only after the handshake. */
+function errorAfterHandshake(cause: Error, place: string): KmipClientError {
+  return codeOf(cause).startsWith('ERR_SSL_')
+    ? handshakeError(cause, place)
+    : new KmipClientError('closed', `the connection to ${place} broke (${codeOf(cause)})`, { cause })
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
+}

@@ -1,0 +1,1 @@
+export { type PykmipServer, pykmipSkip, startPykmip } from './pykmip-server.ts'
