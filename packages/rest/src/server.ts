@@ -1,20 +1,14 @@
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyError } from 'fastify'
+import type { TSchema } from 'typebox'
+import { nameSchemas } from './named-schemas.ts'
 import { RestError } from './rest-error.ts'
+import { type TlsIdentity, tlsOptions } from './tls-identity.ts'
 import { validatorCompiler } from './validation.ts'
 
 /** The largest JSON body that a service reads. */
 export const jsonBodySizeMax = 262_144
-
-export interface TlsIdentity {
-  /** The server's certificate and those above it, PEM. */
-  readonly certificate: string
-  /** Its private key, PEM; the TLS library keeps it. */
-  readonly privateKey: string | Uint8Array
-  /** Whoever shows a certificate under one of these is let in; without it no client certificate is asked for. */
-  readonly clientCa?: string
-}
 
 export interface ServerOptions {
   readonly title: string
@@ -26,6 +20,8 @@ export interface ServerOptions {
   readonly logger?: FastifyBaseLogger
   /** OpenAPI security scheme name, when callers show a bearer token. */
   readonly bearer?: boolean
+  /** Schemas that the OpenAPI document names under `components` instead of writing them out at each place. */
+  readonly schemas?: Readonly<Record<string, TSchema>>
 }
 
 /**
@@ -34,14 +30,8 @@ export interface ServerOptions {
  * bodies are handed over as the unread stream.
  */
 export async function buildServer(options: ServerOptions) {
-  const { tls } = options
   const app = Fastify({
-    https: {
-      cert: tls.certificate,
-      key: typeof tls.privateKey === 'string' ? tls.privateKey : Buffer.from(tls.privateKey),
-      minVersion: 'TLSv1.3' as const,
-      ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
-    },
+    https: tlsOptions(options.tls),
     bodyLimit: jsonBodySizeMax,
     return503OnClosing: true,
     forceCloseConnections: true,
@@ -78,6 +68,8 @@ export async function buildServer(options: ServerOptions) {
           }
         : {}),
     },
+    transformObject: (document) =>
+      nameSchemas('openapiObject' in document ? document.openapiObject : document.swaggerObject, options.schemas ?? {}),
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app
