@@ -40,10 +40,11 @@ const codeOfSystemError: Readonly<Record<string, DataPathErrorCode>> = {
   EDQUOT: 'no-space',
 }
 
-/** What an error of the file system means here: `what` says what was being done to which path. Ours pass unchanged. */
-export function dataPathErrorOf(error: unknown, what: string): DataPathError {
-  if (error instanceof DataPathError) return error
-  const systemCode =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
-  return new DataPathError(codeOfSystemError[systemCode] ?? 'io', `${what}: ${systemCode}`, { cause: error })
+/**
+ * An error of the file system as a DataPathError whose text begins with `what`: what was being done to which path. Any
+ * other error is given back as it is.
+ */
+export function dataPathErrorOf(error: unknown, what: string): unknown {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string')) return error
+  return new DataPathError(codeOfSystemError[error.code] ?? 'io', `${what}: ${error.code}`, { cause: error })
 }

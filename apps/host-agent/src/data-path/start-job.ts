@@ -4,6 +4,8 @@ import { DataPathError } from './data-path-error.ts'
 import { type Image, offsetBytesOf } from './image.ts'
 import type { Job, JobFile, JobMessage } from './job.ts'
 
+const workerScript = new URL('./worker.ts', import.meta.url)
+
 /** An image whose file is open. */
 export interface OpenImage {
   readonly image: Image
@@ -20,13 +22,15 @@ export interface JobOptions {
 /**
  * Does a job in a worker thread, so that the event loop goes on. Settles only after the thread has ended: then nothing
  * uses the files any more, and the shared memory with the volume keys is wiped, however it ended. Rejects with a
- * DataPathError: the worker's own, `aborted`, or `worker-failed` when the thread broke down.
+ * DataPathError: the worker's own, `aborted`, or `worker-failed` when the thread broke down. `script` is what the
+ * thread runs; another one is for tests.
  */
 export async function startJob(
   task: Job['task'],
   source: OpenImage,
   target: OpenImage,
   { signal, onProgress }: JobOptions,
+  script = workerScript,
 ): Promise<void> {
   const stop = new SharedArrayBuffer(4)
   const files = [jobFileOf(source), jobFileOf(target)] as const
@@ -35,7 +39,7 @@ export async function startJob(
   if (signal.aborted) halt()
   try {
     const job: Job = { task, source: files[0], target: files[1], sizeBytes: source.image.sizeBytes, stop }
-    await outcomeOf(new Worker(new URL('./worker.ts', import.meta.url), { workerData: job, name: 'data-path' }), {
+    await outcomeOf(new Worker(script, { workerData: job, name: 'data-path' }), {
       onProgress,
       halt,
     })

@@ -1,6 +1,6 @@
 /** The worker thread of the data path: does the one job that it was started with, says how it went, and ends. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { dataPathErrorOf } from './data-path-error.ts'
+import { DataPathError } from './data-path-error.ts'
 import type { Job, JobMessage } from './job.ts'
 import { runJob } from './run-job.ts'
 
@@ -10,7 +10,7 @@ const progressIntervalMs = 200
 const job = workerData as Job
 const say = (message: JobMessage) => parentPort?.postMessage(message)
 
-let saidMs = 0
+let saidMs = Number.NEGATIVE_INFINITY
 try {
   runJob(job, (doneBytes) => {
     const nowMs = performance.now()
@@ -20,6 +20,7 @@ try {
   })
   say({ kind: 'done' })
 } catch (error) {
-  const { code, message } = dataPathErrorOf(error, `cannot ${job.task} ${job.source.path}`)
-  say({ kind: 'failed', code, message })
+  // Anything else is a breakdown, and reaches the main thread as one.
+  if (!(error instanceof DataPathError)) throw error
+  say({ kind: 'failed', code: error.code, message: error.message })
 }
