@@ -1,0 +1,39 @@
+import type { Cli } from '../cli.ts'
+import type { CliCommand } from '../command.ts'
+import { table } from '../table.ts'
+
+/** `cluster`: hosts that share the keys of their VMs. */
+export function addCluster(program: CliCommand, cli: Cli): void {
+  const cluster = program
+    .command('cluster')
+    .description('clusters: hosts that share datastores and the keys of their VMs')
+  cluster
+    .command('list')
+    .description('list the clusters with their hosts')
+    .action(() =>
+      cli.showAnswer(
+        (client) => client.clusters(),
+        ({ clusters }) =>
+          table(
+            ['NAME', 'HOSTS'],
+            clusters.map(({ name, hosts }) => [name, hosts.join(', ')]),
+          ),
+      ),
+    )
+  cluster
+    .command('add')
+    .description('make a cluster')
+    .argument('<name>', 'its name')
+    .examples('cluster add production')
+    .action((name: string) =>
+      cli.showAnswer(
+        (client) => client.createCluster({ name }),
+        (made) => `made cluster ${made.name}\n`,
+      ),
+    )
+  cluster
+    .command('remove')
+    .description('remove a cluster that has no hosts and no datastores')
+    .argument('<name>', 'its name')
+    .action((name: string) => cli.remove('cluster', name, (client) => client.deleteCluster(name)))
+}

@@ -1,0 +1,69 @@
+import type { Disk, DiskFormat } from '@cryptvisor/control-plane-api'
+import { Option } from 'commander'
+import { diskFormats, diskSize } from '../arguments.ts'
+import type { Cli } from '../cli.ts'
+import type { CliCommand } from '../command.ts'
+import type { Paint } from '../paint.ts'
+import { formatSize } from '../quantity.ts'
+import { type Cell, table } from '../table.ts'
+
+interface AddOptions {
+  readonly size: number
+  readonly format?: DiskFormat
+  readonly policy?: string
+  readonly wait: boolean
+}
+
+/** `disk`: the virtual disks of a VM. */
+export function addDisk(program: CliCommand, cli: Cli): void {
+  const disk = program.command('disk').description('disks: the virtual disks of a VM; they count from 0')
+  disk
+    .command('list')
+    .description('list the disks of a VM')
+    .argument('<vm>', 'name or ID of the VM')
+    .action((vm: string) =>
+      cli.showAnswer(
+        (client) => client.disks(vm),
+        ({ disks }) => diskTable(disks, cli.paint),
+      ),
+    )
+  disk
+    .command('add')
+    .description('add an empty disk to a VM')
+    .argument('<vm>', 'name or ID of the VM')
+    .requiredOption('--size <size>', 'what the guest sees, such as 10GiB', diskSize)
+    .addOption(new Option('--format <format>', 'how the image is kept').choices(diskFormats))
+    .option('--policy <name>', 'the storage policy (default: as that of VM Home)')
+    .option('--no-wait', 'do not wait until it is done')
+    .examples('disk add db1 --size 10GiB', "disk add db1 --size 10GiB --policy 'VM Encryption Policy'")
+    .action((vm: string, { size, format, policy, wait }: AddOptions) =>
+      cli.runTask(
+        (client) =>
+          client.addDisk(vm, {
+            sizeBytes: size,
+            ...(format === undefined ? {} : { format }),
+            ...(policy === undefined ? {} : { policy }),
+          }),
+        wait,
+      ),
+    )
+}
+
+function diskTable(disks: readonly Disk[], paint: Paint): string {
+  return table(
+    ['DISK', 'SIZE', 'FORMAT', 'ENCRYPTED', 'KEY', 'POLICY', 'PATH'],
+    disks.map((disk) => [
+      disk.number,
+      formatSize(disk.sizeBytes),
+      disk.format,
+      encryptedCell(disk, paint),
+      disk.key === null ? null : `${disk.key.provider}/${disk.key.keyId}`,
+      disk.policy,
+      disk.path,
+    ]),
+  )
+}
+
+function encryptedCell({ encrypted }: Disk, paint: Paint): Cell {
+  return encrypted ? paint('green', 'yes') : 'no'
+}

@@ -1,0 +1,86 @@
+import type { Host } from '@cryptvisor/control-plane-api'
+import type { Cli } from '../cli.ts'
+import type { CliCommand } from '../command.ts'
+import type { Paint } from '../paint.ts'
+import { formatTime } from '../quantity.ts'
+import { sheet, table } from '../table.ts'
+
+/** `host`: the machines that run VMs. */
+export function addHost(program: CliCommand, cli: Cli): void {
+  const host = program.command('host').description('hosts: the machines that run VMs')
+  host
+    .command('list')
+    .description('list the hosts with connection and crypto state')
+    .action(() =>
+      cli.showAnswer(
+        (client) => client.hosts(),
+        ({ hosts }) =>
+          table(
+            ['NAME', 'CLUSTER', 'CONNECTION', 'CRYPTO', 'HOST KEY', 'LAST SEEN'],
+            hosts.map((each) => [
+              each.name,
+              each.cluster,
+              connectionOf(each, cli.paint),
+              cryptoOf(each, cli.paint),
+              keyOf(each),
+              each.lastSeenAt === null ? null : formatTime(each.lastSeenAt),
+            ]),
+          ),
+      ),
+    )
+  host
+    .command('show')
+    .description('show one host')
+    .argument('<name>', 'its name')
+    .action((name: string) =>
+      cli.showAnswer(
+        (client) => client.host(name),
+        (each) => hostSheet(each, cli.paint),
+      ),
+    )
+  host
+    .command('enroll')
+    .description('make a one-time token that lets a new host join a cluster; standard output is the token alone')
+    .argument('<name>', 'what the host will be called')
+    .requiredOption('--cluster <name>', 'the cluster that it joins; it gets all keys of that cluster')
+    .examples('host enroll host-c --cluster production | ssh host-c host-agent enroll --dir /var/lib/cryptvisor')
+    .action(async (name: string, { cluster }: { cluster: string }) => {
+      const answer = await cli.withClient((client) => client.createEnrolmentToken({ name, cluster }))
+      cli.show(answer, ({ token }) => `${token}\n`)
+      cli.hint(`the token works once, until ${formatTime(answer.expiresAt)}; on ${name} give it by standard input to:`)
+      cli.hint('  host-agent enroll --dir DIR')
+    })
+  host
+    .command('remove')
+    .description('remove a host that has no VMs; its identity is revoked at once')
+    .argument('<name>', 'its name')
+    .action((name: string) => cli.remove('host', name, (client) => client.deleteHost(name)))
+}
+
+function hostSheet(host: Host, paint: Paint): string {
+  return sheet([
+    ['name', host.name],
+    ['ID', host.id],
+    ['cluster', host.cluster],
+    ['connection', connectionOf(host, paint)],
+    ['last seen', host.lastSeenAt === null ? null : formatTime(host.lastSeenAt)],
+    ['crypto', cryptoOf(host, paint)],
+    ['host key', keyOf(host)],
+    ['URL', host.url],
+    ['version', host.version],
+    ['hardware UUID', host.hardwareUuid],
+    ['certificate until', formatTime(host.certificateExpiresAt)],
+  ])
+}
+
+function connectionOf({ connection }: Host, paint: Paint) {
+  return paint(connection === 'connected' ? 'green' : 'red', connection)
+}
+
+function cryptoOf({ cryptoState }: Host, paint: Paint) {
+  return paint(cryptoState === 'safe' ? 'green' : cryptoState === 'prepared' ? 'yellow' : 'red', cryptoState)
+}
+
+function keyOf({ hostKey }: Host): string | null {
+  return hostKey === null ? null : `${hostKey.provider}/${hostKey.keyId}`
+}

@@ -1,0 +1,23 @@
+import type { Cli } from '../cli.ts'
+import type { CliCommand } from '../command.ts'
+import { table } from '../table.ts'
+
+/** `policy`: storage policies. */
+export function addPolicy(program: CliCommand, cli: Cli): void {
+  const policy = program
+    .command('policy')
+    .description('storage policies: whether what they are applied to is encrypted')
+  policy
+    .command('list')
+    .description('list the storage policies')
+    .action(() =>
+      cli.showAnswer(
+        (client) => client.policies(),
+        ({ policies }) =>
+          table(
+            ['NAME', 'ENCRYPTION', 'DESCRIPTION'],
+            policies.map(({ name, encryption, description }) => [name, encryption ? 'yes' : 'no', description]),
+          ),
+      ),
+    )
+}

@@ -1,0 +1,44 @@
+import { privileges } from '@cryptvisor/control-plane-api'
+import { texts } from '../arguments.ts'
+import type { Cli } from '../cli.ts'
+import type { CliCommand } from '../command.ts'
+import { table } from '../table.ts'
+
+/** `role`: named sets of privileges. */
+export function addRole(program: CliCommand, cli: Cli): void {
+  const role = program.command('role').description('roles: named sets of privileges')
+  role
+    .command('list')
+    .description('list the roles with their privileges')
+    .action(() =>
+      cli.showAnswer(
+        (client) => client.roles(),
+        ({ roles }) =>
+          table(
+            ['NAME', 'SYSTEM', 'PRIVILEGES'],
+            roles.flatMap(({ name, system, privileges: [first, ...others] }) => [
+              [name, system ? 'yes' : 'no', first],
+              ...others.map((privilege) => [' ', ' ', privilege]),
+            ]),
+          ),
+      ),
+    )
+  role
+    .command('add')
+    .description('make a role')
+    .argument('<name>', 'its name')
+    .requiredOption('--privilege <name>', 'a privilege; give the option once for each', texts)
+    .section('Privileges', privileges)
+    .examples('role add Operator --privilege System.Read --privilege Task.Cancel')
+    .action((name: string, options: { readonly privilege: readonly string[] }) =>
+      cli.showAnswer(
+        (client) => client.createRole({ name, privileges: [...options.privilege] }),
+        (made) => `made role ${made.name}\n`,
+      ),
+    )
+  role
+    .command('remove')
+    .description('remove a role that no user has')
+    .argument('<name>', 'its name')
+    .action((name: string) => cli.remove('role', name, (client) => client.deleteRole(name)))
+}

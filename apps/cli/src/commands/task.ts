@@ -1,0 +1,115 @@
+import type { Task } from '@cryptvisor/control-plane-api'
+import { wholeNumber } from '../arguments.ts'
+import type { Cli } from '../cli.ts'
+import type { CliCommand } from '../command.ts'
+import type { Paint } from '../paint.ts'
+import { formatDuration, formatSize, formatTime } from '../quantity.ts'
+import { sheet, table } from '../table.ts'
+
+interface ListOptions {
+  readonly vm?: string
+  readonly state?: string
+  readonly limit?: number
+}
+
+/** `task`: what the control plane works on. */
+export function addTask(program: CliCommand, cli: Cli): void {
+  const task = program.command('task').description('tasks: what the control plane works on, and what it has done')
+  task
+    .command('list')
+    .description('list the tasks, the newest first')
+    .option('--vm <name>', 'those of this VM only')
+    .option('--state <state>', 'queued, running, success, error or cancelled')
+    .option('--limit <n>', 'at most so many', wholeNumber(1, 10_000))
+    .examples('task list --state running')
+    .action((options: ListOptions) =>
+      cli.showAnswer(
+        (client) => client.tasks(options),
+        ({ tasks }) => taskTable(tasks, cli.paint),
+      ),
+    )
+  task
+    .command('show')
+    .description('show one task')
+    .argument('<id>', 'its ID')
+    .action((id: string) =>
+      cli.showAnswer(
+        (client) => client.task(id),
+        (each) => taskSheet(each, cli.paint),
+      ),
+    )
+  task
+    .command('watch')
+    .description('wait until a task has ended, with its progress; fails when the task did')
+    .argument('<id>', 'its ID')
+    .action(async (id: string) => {
+      const ended = await cli.withClient(async (client) => {
+        const started = await client.task(id)
+        return cli.surroundings.interrupt.during((signal) => cli.waitFor(client, started, signal))
+      })
+      cli.show(ended, (each) => taskSheet(each, cli.paint))
+    })
+  task
+    .command('cancel')
+    .description('ask a task to stop; what it works on is then as it was before')
+    .argument('<id>', 'its ID')
+    .action((id: string) =>
+      cli.showAnswer(
+        (client) => client.cancelTask(id),
+        (each) => taskSheet(each, cli.paint),
+      ),
+    )
+}
+
+function taskTable(tasks: readonly Task[], paint: Paint): string {
+  return table(
+    ['ID', 'TYPE', 'TARGET', 'STATE', 'PROGRESS', 'USER', 'STARTED', 'STEP'],
+    tasks.map((task) => [
+      task.id,
+      task.type,
+      task.target.name,
+      stateOf(task, paint),
+      `${Math.floor(task.progressPercent)}%`,
+      task.user,
+      task.startedAt === null ? null : formatTime(task.startedAt),
+      task.error === null ? task.step : task.error.code,
+    ]),
+  )
+}
+
+function taskSheet(task: Task, paint: Paint): string {
+  return sheet([
+    ['ID', task.id],
+    ['type', task.type],
+    ['target', `${task.target.kind} ${task.target.name}`],
+    ['state', stateOf(task, paint)],
+    ['step', task.step],
+    ['progress', progressOf(task)],
+    ['key', task.key === null ? null : `${task.key.provider}/${task.key.keyId}`],
+    ['error', task.error === null ? null : `${task.error.message} (${task.error.code})`],
+    ['user', task.user],
+    ['created', formatTime(task.createdAt)],
+    ['started', task.startedAt === null ? null : formatTime(task.startedAt)],
+    ['ended', task.endedAt === null ? null : formatTime(task.endedAt)],
+  ])
+}
+
+function stateOf({ state, cancelRequested }: Task, paint: Paint) {
+  switch (state) {
+    case 'success':
+      return paint('green', state)
+    case 'error':
+      return paint('red', state)
+    case 'cancelled':
+      return paint('yellow', state)
+    case 'queued':
+    case 'running':
+      return cancelRequested ? `${state}, cancelling` : state
+  }
+}
+
+function progressOf({ progressPercent, doneBytes, totalBytes, secondsLeft }: Task): string {
+  const bytes = totalBytes > 0 ? `, ${formatSize(doneBytes)} of ${formatSize(totalBytes)}` : ''
+  const left = secondsLeft === null ? '' : `, ${formatDuration(secondsLeft)} left`
+  return `${Math.floor(progressPercent)}%${bytes}${left}`
+}

@@ -1,0 +1,134 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
+import type { DiskFormat } from '@cryptvisor/control-plane-api'
+import { CliError } from './cli-error.ts'
+import { formatOfContent } from './image-magic.ts'
+
+/** The API's own limit. */
+const imageSizeMax = 2 ** 50
+
+/** As much of an image as telling its format needs. */
+const headSize = 512
+
+/** One piece of an image on its way; bounds the memory that an import takes. */
+const pieceSize = 1_048_576
+
+/** An image that was checked and is kept open, so that what is sent is what was checked. */
+export class ImageFile implements AsyncDisposable {
+  readonly path: string
+  readonly format: DiskFormat
+  readonly sizeBytes: number
+  readonly #handle: FileHandle
+
+  private constructor(path: string, format: DiskFormat, sizeBytes: number, handle: FileHandle) {
+    this.path = path
+    this.format = format
+    this.sizeBytes = sizeBytes
+    this.#handle = handle
+  }
+
+  /**
+   * Opens an image: a regular file or a block device, not empty. Its format is `format`, else that of the file's name,
+   * and never guessed from the content: that only serves to refuse what is likely a mistake. Throws `CliError`
+   * `bad-file`.
+   */
+  static async open(path: string, format: DiskFormat | undefined): Promise<ImageFile> {
+    const handle = await openImage(path)
+    try {
+      const sizeBytes = await sizeOf(path, handle)
+      const named = format ?? (path.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw')
+      checkFormat(path, named, format !== undefined, await readHead(path, handle))
+      return new ImageFile(path, named, sizeBytes, handle)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /** The content from its beginning, in pieces; `sent` hears how much was taken. Throws `CliError` `bad-file`. */
+  async *content(sent: (doneBytes: number) => void): AsyncGenerator<Buffer, void, undefined> {
+    let doneBytes = 0
+    while (doneBytes < this.sizeBytes) {
+      const piece = Buffer.allocUnsafe(Math.min(pieceSize, this.sizeBytes - doneBytes))
+      const { bytesRead } = await readAt(this.path, this.#handle, piece, doneBytes)
+      if (bytesRead === 0)
+        throw bad(this.path, 'became shorter while it was sent', 'import it when nothing writes to it')
+      doneBytes += bytesRead
+      yield piece.subarray(0, bytesRead)
+      sent(doneBytes)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close()
+  }
+}
+
+async function openImage(path: string): Promise<FileHandle> {
+  try {
+    const found = await stat(path)
+    if (!found.isFile() && !found.isBlockDevice()) {
+      throw bad(path, 'is neither a regular file nor a block device', 'give the image of a disk')
+    }
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    if (cause instanceof CliError) throw cause
+    // Node's file errors carry the system's code.
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw bad(path, 'does not exist', 'check the path')
+    throw bad(path, `cannot be read: ${code}`, 'check its permissions', cause)
+  }
+}
+
+async function sizeOf(path: string, handle: FileHandle): Promise<number> {
+  const found = await handle.stat({ bigint: true })
+  const size = found.isBlockDevice() ? await blockDeviceSize(path, found.rdev) : Number(found.size)
+  if (size === 0) throw bad(path, 'is empty', 'give the image of a disk')
+  if (size > imageSizeMax) throw bad(path, 'is larger than 1 PiB', 'give a smaller image')
+  return size
+}
+
+/** Linux tells a device's size in units of 512 bytes under its numbers (as glibc's makedev packs them). */
+async function blockDeviceSize(path: string, rdev: bigint): Promise<number> {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn)
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn)
+  try {
+    return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512
+  } catch (cause) {
+    throw bad(path, 'is a block device whose size the system does not tell', 'import a file instead', cause)
+  }
+}
+
+async function readHead(path: string, handle: FileHandle): Promise<Buffer> {
+  const head = Buffer.alloc(headSize)
+  const { bytesRead } = await readAt(path, handle, head, 0)
+  return head.subarray(0, bytesRead)
+}
+
+async function readAt(path: string, handle: FileHandle, buffer: Buffer, position: number) {
+  try {
+    return await handle.read(buffer, 0, buffer.length, position)
+  } catch (cause) {
+    // Node's file errors carry the system's code.
+    const { code } = cause as NodeJS.ErrnoException
+    throw bad(path, `cannot be read: ${code}`, 'check the file and the disk that it lies on', cause)
+  }
+}
+
+function checkFormat(path: string, format: DiskFormat, wasGiven: boolean, head: Buffer): void {
+  const found = formatOfContent(head)
+  if (format === 'qcow2' && found !== 'qcow2') {
+    throw bad(path, 'is not a qcow2 image', 'give --format raw if it is a raw one')
+  }
+  if (format === 'raw' && found !== null && !wasGiven) {
+    const next =
+      found === 'qcow2'
+        ? 'give --format qcow2, or --format raw to take it as a raw disk all the same'
+        : 'convert it (qemu-img convert -O raw), or give --format raw to take it as a raw disk all the same'
+    throw bad(path, `begins like a ${found} image, and no format was given`, next)
+  }
+}
+
+function bad(path: string, what: string, next: string, cause?: unknown): CliError {
+  return new CliError('bad-file', `--disk: ${path} ${what}`, { field: '--disk', next, cause })
+}

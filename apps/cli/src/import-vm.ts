@@ -1,0 +1,161 @@
+import { Readable } from 'node:stream'
+import { type CreateVm, plainPolicy, type Task } from '@cryptvisor/control-plane-api'
+import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { RestClientError } from '@cryptvisor/rest'
+import type { Cli } from './cli.ts'
+import { CliError } from './cli-error.ts'
+import { isEncryptionPolicy } from './encryption-policy.ts'
+import { failureOf } from './failure.ts'
+import type { ImageFile } from './image-file.ts'
+import { hasEnded, requireSuccess, waitForTask } from './task-wait.ts'
+
+export interface ImportRequest {
+  readonly name: string
+  readonly placement: Omit<CreateVm, 'name'>
+  readonly policy: string | undefined
+  readonly keyProvider: string | undefined
+  /** Whether to wait for the last task. */
+  readonly wait: boolean
+  readonly images: readonly ImageFile[]
+}
+
+/** What an import has made so far: the VM's name and ID, and the task that worked on it last. */
+interface Made {
+  readonly name: string
+  readonly vm: string
+  readonly task: Task
+}
+
+/**
+ * Creates a VM, sends its images, and encrypts it when the policy says so; gives the last task. Whatever fails before
+ * the end, the half-made VM is removed again, and the error says so; Ctrl-C does the same, until all that is left is to
+ * wait for the encryption: that goes on.
+ */
+export function importVm(cli: Cli, client: ControlPlaneClient, request: ImportRequest): Promise<Task> {
+  return cli.surroundings.interrupt.during(async (signal) => {
+    const { name, placement, policy = plainPolicy, wait, images } = request
+    const encrypts = await checkPolicy(client, request)
+    let last = (await client.createVm({ name, ...placement, ...(encrypts ? {} : { policy }) })).task
+    // By its ID: a VM of the same name that was there before must never be the one to remove.
+    const vm = last.target.id
+    let onlyWaiting = false
+    try {
+      await cli.waitFor(client, last, signal)
+      for (const [number, image] of images.entries()) {
+        last = (await client.importDisk(vm, { format: image.format, contentBytes: image.sizeBytes })).task
+        last = await sendImage(cli, client, last, image, number, signal)
+        if (wait || encrypts || number < images.length - 1) last = await cli.waitFor(client, last, signal)
+      }
+      if (!encrypts) return last
+      const { keyProvider } = request
+      last = (await client.changePolicy(vm, { policy, ...(keyProvider === undefined ? {} : { keyProvider }) })).task
+      onlyWaiting = true
+      return wait ? await cli.waitFor(client, last, signal) : last
+    } catch (error) {
+      if (onlyWaiting && isInterruption(error)) throw error
+      throw await undone(cli, client, { name, vm, task: last }, error)
+    }
+  })
+}
+
+/** Whether the import ends with an encryption. Throws `CliError` before anything is made. */
+async function checkPolicy(client: ControlPlaneClient, { policy, keyProvider }: ImportRequest): Promise<boolean> {
+  const encrypts = policy !== undefined && (await isEncryptionPolicy(client, policy))
+  if (keyProvider !== undefined && !encrypts) {
+    throw new CliError('usage', '--key-provider: is of no use without a policy that encrypts', {
+      field: '--key-provider',
+      next: 'leave it out, or give --policy with a policy that encrypts: cryptvisor policy list',
+    })
+  }
+  return encrypts
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof CliError && error.code === 'interrupted'
+}
+
+/** Sends one image for the import that waits for it. Throws the task's own reason where the task has one. */
+async function sendImage(
+  cli: Cli,
+  client: ControlPlaneClient,
+  task: Task,
+  image: ImageFile,
+  number: number,
+  signal: AbortSignal,
+): Promise<Task> {
+  using display = cli.progress()
+  const startedMs = cli.surroundings.now()
+  let fault: unknown
+  const sent = (doneBytes: number) => {
+    const seconds = (cli.surroundings.now() - startedMs) / 1000
+    const rate = seconds > 0 ? doneBytes / seconds : null
+    display.update({
+      step: `sending disk ${number}`,
+      doneBytes,
+      totalBytes: image.sizeBytes,
+      percent: (doneBytes / image.sizeBytes) * 100,
+      bytesPerSecond: rate,
+      secondsLeft: rate === null ? null : (image.sizeBytes - doneBytes) / rate,
+    })
+  }
+  const content = Readable.from(image.content(sent)).on('error', (error) => {
+    fault = error
+  })
+  try {
+    return await client.sendContent(task.id, content, image.sizeBytes, signal)
+  } catch (error) {
+    if (signal.aborted) throw new CliError('interrupted', 'sending was interrupted', { cause: error })
+    if (fault instanceof CliError) throw fault
+    // The service may end the connection rather than read on after it has refused an image.
+    if (error instanceof RestClientError && error.code !== 'answered')
+      requireSuccess(await endedTask(client, task, error))
+    throw error
+  } finally {
+    content.destroy()
+  }
+}
+
+/** The task, if it has ended; else throws `error`. */
+async function endedTask(client: ControlPlaneClient, task: Task, error: unknown): Promise<Task> {
+  const found = await client.task(task.id).catch(() => task)
+  if (hasEnded(found)) return found
+  throw error
+}
+
+/** Removes the half-made VM and gives the error to report: the first one, with what became of the VM. */
+async function undone(cli: Cli, client: ControlPlaneClient, made: Made, error: unknown): Promise<CliError> {
+  const failure = failureOf(error, 'vm')
+  const interrupted = isInterruption(error)
+  const message = interrupted ? 'the import was interrupted' : failure.message
+  const report = (fate: string, next: string | undefined) =>
+    new CliError(error instanceof CliError ? error.code : 'task-failed', `${message}; ${fate}`, {
+      serviceCode: failure.code,
+      exitCode: failure.exitCode,
+      ...(failure.field === undefined ? {} : { field: failure.field }),
+      ...(next === undefined ? {} : { next }),
+      cause: error,
+    })
+  cli.hint(`removing the half-made VM ${made.name}`)
+  try {
+    await remove(cli, client, made)
+  } catch {
+    return report(`the half-made VM ${made.name} is still there`, `remove it: cryptvisor vm delete ${made.vm}`)
+  }
+  return report(`the half-made VM ${made.name} was removed again`, interrupted ? undefined : failure.next)
+}
+
+/** Ends the task that works on the VM, then deletes the VM; one that is not there is fine. */
+async function remove(cli: Cli, client: ControlPlaneClient, { vm, task }: Made): Promise<void> {
+  using display = cli.progress()
+  // Ctrl-C has done its work by now; the next one ends the program.
+  const options = { signal: new AbortController().signal, display, pace: cli.surroundings.pollPace }
+  if (!hasEnded(await client.task(task.id))) {
+    await waitForTask(client, await client.cancelTask(task.id), options)
+  }
+  try {
+    const { task: deletion } = await client.deleteVm(vm)
+    requireSuccess(await waitForTask(client, deletion, options))
+  } catch (error) {
+    if (!(error instanceof RestClientError && error.status === 404)) throw error
+  }
+}

@@ -1,0 +1,35 @@
+/** The command that shows what there is of a noun; `disk list` needs a VM, so disks lead to VMs. */
+const byNoun: Readonly<Record<string, string>> = {
+  cluster: 'cluster list',
+  datastore: 'datastore list',
+  disk: 'vm list',
+  host: 'host list',
+  'key-provider': 'key-provider list',
+  keys: 'keys list',
+  policy: 'policy list',
+  role: 'role list',
+  task: 'task list',
+  token: 'token list',
+  user: 'user list',
+  vm: 'vm list',
+}
+
+/** The same for a field of a request. */
+const byField: Readonly<Record<string, string>> = {
+  cluster: 'cluster list',
+  datastore: 'datastore list',
+  home: 'policy list',
+  host: 'host list',
+  keyProvider: 'key-provider list',
+  policy: 'policy list',
+  provider: 'key-provider list',
+  role: 'role list',
+  task: 'task list',
+  vm: 'vm list',
+}
+
+/** What to run when the thing that `field` names, else the thing of the command's noun, is not there. */
+export function listCommand(noun: string | undefined, field: string | undefined): string | undefined {
+  const command = (field === undefined ? undefined : byField[field]) ?? (noun === undefined ? undefined : byNoun[noun])
+  return command === undefined ? undefined : `cryptvisor ${command}`
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs'
+import { Option } from 'commander'
+import { Cli, type GlobalOptions } from './cli.ts'
+import { CliCommand } from './command.ts'
+import { addCluster } from './commands/cluster.ts'
+import { addDatastore } from './commands/datastore.ts'
+import { addDisk } from './commands/disk.ts'
+import { addEvent } from './commands/event.ts'
+import { addHost } from './commands/host.ts'
+import { addKeyProvider } from './commands/key-provider.ts'
+import { addKeys } from './commands/keys.ts'
+import { addLogin } from './commands/login.ts'
+import { addLogout } from './commands/logout.ts'
+import { addPolicy } from './commands/policy.ts'
+import { addRole } from './commands/role.ts'
+import { addTask } from './commands/task.ts'
+import { addToken } from './commands/token.ts'
+import { addUser } from './commands/user.ts'
+import { addVm } from './commands/vm.ts'
+import { addWhoami } from './commands/whoami.ts'
+import { exitCodeTexts } from './exit-codes.ts'
+import type { Surroundings } from './surroundings.ts'
+
+/** Lines of help are no longer than this, however wide the terminal is. */
+const helpWidthMax = 120
+
+/** The whole command line: every noun with its verbs. Nothing runs before its arguments are parsed. */
+export function buildProgram(surroundings: Surroundings): CliCommand {
+  const { stdout, stderr } = surroundings
+  const width = Math.min(stdout.columns ?? helpWidthMax, helpWidthMax)
+  const program = new CliCommand('cryptvisor')
+    .description('Encrypts virtual machines at rest, with keys that a key server keeps.')
+    .version(version())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+  program
+    .addOption(new Option('--json', 'print exactly one JSON value: the answer of the API as it is'))
+    .addOption(new Option('--url <url>', 'the control plane (default: that of the session)'))
+    .addOption(
+      new Option('--ca <file>', "PEM: the CA of the control plane's certificate (default: that of the session)"),
+    )
+    .addOption(
+      new Option(
+        '--config <file>',
+        'where the session is kept (default: $CRYPTVISOR_CONFIG, else below $XDG_CONFIG_HOME)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--token-file <file>',
+        'use the API token in this file instead of the session (or $CRYPTVISOR_TOKEN_FILE)',
+      ),
+    )
+    .addOption(new Option('--verbose', 'say more on standard error'))
+  const cli = new Cli(surroundings, () => program.opts<GlobalOptions>())
+  for (const add of [
+    addLogin,
+    addLogout,
+    addWhoami,
+    addVm,
+    addDisk,
+    addTask,
+    addEvent,
+    addKeys,
+    addKeyProvider,
+    addPolicy,
+    addHost,
+    addCluster,
+    addDatastore,
+    addUser,
+    addRole,
+    addToken,
+  ]) {
+    add(program, cli)
+  }
+  return program
+    .examples(
+      'login --url https://127.0.0.1:8443 --ca ca.pem --user admin',
+      'vm import db1 --disk db1.qcow2',
+      'vm encrypt db1',
+      'vm show db1 --json',
+    )
+    .section(
+      'Exit codes',
+      exitCodeTexts.map(([code, text]) => `${String(code).padEnd(4)} ${text}`),
+    )
+}
+
+function version(): string {
+  // Our own manifest has a version.
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
+}

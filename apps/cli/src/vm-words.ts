@@ -1,0 +1,68 @@
+import type { Disk, Vm } from '@cryptvisor/control-plane-api'
+import type { Paint } from './paint.ts'
+import { formatSize } from './quantity.ts'
+import { type Cell, sheet, table } from './table.ts'
+
+/** Such as `kms/0198…`, as key records spell it; `null` for a part that has no key. */
+export function keyName(key: Disk['key']): string | null {
+  return key === null ? null : `${key.provider}/${key.keyId}`
+}
+
+/** VMs, one a line. */
+export function vmTable(vms: readonly Vm[], paint: Paint): string {
+  return table(
+    ['NAME', 'HOST', 'ENCRYPTION', 'LOCK', 'DISKS', 'SIZE', 'TASK'],
+    vms.map((vm) => [
+      vm.name,
+      vm.host,
+      encryptionCell(vm, paint),
+      lockCell(vm, paint),
+      vm.disks.length,
+      formatSize(vm.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)),
+      vm.task,
+    ]),
+  )
+}
+
+/** One VM in full. */
+export function vmSheet(vm: Vm, paint: Paint): string {
+  const head = sheet([
+    ['name', vm.name],
+    ['ID', vm.id],
+    ['host', vm.host],
+    ['cluster', vm.cluster],
+    ['datastore', vm.datastore],
+    ['path', vm.path],
+    ['encryption', encryptionCell(vm, paint)],
+    ['lock', lockCell(vm, paint)],
+    ...(vm.lock.text === null ? [] : [['reason', vm.lock.text] as const]),
+    ...vm.lock.missingKeys.map((key) => ['missing key', keyName(key)] as const),
+    ...(vm.task === null ? [] : [['task', vm.task] as const]),
+  ])
+  const home = sheet([['VM Home', ''], ...partEntries({ ...vm.home }, paint)])
+  const disks = vm.disks.map((disk) =>
+    sheet([
+      [`disk ${disk.number}`, `${formatSize(disk.sizeBytes)}, ${disk.format}`],
+      ...partEntries(disk, paint),
+      ['  LUKS UUID', disk.luksUuid],
+      ['  path', disk.path],
+    ]),
+  )
+  return [head, home, ...disks].join('\n')
+}
+
+function partEntries(part: Pick<Disk, 'policy' | 'encrypted' | 'key'>, paint: Paint): (readonly [string, Cell])[] {
+  return [
+    ['  policy', part.policy],
+    ['  encrypted', part.encrypted ? paint('green', 'yes') : 'no'],
+    ['  key', keyName(part.key)],
+  ]
+}
+
+function encryptionCell({ encryption }: Vm, paint: Paint): Cell {
+  return encryption === 'plain' ? encryption : paint(encryption === 'encrypted' ? 'green' : 'yellow', encryption)
+}
+
+function lockCell({ lock: { state } }: Vm, paint: Paint): Cell {
+  return state === 'unlocked' ? state : paint(state === 'locked' ? 'red' : 'yellow', state)
+}
