@@ -37,6 +37,8 @@ export const eventTypes = {
   'host.enrolled': ['info', 'A host was enrolled'],
   'host.connected': ['info', 'A host connected'],
   'host.disconnected': ['warning', 'A host disconnected'],
+  'host.session-replaced': ['warning', 'A second session of a host took the place of the first'],
+  'host.address-changed': ['warning', 'A host answers at another address than it was enrolled with'],
   'host.removed': ['info', 'A host was removed'],
   'host.crypto.enabled': ['info', 'A host holds its host key and is crypto-safe'],
   'host.crypto.keys-sent': ['info', 'A host was given the keys of its cluster'],

@@ -56,7 +56,11 @@ export interface HostConnections {
   waitFor(hostId: string, signal: AbortSignal): Promise<HostConnection>
 }
 
-/** The work's side of a host's coming and going; the platform calls it. */
+/**
+ * The work's side of a host's coming and going; the platform calls it. Calls for one host may overlap: a host that goes
+ * and comes again does not wait for what `hostConnected` still does, so whoever writes down what they found checks first
+ * that `HostConnections.get` still gives the connection they found it by.
+ */
 export interface HostObserver {
   /** A new session began: hand over the cluster's keys, take up or end the host's open tasks, unlock its VMs. */
   hostConnected(host: HostRow, connection: HostConnection): Promise<void>

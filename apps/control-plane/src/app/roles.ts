@@ -1,5 +1,4 @@
 import { type CreateRole, isPrivilege, type Privilege, type Role } from '@cryptvisor/control-plane-api'
-import { isUniqueViolation } from '@cryptvisor/sqlite'
 import type { Kysely } from 'kysely'
 import type { RoleRow, Schema } from '../database/schema.ts'
 import { requirePrivilege } from './access-control.ts'
@@ -7,6 +6,7 @@ import { privilegesOf } from './bearers.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { Principal } from './ports.ts'
+import { orExists } from './unique.ts'
 
 /** Roles: the three that are always there, and others. */
 export class Roles {
@@ -29,18 +29,12 @@ export class Roles {
     const privileges = [...new Set(role.privileges)].map((text) => privilegeOf(text))
     requireAll(by, privileges)
     const row: RoleRow = { name: role.name, privileges: JSON.stringify(privileges.toSorted()), system: 0 }
-    try {
-      await this.#events.transaction(async (transaction, record) => {
+    await orExists('name', `there is a role ${role.name} already: choose another`, () =>
+      this.#events.transaction(async (transaction, record) => {
         await transaction.insertInto('role').values(row).execute()
         await record({ type: 'user.changed', text: `role ${row.name} was made`, user: by.name })
-      })
-    } catch (cause) {
-      if (!isUniqueViolation(cause)) throw cause
-      throw new ControlPlaneError('already-exists', `name: there is a role ${role.name} already: choose another`, {
-        field: 'name',
-        cause,
-      })
-    }
+      }),
+    )
     return toRole(row)
   }
 

@@ -1,5 +1,4 @@
 import type { ChangeUser, CreateUser, User } from '@cryptvisor/control-plane-api'
-import { isUniqueViolation } from '@cryptvisor/sqlite'
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema, UserRow } from '../database/schema.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
@@ -8,6 +7,7 @@ import type { EventLog } from './events.ts'
 import { hashPassword } from './password.ts'
 import type { Principal } from './ports.ts'
 import { privilegesOfRole, requireAll } from './roles.ts'
+import { orExists } from './unique.ts'
 
 /** Of this role at least one user stays. */
 export const adminRole = 'Admin'
@@ -41,19 +41,13 @@ export class Users {
       locked_until: null,
       created_at: this.#clock(),
     }
-    try {
-      await this.#events.transaction(async (transaction, record) => {
+    await orExists('name', `there is a user ${user.name} already: choose another`, () =>
+      this.#events.transaction(async (transaction, record) => {
         await transaction.insertInto('user').values(row).execute()
         const text = `user ${user.name} was made with role ${user.role}`
         await record({ type: 'user.changed', text, user: by.name })
-      })
-    } catch (cause) {
-      if (!isUniqueViolation(cause)) throw cause
-      throw new ControlPlaneError('already-exists', `name: there is a user ${user.name} already: choose another`, {
-        field: 'name',
-        cause,
-      })
-    }
+      }),
+    )
     return this.#toUser(row)
   }
 

@@ -1,0 +1,103 @@
+import { controlPlaneUri, hostUri } from '@cryptvisor/host-agent-api'
+import type { Barrier } from '@cryptvisor/key-store'
+import { CertificateAuthority, type Identity, readCertificate } from '@cryptvisor/pki'
+import type { Secret } from '@cryptvisor/secret'
+import type { Kysely } from 'kysely'
+import type { Schema } from '../database/schema.ts'
+import type { Clock } from './clock.ts'
+
+const authorityName = 'Cryptvisor control plane CA'
+const authorityValidDays = 3650
+const hostValidDays = 825
+/** Of what the control plane shows of itself; made anew at each start and at two thirds of it, kept in memory only. */
+export const ownValidDays = 90
+
+const sealedName = 'authority/private-key'
+
+/** The control plane's small CA (DESIGN.md, section 5): who we are to users and agents, and who the hosts are to us. */
+export class Certificates {
+  readonly #authority: CertificateAuthority
+
+  private constructor(authority: CertificateAuthority) {
+    this.#authority = authority
+  }
+
+  /** Makes a new authority and keeps its key sealed in the database, bound to its certificate. */
+  static async create(database: Kysely<Schema>, barrier: Barrier, clock: Clock): Promise<Certificates> {
+    const made = await CertificateAuthority.create(authorityName, authorityValidDays, () => new Date(clock()))
+    using privateKey = made.privateKey
+    const value = barrier.seal(contextOf(made.authority.certificate), privateKey)
+    await database.insertInto('sealed').values({ name: sealedName, value }).execute()
+    return new Certificates(made.authority)
+  }
+
+  /**
+   * Takes the authority up again. Throws when its key is not there, is not under this root key, or belongs to another
+   * certificate than `certificate`.
+   */
+  static async load(
+    database: Kysely<Schema>,
+    barrier: Barrier,
+    certificate: string,
+    clock: Clock,
+  ): Promise<Certificates> {
+    const { value } = await database
+      .selectFrom('sealed')
+      .select('value')
+      .where('name', '=', sealedName)
+      .executeTakeFirstOrThrow(() => new Error('the database has no key for the certificate authority'))
+    using privateKey: Secret = barrier.unseal(contextOf(certificate), value)
+    return new Certificates(await CertificateAuthority.load(certificate, privateKey, () => new Date(clock())))
+  }
+
+  /** The authority's certificate, PEM: what users, agents and we trust. */
+  get ca(): string {
+    return this.#authority.certificate
+  }
+
+  /** SHA-256 of the authority's certificate, 64 hex digits. */
+  get caFingerprint256(): string {
+    return readCertificate(this.ca).fingerprint256
+  }
+
+  /** An identity for a listener that answers under `hosts`; its chain has the authority, so that it can be pinned. */
+  async issueServer(hosts: readonly string[]): Promise<Identity> {
+    const identity = await this.#authority.issue({
+      commonName: 'Cryptvisor control plane',
+      usages: ['server'],
+      hosts,
+      uris: [controlPlaneUri],
+      validDays: ownValidDays,
+    })
+    return { ...identity, certificate: identity.certificate + this.ca }
+  }
+
+  /** What we show to agents. */
+  issueClient(): Promise<Identity> {
+    return this.#authority.issue({
+      commonName: 'Cryptvisor control plane',
+      usages: ['client'],
+      uris: [controlPlaneUri],
+      validDays: ownValidDays,
+    })
+  }
+
+  /** A certificate for a host's own key, for its REST under `address` and for its sessions. Throws `PkiError`. */
+  signHost(
+    csr: string,
+    host: { readonly id: string; readonly name: string; readonly address: string },
+  ): Promise<string> {
+    return this.#authority.signRequest(csr, {
+      // RFC 5280, ub-common-name: 64 characters; a host's name may have more.
+      commonName: Array.from(host.name).slice(0, 64).join(''),
+      usages: ['server', 'client'],
+      hosts: [host.address],
+      uris: [hostUri(host.id)],
+      validDays: hostValidDays,
+    })
+  }
+}
+
+function contextOf(certificate: string) {
+  return { type: 'certificate authority', certificate: readCertificate(certificate).fingerprint256 }
+}

@@ -1,0 +1,83 @@
+import type { Host } from '@cryptvisor/control-plane-api'
+import type { Kysely } from 'kysely'
+import type { HostRow, Schema } from '../database/schema.ts'
+import { timeText, timeTextOrNull } from './clock.ts'
+import { ControlPlaneError } from './control-plane-error.ts'
+import type { EventLog } from './events.ts'
+import type { HostSessions } from './host-sessions.ts'
+import type { HostObserver, Principal } from './ports.ts'
+
+/** The hosts that were enrolled. */
+export class Hosts {
+  readonly #database: Kysely<Schema>
+  readonly #events: EventLog
+  readonly #sessions: HostSessions
+  readonly #observer: () => HostObserver
+
+  constructor(database: Kysely<Schema>, events: EventLog, sessions: HostSessions, observer: () => HostObserver) {
+    this.#database = database
+    this.#events = events
+    this.#sessions = sessions
+    this.#observer = observer
+  }
+
+  /** By name. */
+  async list(): Promise<Host[]> {
+    return (await this.#rows().orderBy('host.name').execute()).map((row) => this.#toHost(row))
+  }
+
+  /** By name or ID. Throws `not-found`. */
+  async get(nameOrId: string): Promise<Host> {
+    return this.#toHost(await this.#row(nameOrId))
+  }
+
+  /**
+   * Takes a host out: its certificate is worthless and its session over when this returns. Throws `not-found`, and
+   * `in-use` while VMs are on it.
+   */
+  async remove(nameOrId: string, by: Principal): Promise<void> {
+    const host = await this.#row(nameOrId)
+    await this.#observer().checkHostRemoval(host)
+    await this.#events.transaction(async (transaction, record) => {
+      await transaction.deleteFrom('host').where('id', '=', host.id).execute()
+      const text = `${host.name} was removed and its certificate revoked; what it holds in memory ends with its agent`
+      await record({ type: 'host.removed', host: host.name, text, user: by.name })
+    })
+    this.#sessions.end(host.id, 'it was removed')
+  }
+
+  #rows() {
+    return this.#database
+      .selectFrom('host')
+      .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
+      .selectAll('host')
+      .select('cluster.name as cluster')
+  }
+
+  async #row(nameOrId: string): Promise<HostRow & { cluster: string }> {
+    const row = await this.#rows()
+      .where((where) => where.or([where('host.name', '=', nameOrId), where('host.id', '=', nameOrId)]))
+      .executeTakeFirst()
+    if (row === undefined) throw new ControlPlaneError('not-found', `there is no host ${nameOrId}`)
+    return row
+  }
+
+  #toHost(row: HostRow & { cluster: string }): Host {
+    const seenAt = this.#sessions.lastSeenAt(row.id)
+    const { host_key_provider: provider, host_key_id: keyId } = row
+    const hostKey = provider === null || keyId === null ? null : { provider, keyId }
+    return {
+      id: row.id,
+      name: row.name,
+      cluster: row.cluster,
+      url: row.url,
+      hardwareUuid: row.hardware_uuid,
+      connection: seenAt === null ? 'disconnected' : 'connected',
+      lastSeenAt: timeTextOrNull(seenAt ?? row.last_seen_at),
+      version: row.version,
+      cryptoState: row.crypto_supported === 0 ? 'incapable' : hostKey === null ? 'prepared' : 'safe',
+      hostKey,
+      certificateExpiresAt: timeText(row.certificate_expires_at),
+    }
+  }
+}
