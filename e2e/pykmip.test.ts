@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { test } from 'node:test'
 import type { KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import { PyKmipServer } from '@cryptvisor/lab'
 import { knownText, makeRawImage } from './image.ts'
 import { LabUnderTest, sha256, succeed } from './lab-under-test.ts'
-import { startPyKmip } from './pykmip.ts'
 
 const mib = 1_048_576
 
@@ -12,7 +12,8 @@ test('a control plane whose key provider is PyKMIP: labels are refused with a wa
   const lab = await LabUnderTest.start(context)
   const folder = lab.path('pykmip')
   mkdirSync(folder)
-  const { port, files } = await startPyKmip(context, folder)
+  await using pykmip = await PyKmipServer.start(folder)
+  const { port, files } = pykmip
   await lab.json(
     'key-provider',
     'add',
