@@ -1,1 +1,12 @@
-export {}
+export {
+  defaultFailoverLimits,
+  type Environment,
+  type FailoverLimits,
+  systemEnvironment,
+} from './failover.ts'
+export { type KeyDescription, type KeyProvider, listLimitMax, type RevocationCause } from './key-provider.ts'
+export { type ErrorSubject, KeyProviderError, type KeyProviderErrorCode } from './key-provider-error.ts'
+export type { KmipServer } from './kmip-server.ts'
+export { labelsMax } from './labels.ts'
+export type { Health, ProviderStatus, ServerStatus } from './provider-status.ts'
+export { StandardKeyProvider, type StandardKeyProviderOptions } from './standard-key-provider.ts'

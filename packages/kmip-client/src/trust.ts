@@ -37,7 +37,9 @@ function pinnedFingerprint(options: ServerOptions): string | null {
   throw new KmipClientError('invalid-options', 'fingerprint256 must have 64 hexadecimal digits, with or without colons')
 }
 
-function secureContext(options: ServerOptions) {
+function secureContext(options: ServerOptions): SecureContext {
+  if (options.caPem !== undefined) checkCertificate('caPem', options.caPem)
+  checkCertificate('clientCertificatePem', options.clientCertificatePem)
   try {
     return options.clientKey.expose((key) =>
       createSecureContext({
@@ -49,11 +51,18 @@ function secureContext(options: ServerOptions) {
       }),
     )
   } catch (cause) {
-    throw new KmipClientError(
-      'invalid-options',
-      'caPem, clientCertificatePem and clientKey cannot be used together: they must be PEM, and the key that of the certificate',
-      { cause },
-    )
+    throw new KmipClientError('invalid-options', 'clientKey must be the PEM private key of clientCertificatePem', {
+      cause,
+    })
+  }
+}
+
+/** OpenSSL takes texts without a certificate in silence. */
+function checkCertificate(field: string, pem: string): void {
+  try {
+    new X509Certificate(pem)
+  } catch (cause) {
+    throw new KmipClientError('invalid-options', `${field} must hold a certificate in PEM`, { cause })
   }
 }
 

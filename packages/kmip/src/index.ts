@@ -13,6 +13,7 @@ export {
   isCustomName,
 } from './attribute/attribute.ts'
 export type { AttributeDeclaration, AttributeSource } from './attribute/attribute-declaration.ts'
+export { type AttributeDescription, describeAttribute, type JsonValue } from './attribute/attribute-description.ts'
 export {
   type CertificateIdentifier,
   type CertificateIssuer,

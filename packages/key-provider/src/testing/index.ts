@@ -1,0 +1,1 @@
+export { type ExerciseOptions, exerciseKeyProvider } from './exercise.ts'
