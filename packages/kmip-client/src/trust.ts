@@ -1,4 +1,11 @@
-import { type ConnectionOptions, checkServerIdentity, createSecureContext, type TLSSocket } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls'
 import { KmipClientError } from './kmip-client-error.ts'
 import type { ServerOptions } from './server-options.ts'
 
