@@ -4,7 +4,10 @@ import { checkDataUnits, type DataUnitCipher, dataUnitSizeBytes } from './data-u
 import { xtsCiphersFor } from './xts-key.ts'
 
 const blockSizeBytes = 16
-const batchSizeBytes = 131_072
+
+/** Small enough for the first cache, and for malloc to serve the outputs without asking the kernel for each. */
+const batchSizeBytes = 32_768
+
 const batchUnitCount = batchSizeBytes / dataUnitSizeBytes
 const unitWordCount = dataUnitSizeBytes / 4
 
@@ -18,8 +21,8 @@ interface Contexts {
  * AES-XTS composed as IEEE 1619, 5.3 defines it, C = E1(P ^ T) ^ T, but for many data units per call of OpenSSL: one ECB
  * call encrypts the tweaks of a batch, one its masked blocks. Bit for bit the same as XTS, some ten times as fast from
  * JavaScript as a cipher object per unit; it is not OpenSSL's own XTS (and no validated module of it). Needs a
- * little-endian machine. The key lives in OpenSSL's contexts, which
- * OpenSSL cleanses when it frees them.
+ * little-endian machine. The key lives in OpenSSL's contexts,
+ * which are cleansed when they are freed.
  */
 export class XtsBatch implements DataUnitCipher {
   #contexts: Contexts | null

@@ -8,10 +8,10 @@ export const recordSizeMax = 8192
 export const recipientCountMax = 8
 
 /** The longest key ID with its provider. */
-export const kidLengthMax = 512
+const kidLengthMax = 512
 
 /** One KEK's entry in a record. */
-export interface Recipient {
+interface Recipient {
   readonly kid: string
   readonly encryptedKey: string
 }

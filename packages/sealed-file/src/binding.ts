@@ -6,7 +6,7 @@ import { SealedFileError } from './sealed-file-error.ts'
 export const sealKeySizeBytes = 32
 
 /** The longest path below `home/`, in bytes. */
-export const homePathSizeMax = 1024
+const homePathSizeMax = 1024
 
 /** HKDF's info for the key of the files in `home/`. Other uses of the VM Home DEK have other texts. */
 const homeKeyInfo = 'home'

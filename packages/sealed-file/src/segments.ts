@@ -18,7 +18,7 @@ export const noncePrefixSizeBytes = 7
 export const headerSizeBytes = 1 + saltSizeBytes + noncePrefixSizeBytes
 
 /** A nonce counts segments in 32 bits. */
-export const segmentCountMax = 0x1_0000_0000
+const segmentCountMax = 0x1_0000_0000
 
 /** How many bytes of plaintext segment `index` takes: the first shares its room with the header. */
 export function plaintextSizeOf(index: number): number {

@@ -13,7 +13,7 @@ import { requireFreeSpace } from './free-space.ts'
 import { paddedSizeBytes } from './image.ts'
 import { openReadBack, pageAlignedBuffer } from './read-back.ts'
 import { readUpTo } from './read-up-to.ts'
-import { attempt, createExclusive, openRegular, removeOwn, syncFolderOf } from './regular-file.ts'
+import { abandon, attempt, createExclusive, openRegular, syncFolderOf } from './regular-file.ts'
 
 /** A LUKS file's header, read and checked. */
 export interface LuksFileHeader {
@@ -45,8 +45,7 @@ export async function createLuksFile(path: string, header: Uint8Array, payloadSi
     })
     await syncFolderOf(path)
   } catch (error) {
-    await removeOwn(path, handle)
-    throw error
+    await abandon(path, handle, error)
   }
 }
 

@@ -36,8 +36,23 @@ export async function syncFolderOf(path: string): Promise<void> {
   })
 }
 
+/**
+ * Gives up the file that `handle` has made at `path`, because of `error`: removes it and throws that error. When it cannot
+ * be removed, throws a DataPathError `io` that says so, with both errors as its cause.
+ */
+export async function abandon(path: string, handle: FileHandle, error: unknown): Promise<never> {
+  try {
+    await removeOwn(path, handle)
+  } catch (removeError) {
+    throw new DataPathError('io', `${path} is of no use and could not be removed: remove it by hand`, {
+      cause: new AggregateError([error, removeError]),
+    })
+  }
+  throw error
+}
+
 /** Removes the file that `handle` has open, unless something else lies under its path now. */
-export async function removeOwn(path: string, handle: FileHandle): Promise<void> {
+async function removeOwn(path: string, handle: FileHandle): Promise<void> {
   await attempt(`cannot remove ${path}`, async () => {
     const own = await handle.stat()
     const there = await lstat(path).catch(() => null)

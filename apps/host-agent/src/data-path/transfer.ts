@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { DataPathError } from './data-path-error.ts'
 import { requireFreeSpace } from './free-space.ts'
 import { fileSizeBytesOf, type Image, offsetBytesOf } from './image.ts'
-import { attempt, createExclusive, openRegular, removeOwn, syncFolderOf } from './regular-file.ts'
+import { abandon, attempt, createExclusive, openRegular, syncFolderOf } from './regular-file.ts'
 import { openSource, type SourceFile } from './source-file.ts'
 import { startJob } from './start-job.ts'
 
@@ -34,8 +34,7 @@ export async function transfer(source: Image, target: Image, options: TransferOp
   try {
     await fill(sourceFile, target, handle, options)
   } catch (error) {
-    await removeOwn(target.path, handle)
-    throw error
+    await abandon(target.path, handle, error)
   }
 }
 
