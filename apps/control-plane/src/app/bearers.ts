@@ -64,12 +64,27 @@ export class Bearers {
   /** Who shows `token`, with the privileges that the user's role has now; `null`: nobody that we know (any more). */
   async authenticate(token: string): Promise<Caller | null> {
     if (!tokenForm.test(token)) return null
+    return this.#find('token_sha256', hashOf(token))
+  }
+
+  /** `caller` as they are now; `null`: their token does not work any more. */
+  async refresh(caller: Caller): Promise<Caller | null> {
+    return this.#find('bearer.id', caller.bearer.id)
+  }
+
+  /** Makes a token worthless. Whether it was there. */
+  async remove(transaction: Kysely<Schema>, id: string): Promise<boolean> {
+    const { numDeletedRows } = await transaction.deleteFrom('bearer').where('id', '=', id).executeTakeFirst()
+    return numDeletedRows > 0n
+  }
+
+  async #find(column: 'token_sha256' | 'bearer.id', value: string): Promise<Caller | null> {
     const found = await this.#database
       .selectFrom('bearer')
       .innerJoin('user', 'user.name', 'bearer.user_name')
       .innerJoin('role', 'role.name', 'user.role_name')
       .select(['bearer.id', 'kind', 'expires_at', 'last_used_at', 'user.name', 'role.name as role', 'privileges'])
-      .where('token_sha256', '=', hashOf(token))
+      .where(column, '=', value)
       .executeTakeFirst()
     const now = this.#clock()
     if (found === undefined || (found.expires_at !== null && found.expires_at <= now)) return null
@@ -82,12 +97,6 @@ export class Bearers {
       privileges: privilegesOf(found.privileges),
       bearer: { id: found.id, kind: found.kind },
     }
-  }
-
-  /** Makes a token worthless. Whether it was there. */
-  async remove(transaction: Kysely<Schema>, id: string): Promise<boolean> {
-    const { numDeletedRows } = await transaction.deleteFrom('bearer').where('id', '=', id).executeTakeFirst()
-    return numDeletedRows > 0n
   }
 }
 

@@ -8,9 +8,16 @@ export interface Labels {
   readonly productVersion: string
 }
 
+/** How long to wait for a KMIP server, in milliseconds. */
+export interface KmipTimeouts {
+  /** For TCP and TLS together. */
+  readonly connectTimeoutMs: number
+  /** For the answer to one request. */
+  readonly requestTimeoutMs: number
+}
+
 /** What the operator chose in `config.json` and business code needs. */
 export interface Settings {
   readonly labels: Labels
-  /** For one request to a KMIP server. */
-  readonly kmipTimeoutMs: number
+  readonly kmip: KmipTimeouts
 }

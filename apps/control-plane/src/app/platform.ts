@@ -1,0 +1,94 @@
+import type { Barrier } from '@cryptvisor/key-store'
+import type { Identity } from '@cryptvisor/pki'
+import { type Kysely, sql } from 'kysely'
+import type { Schema } from '../database/schema.ts'
+import { Bearers } from './bearers.ts'
+import type { Certificates } from './certificates.ts'
+import type { Clock } from './clock.ts'
+import { Clusters } from './clusters.ts'
+import { Datastores } from './datastores.ts'
+import { Enrolment } from './enrolment.ts'
+import { EventLog } from './events.ts'
+import { HostSessions } from './host-sessions.ts'
+import { Hosts } from './hosts.ts'
+import type { Log } from './log.ts'
+import { Logins } from './login.ts'
+import { Policies } from './policies.ts'
+import type { HostObserver } from './ports.ts'
+import { ProviderRegistry } from './provider-registry.ts'
+import { ProviderStore } from './provider-store.ts'
+import { Roles } from './roles.ts'
+import type { Settings } from './settings.ts'
+import { Tokens } from './tokens.ts'
+import { Users } from './users.ts'
+
+/** What the platform is built from. */
+export interface PlatformParts {
+  readonly database: Kysely<Schema>
+  readonly barrier: Barrier
+  readonly certificates: Certificates
+  /** What agents are shown first; the platform disposes of it. */
+  readonly agentIdentity: Identity
+  /** Where agents find the listener for hosts. */
+  readonly hostsUrl: string
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Everything but the work: users, hosts, inventory, key providers, events. Tell it of the work before it listens. */
+export class Platform implements AsyncDisposable {
+  readonly events: EventLog
+  readonly bearers: Bearers
+  readonly logins: Logins
+  readonly users: Users
+  readonly roles: Roles
+  readonly tokens: Tokens
+  readonly clusters: Clusters
+  readonly datastores: Datastores
+  readonly policies: Policies
+  readonly sessions: HostSessions
+  readonly hosts: Hosts
+  readonly enrolment: Enrolment
+  readonly keyProviders: ProviderRegistry
+  readonly #database: Kysely<Schema>
+  #observer: HostObserver | null = null
+
+  constructor({ database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log }: PlatformParts) {
+    const observer = () => {
+      if (this.#observer === null) throw new Error('the platform was not told of the work')
+      return this.#observer
+    }
+    this.#database = database
+    this.events = new EventLog(database, clock)
+    this.bearers = new Bearers(database, clock)
+    this.logins = new Logins(database, this.events, this.bearers, clock)
+    this.users = new Users(database, this.events, clock)
+    this.roles = new Roles(database, this.events)
+    this.tokens = new Tokens(database, this.events, this.bearers, clock)
+    this.clusters = new Clusters(database)
+    this.datastores = new Datastores(database)
+    this.policies = new Policies(database)
+    this.sessions = new HostSessions(database, this.events, certificates, agentIdentity, observer, clock, log)
+    this.hosts = new Hosts(database, this.events, this.sessions, observer)
+    this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)
+    const store = new ProviderStore(barrier, settings.kmip)
+    this.keyProviders = new ProviderRegistry(database, this.events, store, observer, clock)
+  }
+
+  /** Says who has to be told of hosts that come and go. */
+  observe(observer: HostObserver): void {
+    this.#observer = observer
+  }
+
+  /** Throws when the database does not answer. */
+  readonly checkReady = async (): Promise<void> => {
+    await sql`select 1`.execute(this.#database)
+  }
+
+  /** Ends all sessions of hosts and closes all key providers. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sessions.close()
+    await this.keyProviders[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,75 @@
+import { Readable } from 'node:stream'
+import { EventList } from '@cryptvisor/control-plane-api'
+import { Type } from 'typebox'
+import { followEvents } from '../app/event-stream.ts'
+import { type EventLog, eventsPerAnswerMax } from '../app/events.ts'
+import type { Platform } from '../app/platform.ts'
+import type { Routes } from './routes.ts'
+import { untilClosed } from './until-closed.ts'
+
+const limitDefault = 100
+const Text = Type.String({ maxLength: 80 })
+
+const EventQuery = Type.Object(
+  {
+    type: Type.Optional(Text),
+    vm: Type.Optional(Text),
+    host: Type.Optional(Text),
+    after: Type.Optional(Type.Integer({ minimum: 0, description: 'Only events after this one, the oldest first' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: eventsPerAnswerMax })),
+  },
+  { additionalProperties: false },
+)
+
+/** Events, as a list and as they happen. */
+export function eventRoutes({ events, bearers }: Platform): Routes {
+  return (server) => {
+    server.route({
+      method: 'GET',
+      url: '/api/v1/events',
+      config: { access: ['System.Read'] },
+      schema: {
+        tags: ['events'],
+        summary: 'Events, the newest first unless `after` is given',
+        querystring: EventQuery,
+        response: { 200: EventList },
+      },
+      handler: async ({ query }) => ({ events: await events.list({ limit: limitDefault, ...query }) }),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/events/stream',
+      exposeHeadRoute: false,
+      config: { access: ['System.Read'] },
+      schema: {
+        tags: ['events'],
+        summary: 'Events as they happen (server-sent events); begins after Last-Event-ID where that is given',
+        headers: Type.Object({ 'last-event-id': Type.Optional(Type.Integer({ minimum: 0 })) }),
+        response: { 200: { content: { 'text/event-stream': { schema: Type.Unsafe<Readable>({ type: 'string' }) } } } },
+      },
+      handler: async ({ headers, principal }, reply) => {
+        const after = headers['last-event-id'] ?? (await events.lastId())
+        const mayGoOn = async () => (await bearers.refresh(principal))?.privileges.has('System.Read') ?? false
+        return reply
+          .type('text/event-stream')
+          .header('cache-control', 'no-store')
+          .send(Readable.from(serverSentEvents(events, after, mayGoOn, untilClosed(reply.raw))))
+      },
+    })
+  }
+}
+
+/** WHATWG HTML, 9.2.6; ends when the reader may not read on: logged out, expired, another role. */
+async function* serverSentEvents(
+  events: EventLog,
+  after: number,
+  mayGoOn: () => Promise<boolean>,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  // Without a first line the reader would not know that it is listening.
+  yield ': listening\n\n'
+  for await (const event of followEvents(events, after, signal)) {
+    if (!(await mayGoOn())) return
+    yield event === null ? ': nothing new\n\n' : `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`
+  }
+}

@@ -1,0 +1,78 @@
+import { Readable } from 'node:stream'
+import { EnrolAnswer, EnrolRequest, heartbeatMs, SessionRequest } from '@cryptvisor/host-agent-api'
+import { buildServer, goodClientCertificate, type RestServer, type TlsIdentity } from '@cryptvisor/rest'
+import type { FastifyBaseLogger } from 'fastify'
+import type { HostSession } from '../app/host-sessions.ts'
+import type { Platform } from '../app/platform.ts'
+import { toRestError } from './error-table.ts'
+import { logRequests } from './request-log.ts'
+import { untilClosed } from './until-closed.ts'
+
+/**
+ * Builds the server for hosts. Its one route without a client certificate is enrolment: `tls` has to ask for
+ * certificates and take it when there is none.
+ */
+export async function buildHostsServer(
+  { enrolment, sessions }: Platform,
+  tls: TlsIdentity,
+  version: string,
+  logger?: FastifyBaseLogger,
+): Promise<RestServer> {
+  const server = await buildServer({
+    title: 'Cryptvisor control plane, for hosts',
+    description: 'Enrolment, and the sessions of host agents',
+    version,
+    tls,
+    mapError: toRestError,
+    ...(logger === undefined ? {} : { logger }),
+  })
+  logRequests(server)
+  server.route({
+    method: 'POST',
+    url: '/v1/enroll',
+    schema: { summary: 'Enrol a host with a one-time token', body: EnrolRequest, response: { 200: EnrolAnswer } },
+    handler: ({ body }) => enrolment.enrol(body),
+  })
+  server.route({
+    method: 'POST',
+    url: '/v1/session',
+    schema: {
+      summary: 'Begin a session, which lasts as long as its answer: heartbeats in NDJSON',
+      body: SessionRequest,
+    },
+    // Before the body is read: who it is.
+    onRequest: async ({ raw }) => {
+      await sessions.authenticate(goodClientCertificate(raw)?.raw ?? null)
+    },
+    handler: async ({ body, raw }, reply) => {
+      const host = await sessions.authenticate(goodClientCertificate(raw)?.raw ?? null)
+      const closed = untilClosed(reply.raw)
+      const session = await sessions.begin(host, body)
+      const end = () => session.end('its connection closed')
+      if (closed.aborted) end()
+      else closed.addEventListener('abort', end, { once: true })
+      return reply.type('application/x-ndjson').send(Readable.from(heartbeats(session)))
+    },
+  })
+  return server
+}
+
+/** A line at once, and one every `heartbeatMs`, until the session is over. */
+async function* heartbeats({ signal }: HostSession): AsyncGenerator<string, void, undefined> {
+  for (let count = 0; !signal.aborted; count++) {
+    yield `${JSON.stringify({ heartbeat: count })}\n`
+    await pause(heartbeatMs, signal)
+  }
+}
+
+/** Ends early when `signal` fires. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  const stop = () => {
+    clearTimeout(timer)
+    resolve()
+  }
+  signal.addEventListener('abort', stop, { once: true })
+  return promise.finally(() => signal.removeEventListener('abort', stop))
+}

@@ -1,0 +1,131 @@
+import {
+  Cluster,
+  ClusterList,
+  CreateCluster,
+  CreateDatastore,
+  CreateEnrolmentToken,
+  Datastore,
+  DatastoreList,
+  Host,
+  HostList,
+  NewEnrolmentToken,
+  StoragePolicyList,
+} from '@cryptvisor/control-plane-api'
+import type { Platform } from '../app/platform.ts'
+import { ByName, Nothing } from './parameters.ts'
+import type { Routes } from './routes.ts'
+
+/** Clusters, hosts, datastores, storage policies. */
+export function inventoryRoutes({ clusters, hosts, enrolment, datastores, policies }: Platform): Routes {
+  return (server) => {
+    server.route({
+      method: 'GET',
+      url: '/api/v1/clusters',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['clusters'], summary: 'All clusters', response: { 200: ClusterList } },
+      handler: async () => ({ clusters: await clusters.list() }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/clusters',
+      config: { access: ['Host.Inventory.EditCluster'] },
+      schema: { tags: ['clusters'], summary: 'Make a cluster', body: CreateCluster, response: { 201: Cluster } },
+      handler: async ({ body }, reply) => reply.code(201).send(await clusters.create(body)),
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/clusters/:name',
+      config: { access: ['Host.Inventory.EditCluster'] },
+      schema: { tags: ['clusters'], summary: 'Remove an empty cluster', params: ByName, response: { 204: Nothing } },
+      handler: async ({ params }, reply) => {
+        await clusters.remove(params.name)
+        return reply.code(204).send(null)
+      },
+    })
+
+    server.route({
+      method: 'GET',
+      url: '/api/v1/hosts',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['hosts'], summary: 'All hosts', response: { 200: HostList } },
+      handler: async () => ({ hosts: await hosts.list() }),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/hosts/:name',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['hosts'], summary: 'One host, by name or ID', params: ByName, response: { 200: Host } },
+      handler: ({ params }) => hosts.get(params.name),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/hosts/enrolment-tokens',
+      config: { access: ['Cryptographer.RegisterHost'] },
+      schema: {
+        tags: ['hosts'],
+        summary: 'Make a token that enrols one host, once, within 15 minutes',
+        body: CreateEnrolmentToken,
+        response: { 201: NewEnrolmentToken },
+      },
+      handler: async ({ body, principal }, reply) => reply.code(201).send(await enrolment.createToken(body, principal)),
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/hosts/:name',
+      config: { access: ['Host.Inventory.RemoveHost'] },
+      schema: {
+        tags: ['hosts'],
+        summary: 'Remove a host without VMs; its certificate is revoked at once',
+        params: ByName,
+        response: { 204: Nothing },
+      },
+      handler: async ({ params, principal }, reply) => {
+        await hosts.remove(params.name, principal)
+        return reply.code(204).send(null)
+      },
+    })
+
+    server.route({
+      method: 'GET',
+      url: '/api/v1/datastores',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['datastores'], summary: 'All datastores', response: { 200: DatastoreList } },
+      handler: async () => ({ datastores: await datastores.list() }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/datastores',
+      config: { access: ['Datastore.Config'] },
+      schema: {
+        tags: ['datastores'],
+        summary: 'Make a datastore',
+        body: CreateDatastore,
+        response: { 201: Datastore },
+      },
+      handler: async ({ body }, reply) => reply.code(201).send(await datastores.create(body)),
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/datastores/:name',
+      config: { access: ['Datastore.Config'] },
+      schema: {
+        tags: ['datastores'],
+        summary: 'Take a datastore without VMs out of the inventory; its files stay',
+        params: ByName,
+        response: { 204: Nothing },
+      },
+      handler: async ({ params }, reply) => {
+        await datastores.remove(params.name)
+        return reply.code(204).send(null)
+      },
+    })
+
+    server.route({
+      method: 'GET',
+      url: '/api/v1/policies',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['policies'], summary: 'All storage policies', response: { 200: StoragePolicyList } },
+      handler: async () => ({ policies: await policies.list() }),
+    })
+  }
+}

@@ -1,0 +1,68 @@
+import { AddKeyProvider, KeyProvider, KeyProviderList, KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import type { Platform } from '../app/platform.ts'
+import { ByName, Nothing } from './parameters.ts'
+import type { Routes } from './routes.ts'
+
+/** Key providers. No answer has the client's private key. */
+export function keyProviderRoutes({ keyProviders }: Platform): Routes {
+  return (server) => {
+    server.route({
+      method: 'GET',
+      url: '/api/v1/key-providers',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['key-providers'], summary: 'All key providers', response: { 200: KeyProviderList } },
+      handler: async () => ({ providers: await keyProviders.list() }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/key-providers',
+      config: { access: ['Cryptographer.ManageKeyServers'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Add a key provider; the first one becomes the default',
+        body: AddKeyProvider,
+        response: { 201: KeyProvider },
+      },
+      handler: async ({ body, principal }, reply) => reply.code(201).send(await keyProviders.add(body, principal)),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/key-providers/:name/default',
+      config: { access: ['Cryptographer.ManageKeyServers'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Ask this provider for keys from now on',
+        params: ByName,
+        response: { 200: KeyProvider },
+      },
+      handler: ({ params, principal }) => keyProviders.setDefault(params.name, principal),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/key-providers/:name/status',
+      config: { access: ['Cryptographer.ManageKeyServers'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Make, read back and destroy a key at each server',
+        params: ByName,
+        response: { 200: KeyProviderStatus },
+      },
+      handler: ({ params }) => keyProviders.status(params.name),
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/key-providers/:name',
+      config: { access: ['Cryptographer.ManageKeyServers'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Remove a key provider whose keys nothing uses',
+        params: ByName,
+        response: { 204: Nothing },
+      },
+      handler: async ({ params, principal }, reply) => {
+        await keyProviders.remove(params.name, principal)
+        return reply.code(204).send(null)
+      },
+    })
+  }
+}

@@ -1,0 +1,8 @@
+import type { ServerResponse } from 'node:http'
+
+/** A signal that fires when the answer was sent whole, or whoever was to read it is gone. */
+export function untilClosed(response: ServerResponse): AbortSignal {
+  const closed = new AbortController()
+  response.once('close', () => closed.abort())
+  return closed.signal
+}

@@ -1,0 +1,62 @@
+import * as api from '@cryptvisor/control-plane-api'
+import { buildServer, type RestServer, type TlsIdentity } from '@cryptvisor/rest'
+import type { FastifyBaseLogger } from 'fastify'
+import type { TSchema } from 'typebox'
+import type { Platform } from '../app/platform.ts'
+import { ErrorAnswer, guardRoutes } from './access.ts'
+import { accessRoutes } from './access-routes.ts'
+import { toRestError } from './error-table.ts'
+import { eventRoutes } from './event-routes.ts'
+import { healthRoutes } from './health-routes.ts'
+import { inventoryRoutes } from './inventory-routes.ts'
+import { keyProviderRoutes } from './key-provider-routes.ts'
+import { logRequests } from './request-log.ts'
+import type { Routes } from './routes.ts'
+
+/** Builds the server for users: REST over TLS, bearer tokens, every route with its privileges. `work` adds its own. */
+export async function buildUsersServer(
+  platform: Platform,
+  work: Routes,
+  tls: TlsIdentity,
+  version: string,
+  logger?: FastifyBaseLogger,
+): Promise<RestServer> {
+  const server = await buildServer({
+    title: 'Cryptvisor control plane',
+    description: 'Inventory, storage policies, key providers, tasks and events. Keys are named here and never shown.',
+    version,
+    tls,
+    mapError: toRestError,
+    bearer: true,
+    schemas: { ...namedSchemas(), Error: ErrorAnswer },
+    ...(logger === undefined ? {} : { logger }),
+  })
+  guardRoutes(server, platform.bearers)
+  logRequests(server)
+  server.addHook('onSend', async (_request, reply) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    reply.header('x-content-type-options', 'nosniff')
+  })
+  for (const addRoutes of [
+    healthRoutes(platform),
+    accessRoutes(platform),
+    inventoryRoutes(platform),
+    keyProviderRoutes(platform),
+    eventRoutes(platform),
+    work,
+  ]) {
+    addRoutes(server)
+  }
+  return server
+}
+
+/** The resources of the API, under the names that they are exported with. */
+function namedSchemas(): Record<string, TSchema> {
+  return Object.fromEntries(
+    Object.entries(api).filter((entry): entry is [string, TSchema & (typeof entry)[1]] => isObjectSchema(entry[1])),
+  )
+}
+
+function isObjectSchema(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'object'
+}
