@@ -25,7 +25,7 @@ const copyOf = (name: string, secret: Secret): NamedKey => ({
 
 /** Every key that protects the VM: what a thief would look for. */
 async function keysOf(lab: LabUnderTest, vm: Vm): Promise<NamedKey[]> {
-  await using kmip = await kmipAs(lab.description, 'control-plane')
+  await using kmip = kmipAs(lab.description, 'control-plane')
   const keys: NamedKey[] = []
   for (const { keyId } of await lab.keys()) {
     using kek = await kmip.getKey(keyId)

@@ -118,7 +118,7 @@ test('a key that is gone: the VM is locked with its reason, decrypting leaves al
   const keyId = vm.home.key?.keyId ?? ''
   const before = await stateOf(lab, 'web')
   {
-    await using kmip = await kmipAs(lab.description, 'control-plane')
+    await using kmip = kmipAs(lab.description, 'control-plane')
     await kmip.revokeKey(keyId, 'cessation-of-operation')
     await kmip.destroyKey(keyId)
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { attribute, CryptographicAlgorithm, CryptographicUsageMask, ObjectType } from '@cryptvisor/kmip'
+import { attribute, CryptographicUsageMask } from '@cryptvisor/kmip'
 import { KmipClient } from '@cryptvisor/kmip-client'
 import { type Lab, PyKmipServer } from '@cryptvisor/lab'
 import { Secret } from '@cryptvisor/secret'
@@ -10,11 +10,11 @@ import { type Figures, rounded } from './figures.ts'
 const requestCount = 300
 
 const newKey = {
-  objectType: ObjectType.SymmetricKey,
+  objectType: 'SymmetricKey' as const,
   templateAttribute: {
     name: [],
     attribute: [
-      attribute('Cryptographic Algorithm', CryptographicAlgorithm.AES),
+      attribute('Cryptographic Algorithm', 'AES'),
       attribute('Cryptographic Usage Mask', CryptographicUsageMask.Encrypt | CryptographicUsageMask.Decrypt),
       attribute('Cryptographic Length', 256),
     ],
