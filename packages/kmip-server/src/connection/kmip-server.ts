@@ -1,0 +1,135 @@
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
+import type { Client } from '../client.ts'
+import type { MessageProcessor } from '../message/message-processor.ts'
+import type { EventSink } from '../server-event.ts'
+import { defaultServerLimits, type ServerLimits } from '../server-limits.ts'
+import { Admission } from './admission.ts'
+import { Connection } from './connection.ts'
+import { type ServerIdentity, tlsOptions } from './tls-options.ts'
+
+/** KMIP profiles, 3: the port that IANA gave it. */
+export const kmipPort = 5696
+
+export interface KmipServerOptions {
+  readonly host: string
+  /** 0 for any that is free. */
+  readonly port: number
+  readonly identity: ServerIdentity
+  /** Finds the client of a certificate (DER) that stands under the CA; `null` refuses it. */
+  readonly identify: (certificate: Uint8Array, address: string) => Promise<Client | null>
+  readonly processor: MessageProcessor
+  readonly emit: EventSink
+  readonly limits?: Partial<ServerLimits>
+}
+
+/** KMIP over TLS (KMIP 1.4, 10): takes connections and serves each client that it knows. */
+export class KmipServer {
+  readonly #options: KmipServerOptions
+  readonly #limits: ServerLimits
+  readonly #server: Server
+  readonly #admission: Admission
+  readonly #connections = new Set<Connection>()
+  #isClosing = false
+
+  private constructor(options: KmipServerOptions) {
+    this.#options = options
+    this.#limits = { ...defaultServerLimits, ...options.limits }
+    this.#admission = new Admission(this.#limits)
+    this.#server = options.identity.privateKey.expose((key) =>
+      createServer(tlsOptions(options.identity, key, this.#limits)),
+    )
+    this.#server.on('connection', (socket) => this.#admit(socket))
+    this.#server.on('secureConnection', (socket) => void this.#serve(socket))
+    this.#server.on('tlsClientError', (error, socket) => {
+      const address = socket.remoteAddress ?? 'unknown'
+      options.emit({ kind: 'handshake-failed', address, code: codeOf(error) })
+    })
+  }
+
+  /** Listens; rejects when the port is taken. */
+  static async listen(options: KmipServerOptions): Promise<KmipServer> {
+    const server = new KmipServer(options)
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', reject)
+      server.#server.listen({ host: options.host, port: options.port }, () => {
+        server.#server.off('error', reject)
+        resolve()
+      })
+    })
+    return server
+  }
+
+  /** Where it listens. */
+  get address(): { readonly host: string; readonly port: number } {
+    // A server that listens on a port has such an address.
+    const { address, port } = this.#server.address() as AddressInfo
+    return { host: address, port }
+  }
+
+  /** Takes no more connections, finishes the answers that are being made, and closes. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve())
+    })
+    for (const connection of this.#connections) connection.close()
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections) connection.destroy()
+    }, this.#limits.closeTimeoutMs)
+    await closed
+    clearTimeout(timer)
+  }
+
+  #admit(socket: Socket): void {
+    const address = socket.remoteAddress ?? 'unknown'
+    const refusal = this.#admission.enter(address)
+    if (refusal === null) {
+      socket.once('close', () => this.#admission.leave(address))
+    } else {
+      this.#options.emit({ kind: 'connection-refused', address, reason: refusal })
+      socket.destroy()
+    }
+  }
+
+  async #serve(socket: TLSSocket): Promise<void> {
+    const address = socket.remoteAddress ?? 'unknown'
+    // Reading shows errors too; until then nobody else would take them.
+    socket.on('error', () => undefined)
+    let client: Client | null = null
+    try {
+      const certificate = socket.getPeerX509Certificate()
+      client = certificate === undefined ? null : await this.#options.identify(certificate.raw, address)
+      if (client === null || this.#isClosing) {
+        if (client === null) this.#options.emit({ kind: 'connection-refused', address, reason: 'unknown-client' })
+        socket.destroy()
+        return
+      }
+      await this.#serveClient(socket, client)
+    } catch (error) {
+      this.#options.emit({ kind: 'internal-error', client: client?.name ?? address, doing: 'connection', error })
+      socket.destroy()
+    }
+  }
+
+  async #serveClient(socket: TLSSocket, client: Client): Promise<void> {
+    const { address } = client
+    const connection = new Connection(socket, client, this.#options.processor, this.#limits)
+    this.#connections.add(connection)
+    this.#options.emit({ kind: 'connection-opened', address, client: client.name })
+    let why = 'an error of ours'
+    try {
+      why = await connection.serve()
+    } catch (error) {
+      if (!socket.destroyed) throw error
+      why = error instanceof Error ? error.message : 'the connection broke'
+    } finally {
+      this.#connections.delete(connection)
+      this.#options.emit({ kind: 'connection-closed', address, client: client.name, why })
+    }
+  }
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
+}
