@@ -59,24 +59,28 @@ function decodeFields(reader: Reader, fields: readonly NamedField[], declared: R
   const value: Record<string, unknown> = {}
   const seen = new Set<number>()
   for (const field of fields) {
-    if (!isInVersion(field, reader.version)) {
-      if (field.presence === 'repeated') value[field.name] = []
-      continue
-    }
-    try {
-      skipUnknown(reader, declared)
-      if (reader.nextTag === field.item.tag) seen.add(field.item.tag)
-      if (field.presence === 'repeated') value[field.name] = decodeRepeated(reader, field, declared)
-      else if (reader.nextTag === field.item.tag) value[field.name] = field.item.decode(reader)
-      else if (field.presence !== 'optional') throw missing(reader, field)
-    } catch (error) {
-      throw error instanceof TtlvError ? error.within(field.name) : error
+    const { name, item, presence } = field
+    if (presence === 'repeated') value[name] = []
+    if (!isInVersion(field, reader.version)) continue
+    skipUnknown(reader, declared)
+    if (reader.nextTag === item.tag) {
+      seen.add(item.tag)
+      value[name] = decodeField(reader, field, declared)
+    } else if (mustBeThere(field)) {
+      throw absence(reader, field, fields, seen)
     }
   }
   skipUnknown(reader, declared)
-  const left = reader.nextTag
-  if (left !== null) throw leftOver(left, fields, seen, reader.version)
+  if (reader.nextTag !== null) throw misplaced(reader.nextTag, fields, seen, reader.version)
   return value
+}
+
+function decodeField(reader: Reader, field: NamedField, declared: ReadonlySet<number>): unknown {
+  try {
+    return field.presence === 'repeated' ? decodeRepeated(reader, field, declared) : field.item.decode(reader)
+  } catch (error) {
+    throw error instanceof TtlvError ? error.within(field.name) : error
+  }
 }
 
 function decodeRepeated(reader: Reader, field: NamedField, declared: ReadonlySet<number>): unknown[] {
@@ -98,21 +102,32 @@ function skipUnknown(reader: Reader, declared: ReadonlySet<number>): void {
   for (let tag = reader.nextTag; tag !== null && !declared.has(tag); tag = reader.nextTag) reader.skip()
 }
 
-function missing(reader: Reader, field: NamedField): TtlvError {
-  return reader.comesLater(field.item.tag)
-    ? new TtlvError('wrong-order', 'comes after a field that it must precede')
-    : new TtlvError('missing-field', `is missing: an item with tag ${formatTag(field.item.tag)} must be here`)
+/** Why a field that must be there is not the next. The error names that field, or the one that is in its place. */
+function absence(
+  reader: Reader,
+  field: NamedField,
+  fields: readonly NamedField[],
+  seen: ReadonlySet<number>,
+): TtlvError {
+  const intruder = reader.nextTag === null ? null : misplaced(reader.nextTag, fields, seen, reader.version)
+  if (intruder !== null && intruder.code !== 'wrong-order') return intruder
+  if (reader.comesLater(field.item.tag)) return precedes(field)
+  const detail = `is missing: an item with tag ${formatTag(field.item.tag)} must be here`
+  return new TtlvError('missing-field', detail).within(field.name)
 }
 
-function leftOver(tag: number, fields: readonly NamedField[], seen: ReadonlySet<number>, version: Version): TtlvError {
+/** What is wrong with an item that is not the one that is expected. */
+function misplaced(tag: number, fields: readonly NamedField[], seen: ReadonlySet<number>, version: Version): TtlvError {
   const field = fields.find((field) => field.item.tag === tag)
   if (field === undefined) {
     return new TtlvError('unknown-field', `has an item with tag ${formatTag(tag)}, which does not belong there`)
   }
   if (!isInVersion(field, version)) return outsideOf(version).within(field.name)
-  return seen.has(tag)
-    ? new TtlvError('second-copy', 'is there a second time').within(field.name)
-    : new TtlvError('wrong-order', 'comes after a field that it must precede').within(field.name)
+  return seen.has(tag) ? new TtlvError('second-copy', 'is there a second time').within(field.name) : precedes(field)
+}
+
+function precedes(field: NamedField): TtlvError {
+  return new TtlvError('wrong-order', 'comes after a field that it must precede').within(field.name)
 }
 
 function encodeFields(value: Readonly<Record<string, unknown>>, fields: readonly NamedField[], sink: Sink): void {
@@ -126,7 +141,7 @@ function encodeFields(value: Readonly<Record<string, unknown>>, fields: readonly
     const inVersion = isInVersion(field, sink.version)
     try {
       if (content === undefined) {
-        if (inVersion && (field.presence === 'required' || field.presence === 'ranged')) {
+        if (inVersion && mustBeThere(field)) {
           throw new TtlvError('missing-field', 'is missing: it must have a value')
         }
       } else if (field.presence === 'repeated') {
@@ -151,6 +166,10 @@ function encodeRepeated(content: unknown, field: NamedField, sink: Sink, inVersi
       throw error instanceof TtlvError ? error.within(index) : error
     }
   }
+}
+
+function mustBeThere(field: NamedField): boolean {
+  return field.presence === 'required' || field.presence === 'ranged'
 }
 
 function isInVersion(field: NamedField, version: Version): boolean {

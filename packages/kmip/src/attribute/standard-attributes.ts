@@ -176,8 +176,8 @@ export const standardAttributes = {
   }),
   'Archive Date': serverSet(Tag.ArchiveDate, dateTime, {}),
   'Object Group': clientSet(Tag.ObjectGroup, text, { isMultiple: true }),
-  Fresh: setOnce(Tag.Fresh, boolean, { since: v1_1, objectTypes: cryptographicObjects }),
-  Link: clientSet(Tag.Link, link, { isMultiple: true, objectTypes: cryptographicObjects }),
+  Fresh: setOnce(Tag.Fresh, boolean, { since: v1_1 }),
+  Link: clientSet(Tag.Link, link, { isMultiple: true }),
   'Application Specific Information': clientSet(Tag.ApplicationSpecificInformation, applicationSpecificInformation, {
     isMultiple: true,
   }),
@@ -217,23 +217,19 @@ export const standardAttributes = {
     since: v1_4,
     alwaysHasValue: true,
     isModifiableByClient: true,
-    objectTypes: cryptographicObjects,
   }),
   'Always Sensitive': serverSet(Tag.AlwaysSensitive, boolean, {
     since: v1_4,
     alwaysHasValue: true,
-    objectTypes: cryptographicObjects,
   }),
   Extractable: setOnce(Tag.Extractable, boolean, {
     since: v1_4,
     alwaysHasValue: true,
     isModifiableByClient: true,
-    objectTypes: cryptographicObjects,
   }),
   'Never Extractable': serverSet(Tag.NeverExtractable, boolean, {
     since: v1_4,
     alwaysHasValue: true,
-    objectTypes: cryptographicObjects,
   }),
 } as const
 
