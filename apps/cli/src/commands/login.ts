@@ -1,3 +1,4 @@
+import { RestClientError } from '@cryptvisor/rest'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
@@ -33,11 +34,27 @@ export function addLogin(program: CliCommand, cli: Cli): void {
         text: `Password of ${user} at ${url}: `,
         isNew: false,
       })
-      const answer = await cli.withClientOf(place, null, (client) => client.login({ user, password }))
+      const answer = await cli
+        .withClientOf(place, null, (client) => client.login({ user, password }))
+        .catch((error: unknown) => {
+          throw isRefusedLogin(error) ? refusedLogin(error) : error
+        })
       await saveConfig(configPath, { url, ca, user: answer.user, token: answer.token, expiresAt: answer.expiresAt })
       cli.show(
         { url, user: answer.user, expiresAt: answer.expiresAt },
         ({ expiresAt }) => `logged in to ${url} as ${answer.user} until ${formatTime(expiresAt)}\n`,
       )
     })
+}
+
+function isRefusedLogin(error: unknown): error is RestClientError {
+  return error instanceof RestClientError && error.status === 401
+}
+
+function refusedLogin(error: RestClientError): CliError {
+  return new CliError('not-logged-in', error.message, {
+    next: 'check the user and the password, and run the command again',
+    ...(error.answerCode === undefined ? {} : { serviceCode: error.answerCode }),
+    cause: error,
+  })
 }

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
+import { cannedEvent } from '../testing/canned.ts'
+import { openDesk } from '../testing/desk.ts'
+import type { RecordedCall } from '../testing/fake-control-plane.ts'
+
+/** Each command line and the calls that it makes, besides those that ask how its task is. */
+const commands: readonly (readonly [args: readonly string[], ...calls: readonly RecordedCall[]])[] = [
+  [['whoami'], get('/me')],
+  [['cluster', 'list'], get('/clusters')],
+  [['cluster', 'add', 'new'], post('/clusters', { name: 'new' })],
+  [['cluster', 'remove', 'old one'], remove('/clusters/old%20one')],
+  [['datastore', 'list'], get('/datastores')],
+  [
+    ['datastore', 'add', 'fast', '--cluster', 'main', '--path', '/srv/vms'],
+    post('/datastores', { name: 'fast', cluster: 'main', path: '/srv/vms' }),
+  ],
+  [['datastore', 'remove', 'fast'], remove('/datastores/fast')],
+  [['host', 'list'], get('/hosts')],
+  [['host', 'show', 'host-a'], get('/hosts/host-a')],
+  [
+    ['host', 'enroll', 'host-c', '--cluster', 'main'],
+    post('/hosts/enrolment-tokens', { name: 'host-c', cluster: 'main' }),
+  ],
+  [['host', 'remove', 'host-a'], remove('/hosts/host-a')],
+  [['policy', 'list'], get('/policies')],
+  [['key-provider', 'list'], get('/key-providers')],
+  [['key-provider', 'status', 'other'], get('/key-providers/other/status')],
+  [['key-provider', 'status'], get('/key-providers'), get('/key-providers/kms/status')],
+  [['key-provider', 'default', 'other'], post('/key-providers/other/default', null)],
+  [['key-provider', 'remove', 'other'], remove('/key-providers/other')],
+  [['keys', 'list'], get('/keys')],
+  [
+    ['keys', 'list', '--provider', 'kms', '--limit', '5', '--offset', '10'],
+    get('/keys?provider=kms&limit=5&offset=10'),
+  ],
+  [['keys', 'show', 'kms', 'kek-1'], get('/keys/kms/kek-1')],
+  [['keys', 'show', 'kek-1'], get('/key-providers'), get('/keys/kms/kek-1'), get('/keys/other/kek-1')],
+  [['user', 'list'], get('/users')],
+  [['user', 'change', 'kim', '--role', 'Admin'], { call: 'PATCH /api/v1/users/kim', body: { role: 'Admin' } }],
+  [['user', 'remove', 'kim'], remove('/users/kim')],
+  [['role', 'list'], get('/roles')],
+  [
+    ['role', 'add', 'Ops', '--privilege', 'System.Read', '--privilege', 'Task.Cancel'],
+    post('/roles', { name: 'Ops', privileges: ['System.Read', 'Task.Cancel'] }),
+  ],
+  [['role', 'remove', 'Ops'], remove('/roles/Ops')],
+  [['token', 'list'], get('/tokens')],
+  [['token', 'add', 'ci'], post('/tokens', { name: 'ci' })],
+  [['token', 'add', 'ci', '--valid-days', '30'], post('/tokens', { name: 'ci', validDays: 30 })],
+  [['token', 'remove', 'backup'], get('/tokens'), remove('/tokens/token-1')],
+  [['token', 'remove', 'token-3'], get('/tokens'), remove('/tokens/token-3')],
+  [['vm', 'list'], get('/vms')],
+  [['vm', 'show', 'db1'], get('/vms/db1')],
+  [['vm', 'unlock', 'db1'], post('/vms/db1/unlock', null)],
+  [['vm', 'delete', 'db1'], remove('/vms/db1')],
+  [['vm', 'create', 'db1'], post('/vms', { name: 'db1' })],
+  [
+    [
+      ...['vm', 'create', 'db1', '--disk', '1GiB', '--disk', '1GiB', '--format', 'qcow2', '--policy', encryptionPolicy],
+      ...['--cluster', 'main', '--host', 'host-a', '--datastore', 'fast', '--memory', '512', '--cpus', '2'],
+      ...['--firmware', 'uefi', '--notes=--json', '--key-provider', 'other', '--no-wait'],
+    ],
+    post('/vms', {
+      name: 'db1',
+      disks: [
+        { sizeBytes: 1_073_741_824, format: 'qcow2' },
+        { sizeBytes: 1_073_741_824, format: 'qcow2' },
+      ],
+      policy: encryptionPolicy,
+      cluster: 'main',
+      host: 'host-a',
+      datastore: 'fast',
+      memoryMib: 512,
+      cpuCount: 2,
+      firmware: 'uefi',
+      notes: '--json',
+      keyProvider: 'other',
+    }),
+  ],
+  [['vm', 'encrypt', 'db1'], post('/vms/db1/policy', { policy: encryptionPolicy })],
+  [
+    ['vm', 'encrypt', 'db1', '--policy', encryptionPolicy, '--key-provider', 'other'],
+    post('/vms/db1/policy', { policy: encryptionPolicy, keyProvider: 'other' }),
+  ],
+  [['vm', 'encrypt', 'db1', '--home'], post('/vms/db1/policy', { home: encryptionPolicy })],
+  [
+    ['vm', 'encrypt', 'db1', '--disk', '0', '--disk', '2'],
+    get('/vms/db1'),
+    post('/vms/db1/policy', {
+      home: encryptionPolicy,
+      disks: [
+        { number: 0, policy: encryptionPolicy },
+        { number: 2, policy: encryptionPolicy },
+      ],
+    }),
+  ],
+  [['vm', 'decrypt', 'db1'], post('/vms/db1/policy', { policy: plainPolicy })],
+  [['vm', 'decrypt', 'db1', '--disk', '0'], post('/vms/db1/policy', { disks: [{ number: 0, policy: plainPolicy }] })],
+  [
+    ['vm', 'decrypt', 'db1', '--disk', '1', '--home'],
+    post('/vms/db1/policy', { home: plainPolicy, disks: [{ number: 1, policy: plainPolicy }] }),
+  ],
+  [['disk', 'list', 'db1'], get('/vms/db1/disks')],
+  [['disk', 'add', 'db1', '--size', '512M'], post('/vms/db1/disks', { sizeBytes: 536_870_912 })],
+  [
+    ['disk', 'add', 'db1', '--size', '512M', '--format', 'raw', '--policy', plainPolicy],
+    post('/vms/db1/disks', { sizeBytes: 536_870_912, format: 'raw', policy: plainPolicy }),
+  ],
+  [['task', 'list'], get('/tasks')],
+  [['task', 'list', '--vm', 'db1', '--state', 'running', '--limit', '3'], get('/tasks?vm=db1&state=running&limit=3')],
+  [['event', 'list'], get('/events')],
+  [
+    ['event', 'list', '--type', 'kms.crypto.key-missing', '--vm', 'db1', '--host', 'host-a', '--limit', '7'],
+    get('/events?type=kms.crypto.key-missing&vm=db1&host=host-a&limit=7'),
+  ],
+]
+
+test('each command makes the calls that it should, and no others', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  fake.events.push(cannedEvent(1, { type: 'kms.crypto.key-missing' }))
+  for (const [args, ...calls] of commands) {
+    await context.test(`cryptvisor ${args.join(' ')}`, async () => {
+      fake.calls.length = 0
+      const { exitCode, stderr, stdout } = await desk.run(args)
+      assert.equal(exitCode, 0, stderr)
+      assert.notEqual(stdout, '')
+      const made = fake.calls.filter(({ call }) => !call.startsWith('GET /api/v1/tasks/'))
+      assert.deepEqual(
+        made.map(({ call, body }) => ({ call, body: body ?? null })),
+        calls,
+      )
+    })
+  }
+})
+
+test('task show, watch and cancel', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  for (const verb of ['show', 'watch', 'cancel']) {
+    const { id } = fake.startTask('vm.encrypt', 'db1')
+    const { exitCode, stdout, stderr } = await desk.run(['task', verb, id])
+    assert.equal(exitCode, 0, stderr)
+    assert.match(stdout, new RegExp(`^ID: +${id}$`, 'm'))
+    const { call } = fake.calls.findLast(() => true) ?? {}
+    assert.equal(call, `${verb === 'cancel' ? 'POST' : 'GET'} /api/v1/tasks/${id}${verb === 'cancel' ? '/cancel' : ''}`)
+  }
+})
+
+test('a disk of an encrypted VM is encrypted without VM Home', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  fake.encrypted = true
+  assert.equal((await desk.run(['vm', 'encrypt', 'db1', '--disk', '1'])).exitCode, 0)
+  assert.deepEqual(fake.changes, [post('/vms/db1/policy', { disks: [{ number: 1, policy: encryptionPolicy }] })])
+})
+
+test('key-provider add sends the files that it is given', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const pem = (text: string) => `-----BEGIN ${text}-----\n-----END ${text}-----\n`
+  const { exitCode, stderr } = await desk.run([
+    ...['key-provider', 'add', 'kms', '--server', 'kms-1:5697', '--server', 'kms-2', '--server', '[::1]:5698'],
+    ...[
+      '--server-ca',
+      desk.file('ca.pem', pem('CERTIFICATE')),
+      '--client-cert',
+      desk.file('c.pem', pem('CERTIFICATE')),
+    ],
+    ...['--client-key', desk.file('c.key', pem('PRIVATE KEY')), '--default'],
+  ])
+  assert.equal(exitCode, 0, stderr)
+  assert.deepEqual(fake.changes, [
+    post('/key-providers', {
+      name: 'kms',
+      servers: [
+        { host: 'kms-1', port: 5697 },
+        { host: 'kms-2', port: 5696 },
+        { host: '::1', port: 5698 },
+      ],
+      serverCa: pem('CERTIFICATE'),
+      clientCertificate: pem('CERTIFICATE'),
+      clientKey: pem('PRIVATE KEY'),
+      makeDefault: true,
+    }),
+  ])
+})
+
+function get(path: string): RecordedCall {
+  return { call: `GET /api/v1${path}`, body: null }
+}
+
+function post(path: string, body: unknown): RecordedCall {
+  return { call: `POST /api/v1${path}`, body }
+}
+
+function remove(path: string): RecordedCall {
+  return { call: `DELETE /api/v1${path}`, body: null }
+}

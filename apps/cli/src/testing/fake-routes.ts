@@ -1,0 +1,281 @@
+import {
+  AddDisk,
+  AddKeyProvider,
+  ApiTokenList,
+  ChangePolicy,
+  ChangeUser,
+  Cluster,
+  ClusterList,
+  CreateApiToken,
+  CreateCluster,
+  CreateDatastore,
+  CreateEnrolmentToken,
+  CreateRole,
+  CreateUser,
+  CreateVm,
+  Datastore,
+  DatastoreList,
+  DiskList,
+  EventList,
+  encryptionPolicy,
+  Host,
+  HostList,
+  ImportDisk,
+  Key,
+  KeyList,
+  KeyProvider,
+  KeyProviderList,
+  KeyProviderStatus,
+  LoginAnswer,
+  LoginRequest,
+  Me,
+  NewApiToken,
+  NewEnrolmentToken,
+  plainPolicy,
+  Role,
+  RoleList,
+  StoragePolicyList,
+  Task,
+  TaskList,
+  TaskStarted,
+  User,
+  UserList,
+  Vm,
+  VmList,
+} from '@cryptvisor/control-plane-api'
+import { RestError, type RestServer } from '@cryptvisor/rest'
+import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, cannedUser, cannedVm } from './canned.ts'
+import type { FakeControlPlane } from './fake-control-plane.ts'
+
+const api = '/api/v1'
+const apiToken = {
+  id: 'token-1',
+  name: 'backup',
+  user: 'admin',
+  createdAt: cannedTime,
+  expiresAt: null,
+  lastUsedAt: null,
+}
+
+/** All routes of the API that its client calls. */
+export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane>): void {
+  addAccess(server, made)
+  addInventory(server)
+  addProviders(server)
+  addVms(server, made)
+  addTasksAndEvents(server, made)
+}
+
+function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
+  server.post(`${api}/login`, { schema: { body: LoginRequest, response: { 200: LoginAnswer } } }, async (request) => {
+    const fake = await made
+    const { user, password } = request.body
+    if (password !== fake.password) throw new RestError(401, 'not-logged-in', 'user or password is wrong')
+    fake.tokens.add('session-token')
+    return { token: 'session-token', user, expiresAt: '2099-01-01T00:00:00.000Z' }
+  })
+  server.post(`${api}/logout`, async (request, reply) => {
+    const token = request.headers.authorization?.replace(/^Bearer /, '')
+    ;(await made).tokens.delete(token ?? '')
+    return reply.code(204).send()
+  })
+  server.get(`${api}/me`, { schema: { response: { 200: Me } } }, async () => ({
+    name: 'admin',
+    role: 'Admin',
+    privileges: ['System.Read', 'Cryptographer.Encrypt'],
+  }))
+  server.get(`${api}/users`, { schema: { response: { 200: UserList } } }, async () => ({ users: [cannedUser] }))
+  server.post(`${api}/users`, { schema: { body: CreateUser, response: { 201: User } } }, async (request, reply) =>
+    reply.code(201).send({ ...cannedUser, name: request.body.name, role: request.body.role }),
+  )
+  server.patch(`${api}/users/:name`, { schema: { body: ChangeUser, response: { 200: User } } }, async (request) => ({
+    ...cannedUser,
+    // The route's path has this parameter.
+    name: (request.params as { name: string }).name,
+    role: request.body.role ?? 'Admin',
+  }))
+  server.delete(`${api}/users/:name`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/roles`, { schema: { response: { 200: RoleList } } }, async () => ({
+    roles: [{ name: 'Admin', privileges: ['System.Read', 'Task.Cancel'], system: true }],
+  }))
+  server.post(`${api}/roles`, { schema: { body: CreateRole, response: { 201: Role } } }, async (request, reply) =>
+    reply.code(201).send({ ...request.body, system: false }),
+  )
+  server.delete(`${api}/roles/:name`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/tokens`, { schema: { response: { 200: ApiTokenList } } }, async () => ({
+    tokens: [apiToken, { ...apiToken, id: 'token-2', name: 'twice' }, { ...apiToken, id: 'token-3', name: 'twice' }],
+  }))
+  server.post(
+    `${api}/tokens`,
+    { schema: { body: CreateApiToken, response: { 201: NewApiToken } } },
+    async (request, reply) =>
+      reply.code(201).send({ token: 'api-token-value', info: { ...apiToken, name: request.body.name } }),
+  )
+  server.delete(`${api}/tokens/:id`, async (_request, reply) => reply.code(204).send())
+}
+
+function addInventory(server: RestServer): void {
+  server.get(`${api}/clusters`, { schema: { response: { 200: ClusterList } } }, async () => ({
+    clusters: [{ id: 'c-1', name: 'main', hosts: ['host-a', 'host-b'] }],
+  }))
+  server.post(
+    `${api}/clusters`,
+    { schema: { body: CreateCluster, response: { 201: Cluster } } },
+    async (request, reply) => reply.code(201).send({ id: 'c-2', name: request.body.name, hosts: [] }),
+  )
+  server.delete(`${api}/clusters/:name`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/hosts`, { schema: { response: { 200: HostList } } }, async () => ({ hosts: [cannedHost] }))
+  server.get(`${api}/hosts/:name`, { schema: { response: { 200: Host } } }, async () => cannedHost)
+  server.post(
+    `${api}/hosts/enrolment-tokens`,
+    { schema: { body: CreateEnrolmentToken, response: { 201: NewEnrolmentToken } } },
+    async (_request, reply) => reply.code(201).send({ token: 'enrolment-token-value', expiresAt: cannedTime }),
+  )
+  server.delete(`${api}/hosts/:name`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/datastores`, { schema: { response: { 200: DatastoreList } } }, async () => ({
+    datastores: [{ id: 'd-1', name: 'fast', cluster: 'main', path: '/srv/vms' }],
+  }))
+  server.post(
+    `${api}/datastores`,
+    { schema: { body: CreateDatastore, response: { 201: Datastore } } },
+    async (request, reply) => reply.code(201).send({ id: 'd-2', ...request.body }),
+  )
+  server.delete(`${api}/datastores/:name`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/policies`, { schema: { response: { 200: StoragePolicyList } } }, async () => ({
+    policies: [
+      { id: 'p-1', name: encryptionPolicy, description: 'encrypts', encryption: true },
+      { id: 'p-2', name: plainPolicy, description: 'does not', encryption: false },
+    ],
+  }))
+}
+
+function addProviders(server: RestServer): void {
+  server.get(`${api}/key-providers`, { schema: { response: { 200: KeyProviderList } } }, async () => ({
+    providers: [cannedProvider, { ...cannedProvider, name: 'other', isDefault: false }],
+  }))
+  server.post(
+    `${api}/key-providers`,
+    { schema: { body: AddKeyProvider, response: { 201: KeyProvider } } },
+    async (request, reply) => {
+      const { name, servers, makeDefault } = request.body
+      return reply.code(201).send({ ...cannedProvider, name, servers, isDefault: makeDefault === true })
+    },
+  )
+  server.post(
+    `${api}/key-providers/:name/default`,
+    { schema: { response: { 200: KeyProvider } } },
+    async (request) => ({
+      ...cannedProvider,
+      // The route's path has this parameter.
+      name: (request.params as { name: string }).name,
+    }),
+  )
+  server.get(
+    `${api}/key-providers/:name/status`,
+    { schema: { response: { 200: KeyProviderStatus } } },
+    async (request) => ({
+      // The route's path has this parameter.
+      name: (request.params as { name: string }).name,
+      health: 'yellow' as const,
+      text: 'one server does not answer',
+      servers: [
+        {
+          address: 'kms-1:5696',
+          health: 'green' as const,
+          text: 'made, read and destroyed a key',
+          protocolVersion: '1.4',
+          vendor: 'Cryptvisor',
+          roundTripMs: 3.2,
+        },
+      ],
+    }),
+  )
+  server.delete(`${api}/key-providers/:name`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/keys`, { schema: { response: { 200: KeyList } } }, async () => ({
+    keys: [cannedKey, cannedOrphan],
+  }))
+  server.get(`${api}/keys/:provider/:keyId`, { schema: { response: { 200: Key } } }, async (request) => {
+    // The route's path has these parameters.
+    const { provider, keyId } = request.params as { provider: string; keyId: string }
+    const known = keyId === 'both' || (provider === 'kms' && keyId === cannedKey.keyId)
+    if (!known) throw new RestError(404, 'not-found', `${provider} has no key ${keyId}`)
+    return { ...cannedKey, provider, keyId }
+  })
+}
+
+function addVms(server: RestServer, made: Promise<FakeControlPlane>): void {
+  const nameOf = (request: { params: unknown }) => (request.params as { vm: string }).vm
+  const started = async (type: string, name: string) => ({ task: (await made).startTask(type, name) })
+  server.get(`${api}/vms`, { schema: { response: { 200: VmList } } }, async () => ({
+    vms: [cannedVm('db1', true), cannedVm('web', false)],
+  }))
+  server.get(`${api}/vms/:vm`, { schema: { response: { 200: Vm } } }, async (request) =>
+    cannedVm(nameOf(request), (await made).encrypted),
+  )
+  server.post(`${api}/vms`, { schema: { body: CreateVm, response: { 202: TaskStarted } } }, async (request, reply) =>
+    reply.code(202).send(await started('vm.create', request.body.name)),
+  )
+  server.delete(`${api}/vms/:vm`, { schema: { response: { 202: TaskStarted } } }, async (request, reply) =>
+    reply.code(202).send(await started('vm.delete', nameOf(request))),
+  )
+  server.post(
+    `${api}/vms/:vm/policy`,
+    { schema: { body: ChangePolicy, response: { 202: TaskStarted } } },
+    async (request, reply) => {
+      const text = JSON.stringify(request.body)
+      const type = text.includes(plainPolicy) ? 'vm.decrypt' : 'vm.encrypt'
+      return reply.code(202).send(await started(type, nameOf(request)))
+    },
+  )
+  server.post(`${api}/vms/:vm/unlock`, { schema: { response: { 200: Vm } } }, async (request) =>
+    cannedVm(nameOf(request), false),
+  )
+  server.get(`${api}/vms/:vm/disks`, { schema: { response: { 200: DiskList } } }, async (request) => ({
+    disks: cannedVm(nameOf(request), true).disks,
+  }))
+  server.post(
+    `${api}/vms/:vm/disks`,
+    { schema: { body: AddDisk, response: { 202: TaskStarted } } },
+    async (request, reply) => reply.code(202).send(await started('vm.add-disk', nameOf(request))),
+  )
+  server.post(
+    `${api}/vms/:vm/disks/import`,
+    { schema: { body: ImportDisk, response: { 202: TaskStarted } } },
+    async (request, reply) => {
+      return reply.code(202).send({ task: (await made).startImport(nameOf(request)) })
+    },
+  )
+}
+
+function addTasksAndEvents(server: RestServer, made: Promise<FakeControlPlane>): void {
+  const idOf = (request: { params: unknown }) => (request.params as { id: string }).id
+  server.get(`${api}/tasks`, { schema: { response: { 200: TaskList } } }, async () => ({
+    tasks: [...(await made).tasks.values()],
+  }))
+  server.get(`${api}/tasks/:id`, { schema: { response: { 200: Task } } }, async (request) =>
+    (await made).askFor(idOf(request)),
+  )
+  server.post(`${api}/tasks/:id/cancel`, { schema: { response: { 200: Task } } }, async (request) =>
+    (await made).endTask(idOf(request), { state: 'cancelled' }),
+  )
+  server.put(`${api}/tasks/:id/content`, { schema: { response: { 200: Task } } }, async (request) =>
+    (await made).takeContent(idOf(request), request.raw),
+  )
+  server.get(`${api}/events`, { schema: { response: { 200: EventList } } }, async (request) => {
+    const { events } = await made
+    // Query parameters are text.
+    const { after, limit, type } = request.query as { after?: string; limit?: string; type?: string }
+    const wanted = events.filter((event) => type === undefined || event.type === type)
+    const most = Number(limit ?? 100)
+    if (after === undefined) return { events: wanted.toReversed().slice(0, most) }
+    return { events: wanted.filter(({ id }) => id > Number(after)).slice(0, most) }
+  })
+  server.get(`${api}/events/stream`, async (request, reply) => {
+    const fake = await made
+    reply.hijack()
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream' })
+    reply.raw.write(': hello\n\n')
+    const stop = fake.listen((event) => reply.raw.write(`id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`))
+    request.raw.on('close', stop)
+  })
+}
