@@ -1,1 +1,109 @@
-export {}
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { parseArgs } from 'node:util'
+import { destination, type Logger, pino } from 'pino'
+import { startAgent } from './agent.ts'
+import { AgentError } from './agent-error.ts'
+import { enrol } from './enrol.ts'
+import type { HardwareUuidSource } from './hardware-uuid.ts'
+import { guardKeyMemory } from './process/key-memory.ts'
+
+const usage = `Usage:
+  host-agent enroll --dir D --url-host HOST [--port N] [--hardware-uuid auto|dmi|new]
+      makes this machine a host; the one-time token comes on standard input
+  host-agent serve --dir D
+      runs the agent until SIGTERM
+`
+
+/** The largest token, with room to spare. */
+const tokenSizeMax = 8192
+
+async function main(args: readonly string[]): Promise<void> {
+  await guardKeyMemory()
+  const [command, ...rest] = args
+  if (command === 'enroll') return await runEnrol(rest)
+  if (command === 'serve') return await runServe(rest)
+  throw new AgentError('bad-usage', `expected the command «enroll» or «serve»\n${usage}`)
+}
+
+async function runEnrol(args: readonly string[]): Promise<void> {
+  const options = parse(args, {
+    dir: { type: 'string' },
+    'url-host': { type: 'string' },
+    port: { type: 'string' },
+    'hardware-uuid': { type: 'string', default: 'auto' },
+  })
+  const config = await enrol(await readToken(), {
+    folder: required(options['dir'], '--dir'),
+    urlHost: required(options['url-host'], '--url-host'),
+    port: options['port'] === undefined ? null : portOf(options['port']),
+    hardwareUuid: hardwareUuidOf(options['hardware-uuid']),
+  })
+  say({ enrolled: true, name: config.name, hostId: config.hostId, url: config.url })
+}
+
+async function runServe(args: readonly string[]): Promise<void> {
+  const folder = required(parse(args, { dir: { type: 'string' } })['dir'], '--dir')
+  const log = makeLog()
+  const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  await using agent = await startAgent(folder, log)
+  say({ ready: true, url: agent.config.url, name: agent.config.name })
+  log.info({ url: agent.config.url }, 'agent is ready')
+  await ended
+  log.info('agent stops')
+}
+
+/** Lines of JSON on standard error; standard output is for whoever started us. */
+function makeLog(): Logger {
+  return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination({ fd: 2, sync: true }))
+}
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+type OptionTypes = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>
+
+function parse(args: readonly string[], options: OptionTypes): Record<string, string | undefined> {
+  try {
+    const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, typeof value === 'string' ? value : undefined]),
+    )
+  } catch (cause) {
+    throw new AgentError('bad-usage', `${cause instanceof Error ? cause.message : 'wrong options'}\n${usage}`, {
+      cause,
+    })
+  }
+}
+
+function required(value: string | undefined, name: string): string {
+  if (value === undefined || value === '') throw new AgentError('bad-usage', `${name} is missing\n${usage}`)
+  return value
+}
+
+function portOf(value: string): number {
+  const port = Number(value)
+  if (/^\d{1,5}$/.test(value) && port >= 1 && port <= 65_535) return port
+  throw new AgentError('bad-usage', '--port: expected a number from 1 to 65535')
+}
+
+function hardwareUuidOf(value: string | undefined): HardwareUuidSource {
+  if (value === 'auto' || value === 'dmi' || value === 'new') return value
+  throw new AgentError('bad-usage', '--hardware-uuid: expected auto, dmi or new')
+}
+
+async function readToken(): Promise<string> {
+  if (process.stdin.isTTY) process.stderr.write('The one-time token, then Ctrl-D:\n')
+  const token = await text(process.stdin)
+  if (token.length <= tokenSizeMax) return token
+  throw new AgentError('bad-usage', `standard input: has more than ${tokenSizeMax} bytes, so it is no token`)
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  if (error instanceof AgentError && error.code !== 'internal') process.stderr.write(`host-agent: ${error.message}\n`)
+  else makeLog().fatal({ err: error }, 'the agent failed by its own fault')
+  process.exitCode = error instanceof AgentError && error.code === 'bad-usage' ? 2 : 1
+}

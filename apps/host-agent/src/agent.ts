@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { controlPlaneUri, type HostStatus } from '@cryptvisor/host-agent-api'
+import { readCertificate } from '@cryptvisor/pki'
+import { buildServer, RestClient, type RestServer } from '@cryptvisor/rest'
+import type { Logger } from 'pino'
+import { type AgentConfig, agentFiles } from './config.ts'
+import { Datastores } from './datastore/datastores.ts'
+import { type Enrolled, readEnrolled } from './enrolled.ts'
+import { KeyCache } from './key-cache.ts'
+import { BulkLimit } from './operation/bulk-limit.ts'
+import type { OperationHost } from './operation/host.ts'
+import { Operations } from './operation/operations.ts'
+import { keyMemoryLevel } from './process/key-memory.ts'
+import { runTool } from './process/tool.ts'
+import { admitControlPlane } from './rest/caller.ts'
+import { restErrorOf } from './rest/error-table.ts'
+import { addHostRoutes } from './rest/host-routes.ts'
+import { addOperationRoutes } from './rest/operation-routes.ts'
+import { addVmRoutes } from './rest/vm-routes.ts'
+import { keepSession } from './session.ts'
+
+/** The agent's version, as the control plane shows it. */
+export const agentVersion = '0.1.0'
+
+/** How many operations of one host move data at once. */
+const bulkOperationsMax = 2
+
+/** A running agent. Disposing of it ends the session, undoes what runs as far as that works at once, and wipes all keys. */
+export interface Agent extends AsyncDisposable {
+  readonly config: AgentConfig
+}
+
+/**
+ * Starts the agent of an enrolled folder: answers REST at its port, keeps its session with the control plane, and holds no
+ * key until one is handed over. Throws AgentError `bad-config`.
+ */
+export async function startAgent(folder: string, log: Logger): Promise<Agent> {
+  const enrolled = await readEnrolled(folder)
+  const { config, identity } = enrolled
+  await using stack = new AsyncDisposableStack()
+  stack.use(identity)
+  const cryptoSupported = config.crypto === 'supported'
+  const host: OperationHost = {
+    datastores: new Datastores(config.datastoreRoots ?? null),
+    keys: stack.use(new KeyCache()),
+    cryptoSupported,
+    scratch: await emptyScratch(folder),
+    bulk: new BulkLimit(bulkOperationsMax),
+    warn: (text) => log.warn(text),
+  }
+  const operations = stack.use(new Operations(host, log))
+  const status = await identityOf(config)
+  const app = await buildApp(enrolled, host, operations, status, log)
+  stack.defer(() => app.close())
+  await app.listen({ host: listenAddressOf(config), port: config.port })
+  startSession(enrolled, status, log, stack)
+  const running = stack.move()
+  return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+type HostIdentity = Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>
+
+async function identityOf({ hostId, name, hardwareUuid }: AgentConfig): Promise<HostIdentity> {
+  const { exitCode, stdout } = await runTool('qemu-img', ['--version'])
+  const qemuImg = exitCode === 0 ? (/version (\S+)/.exec(stdout)?.[1] ?? null) : null
+  return { hostId, name, bootId: randomUUID(), hardwareUuid, version: agentVersion, tools: { qemuImg } }
+}
+
+async function buildApp(
+  { identity, ca }: Enrolled,
+  host: OperationHost,
+  operations: Operations,
+  status: HostIdentity,
+  logger: Logger,
+): Promise<RestServer> {
+  const app = await buildServer({
+    title: 'Cryptvisor host agent',
+    description: 'Encrypts disks and VM Home on one host; only the control plane may call it.',
+    version: agentVersion,
+    tls: {
+      certificate: identity.certificate,
+      // The TLS library takes PEM and keeps the key itself.
+      privateKey: identity.privateKey.expose((bytes) => Buffer.from(bytes)),
+      clientCa: ca,
+    },
+    mapError: restErrorOf,
+    logger,
+  })
+  app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket))
+  addHostRoutes(app, { ...host, identity: status, keyMemory: keyMemoryLevel })
+  addVmRoutes(app, host)
+  addOperationRoutes(app, operations)
+  return app
+}
+
+/** Keeps the session until the stack is disposed of. */
+function startSession(
+  { config, identity, ca }: Enrolled,
+  { bootId }: HostIdentity,
+  log: Logger,
+  stack: AsyncDisposableStack,
+): void {
+  const client = stack.use(
+    new RestClient({
+      url: config.controlPlaneUrl,
+      ca,
+      identity,
+      checkServer: (certificate) =>
+        readCertificate(certificate.raw).uris.includes(controlPlaneUri) ? undefined : 'it is not the control plane',
+    }),
+  )
+  const request = { bootId, url: config.url, version: agentVersion, cryptoSupported: config.crypto === 'supported' }
+  const ending = new AbortController()
+  const session = keepSession({ client, request, log, random: Math.random }, ending.signal)
+  stack.defer(async () => {
+    ending.abort()
+    await session
+  })
+}
+
+/** What an earlier run left there is of no use to anybody. */
+async function emptyScratch(folder: string): Promise<string> {
+  const scratch = agentFiles.scratch(folder)
+  await rm(scratch, { recursive: true, force: true })
+  await mkdir(scratch, { mode: 0o700 })
+  return scratch
+}
+
+function listenAddressOf({ listenAddress, url }: AgentConfig): string {
+  return listenAddress ?? new URL(url).hostname.replace(/^\[|\]$/g, '')
+}

@@ -1,0 +1,83 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { shapeCheck } from '@cryptvisor/rest'
+import { type Static, Type } from 'typebox'
+import { AgentError } from './agent-error.ts'
+import { errnoOf } from './io-error.ts'
+
+/** What an agent keeps of itself in `config.json`; written at enrolment, read at each start, edited by hand. */
+export const AgentConfig = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 80, description: 'What the control plane calls this host' }),
+    hostId: Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' }),
+    hardwareUuid: Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }),
+    /** Where the control plane calls this agent: the host that its certificate names, and the port chosen at enrolment. */
+    url: Type.String({ maxLength: 256, pattern: '^https://[^/]+$' }),
+    /** The address to listen at; where it is missing, the host of `url`. */
+    listenAddress: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    /** The control plane's listener for hosts. */
+    controlPlaneUrl: Type.String({ maxLength: 256, pattern: '^https://[^/]+$' }),
+    /** `unsupported` makes a host that takes no keys and encrypts nothing. */
+    crypto: Type.Union([Type.Literal('supported'), Type.Literal('unsupported')]),
+    /** Where given, datastores must lie at or below one of these folders. */
+    datastoreRoots: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^/' }), { maxItems: 64 }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type AgentConfig = Static<typeof AgentConfig>
+
+/** Where things lie in the agent's own folder. */
+export const agentFiles = {
+  config: (folder: string) => join(folder, 'config.json'),
+  certificate: (folder: string) => join(folder, 'identity.crt'),
+  privateKey: (folder: string) => join(folder, 'identity.key'),
+  ca: (folder: string) => join(folder, 'ca.crt'),
+  /** For the metadata of empty images, which holds nothing secret. */
+  scratch: (folder: string) => join(folder, 'scratch'),
+} as const
+
+/** No file of the agent's own is longer. */
+const agentFileSizeMax = 65_536
+
+const problemOf = shapeCheck(AgentConfig, 'config.json')
+
+/**
+ * Reads `config.json`; `null` when this folder was never enrolled. Throws AgentError `bad-config`, whose text names the
+ * field and what was expected there.
+ */
+export async function readConfig(folder: string): Promise<AgentConfig | null> {
+  const path = agentFiles.config(folder)
+  const bytes = await readAgentFile(path)
+  if (bytes === null) return null
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString('utf8'))
+  } catch (cause) {
+    throw new AgentError('bad-config', `${path}: expected JSON`, { cause })
+  }
+  const problem = problemOf(value)
+  if (problem !== null) throw new AgentError('bad-config', `${path}: ${problem.message}`)
+  // Just checked against the schema that the type comes from.
+  return value as AgentConfig
+}
+
+/** Reads a file of the agent's own folder; `null` when it is not there. The caller wipes what is secret. */
+export async function readAgentFile(path: string): Promise<Buffer | null> {
+  try {
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+    const { size } = await file.stat()
+    if (size > agentFileSizeMax) throw new AgentError('bad-config', `${path}: has more than ${agentFileSizeMax} bytes`)
+    const bytes = Buffer.alloc(size)
+    const { bytesRead } = await file.read(bytes, 0, size, 0)
+    if (bytesRead !== size) throw new AgentError('bad-config', `${path}: changed while it was read`)
+    return bytes
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return null
+    if (cause instanceof AgentError) throw cause
+    throw new AgentError('bad-config', `${path}: cannot be read: ${errnoOf(cause) ?? 'unknown error'}`, { cause })
+  }
+}

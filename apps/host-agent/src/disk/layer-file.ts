@@ -1,0 +1,23 @@
+import type { DiskAuthority, KeyReference } from '@cryptvisor/host-agent-api'
+
+type Format = DiskAuthority['format']
+
+/** The name of an encrypted layer's file in its VM's folder. */
+export function luksName(layerId: string): string {
+  return `${layerId}.luks`
+}
+
+/** The name of a plain layer's file. */
+export function plainName(layerId: string, format: Format): string {
+  return `${layerId}.${format}`
+}
+
+/** The name of the file of a disk's layer. */
+export function layerName({ layerId, format, encryption }: Pick<DiskAuthority, 'layerId' | 'format' | 'encryption'>) {
+  return encryption === null ? plainName(layerId, format) : luksName(layerId)
+}
+
+/** A new layer's encryption: its LUKS UUID is its layer ID, since both are new and stay together. */
+export function newLayerEncryption(layerId: string, key: KeyReference): NonNullable<DiskAuthority['encryption']> {
+  return { keys: [key], generation: 1, luksUuid: layerId }
+}

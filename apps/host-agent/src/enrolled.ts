@@ -1,0 +1,31 @@
+import type { Identity } from '@cryptvisor/pki'
+import { Secret } from '@cryptvisor/secret'
+import { AgentError } from './agent-error.ts'
+import { type AgentConfig, agentFiles, readAgentFile, readConfig } from './config.ts'
+
+/** What enrolment left in the agent's own folder. The caller disposes of the identity. */
+export interface Enrolled {
+  readonly config: AgentConfig
+  readonly identity: Identity
+  /** The control plane's CA, PEM. */
+  readonly ca: string
+}
+
+/** Reads what enrolment wrote. Throws AgentError `bad-config`, whose text says what to do. */
+export async function readEnrolled(folder: string): Promise<Enrolled> {
+  const config = await readConfig(folder)
+  if (config === null) {
+    throw new AgentError('bad-config', `${folder}: this host is not enrolled; run «host-agent enroll --dir ${folder}»`)
+  }
+  const certificate = (await require(agentFiles.certificate(folder))).toString('utf8')
+  const ca = (await require(agentFiles.ca(folder))).toString('utf8')
+  const privateKey = Secret.from(await require(agentFiles.privateKey(folder)))
+  return { config, ca, identity: { certificate, privateKey, [Symbol.dispose]: () => privateKey[Symbol.dispose]() } }
+}
+
+async function require(path: string): Promise<Buffer> {
+  const bytes = await readAgentFile(path)
+  if (bytes === null)
+    throw new AgentError('bad-config', `${path}: is missing; remove the folder and enrol this host anew`)
+  return bytes
+}

@@ -1,0 +1,74 @@
+import type { AddDisk, DiskAuthority } from '@cryptvisor/host-agent-api'
+import { Secret } from '@cryptvisor/secret'
+import type { Static } from 'typebox'
+import { createLayer, type Image } from '../data-path/index.ts'
+import { layerName, newLayerEncryption } from '../disk/layer-file.ts'
+import { newRecordHeader } from '../disk/open-disk.ts'
+import { compareDisk, copyDisk, planCopies } from './copy-disk.ts'
+import { emptyImage } from './empty-image.ts'
+import { newLayerId } from './layer-id.ts'
+import { checkHomeBefore, checkNewDisk, nextVm, type Plan, refused, withSizes } from './plan.ts'
+import type { Made, Work } from './work.ts'
+
+type Request = Static<typeof AddDisk>
+
+const sectorSizeBytes = 512
+
+/** What adding an empty disk changes. Throws AgentError `refused`. */
+export function addDiskPlan(operationId: string, request: Request): Plan {
+  const { vm, key } = request
+  checkNewDisk(vm, request)
+  checkHomeBefore(key, vm.encryption !== null)
+  if (request.virtualBytes % sectorSizeBytes !== 0) {
+    throw refused(`virtualBytes: a disk has whole sectors of ${sectorSizeBytes} bytes`)
+  }
+  const disk = newDisk(operationId, request, request.virtualBytes)
+  return {
+    operationId,
+    vm,
+    next: nextVm(vm, { disks: [...vm.disks, disk] }),
+    measured: disk.format === 'qcow2' ? [disk.layerId] : [],
+    keys: key === null ? [] : [{ part: `disk ${disk.number}`, anyOf: [key] }],
+    rewritesHome: false,
+    makes: [layerName(disk)],
+    removes: [],
+    direction: null,
+  }
+}
+
+/** Makes the new layer: an empty image in the agent's own folder, copied or encrypted into the VM's and compared. */
+export async function makeDisk(work: Work, request: Request): Promise<Made> {
+  const { plan } = work
+  const { virtualBytes } = request
+  work.progress.begin('making an empty image')
+  await using empty = await emptyImage(work.scratch, newLayerId(plan.operationId, request.diskId), request)
+  const payloadBytes = empty.image.sizeBytes
+  await planCopies(work, [payloadBytes])
+  const disk = newDisk(plan.operationId, request, payloadBytes)
+  using stack = new DisposableStack()
+  const target = await createTarget(work, disk, request, stack)
+  await copyDisk(work, empty.image, target, `writing disk ${disk.number}`)
+  await compareDisk(work, empty.image, target, `verifying disk ${disk.number}`)
+  return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
+}
+
+function newDisk(operationId: string, request: Request, payloadBytes: number): DiskAuthority {
+  const { diskId, number, format, virtualBytes, policy, key } = request
+  const layerId = newLayerId(operationId, diskId)
+  const encryption = key === null ? null : newLayerEncryption(layerId, key)
+  return { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
+}
+
+async function createTarget(
+  { folder, keys }: Work,
+  disk: DiskAuthority,
+  { key }: Request,
+  stack: DisposableStack,
+): Promise<Image> {
+  const path = folder.at(layerName(disk))
+  if (key === null) return { kind: 'plain', path, sizeBytes: disk.payloadBytes }
+  const dek = stack.use(Secret.random(32))
+  const target = await createLayer({ path, ...newRecordHeader(disk), dek, keks: [keys.one(key)] })
+  stack.use(target.volumeKey)
+  return target
+}

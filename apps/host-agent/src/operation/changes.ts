@@ -1,0 +1,50 @@
+import type { OperationRequest } from '@cryptvisor/host-agent-api'
+import { AgentError } from '../agent-error.ts'
+import { addDiskPlan, makeDisk } from './add-disk.ts'
+import { createVmPlan, makeVm } from './create-vm.ts'
+import { decryptPlan, makeDecrypted } from './decrypt.ts'
+import { encryptPlan, makeEncrypted } from './encrypt.ts'
+import { importDiskPlan, makeImported } from './import-disk.ts'
+import type { Plan } from './plan.ts'
+import type { Made, Work } from './work.ts'
+
+/** An operation that ends in a new `vm.json`: all but deleting. */
+export type Change = Exclude<OperationRequest, { kind: 'delete-vm' }>
+
+/** What a change does. Throws AgentError `refused` for one that its request shows to be impossible. */
+export function planOf(operationId: string, change: Change): Plan {
+  switch (change.kind) {
+    case 'create-vm':
+      return createVmPlan(operationId, change)
+    case 'add-disk':
+      return addDiskPlan(operationId, change)
+    case 'import-disk':
+      return importDiskPlan(operationId, change)
+    case 'encrypt':
+      return encryptPlan(operationId, change)
+    case 'decrypt':
+      return decryptPlan(operationId, change)
+  }
+}
+
+/** Makes what a change's plan says. `content` is what an import writes. */
+export async function make(work: Work, change: Change, content: AsyncIterable<Uint8Array> | null): Promise<Made> {
+  switch (change.kind) {
+    case 'create-vm':
+      return await makeVm(work, change)
+    case 'add-disk':
+      return await makeDisk(work, change)
+    case 'import-disk':
+      if (content === null) throw new AgentError('internal', 'an import without content')
+      return await makeImported(work, change, content)
+    case 'encrypt':
+      return await makeEncrypted(work, change)
+    case 'decrypt':
+      return await makeDecrypted(work, change)
+  }
+}
+
+/** Whether a change may move much data, and so waits for its turn. */
+export function isBulk({ kind }: Change): boolean {
+  return kind !== 'create-vm'
+}

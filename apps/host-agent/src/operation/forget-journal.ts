@@ -1,0 +1,15 @@
+import type { OperationRequest } from '@cryptvisor/host-agent-api'
+import type { Datastores } from '../datastore/datastores.ts'
+import { journalName, readJournal } from './journal.ts'
+import { openVmSite } from './vm-site.ts'
+
+/** Removes the journal of an operation that has come to its end and whose outcome is on record. Throws AgentError. */
+export async function forgetJournal(datastores: Datastores, id: string, { kind, vm }: OperationRequest): Promise<void> {
+  if (kind !== 'encrypt' && kind !== 'decrypt') return
+  await using site = await openVmSite(datastores, vm)
+  if (site === null) return
+  const journal = await readJournal(site.folder)
+  if (journal === null || journal.content.operationId !== id || journal.content.state !== 'cleaned') return
+  await site.folder.remove(journalName)
+  await site.folder.sync()
+}

@@ -1,0 +1,30 @@
+import type { Datastores } from '../datastore/datastores.ts'
+import type { KeyCache } from '../key-cache.ts'
+import type { BulkLimit } from './bulk-limit.ts'
+import type { Progress } from './progress.ts'
+
+/** What operations have of the host that they run on. */
+export interface OperationHost {
+  readonly datastores: Datastores
+  readonly keys: KeyCache
+  readonly cryptoSupported: boolean
+  /** A folder of the agent's own, for the metadata of empty images. */
+  readonly scratch: string
+  readonly bulk: BulkLimit
+  /** Something to know that is no failure; for the log. */
+  warn(text: string): void
+}
+
+/** What a running operation has of its place in the registry. */
+export interface Task {
+  readonly progress: Progress
+  /** Aborted when it is cancelled, or the agent stops. */
+  readonly signal: AbortSignal
+  /** The bytes that an import waits for. Rejects with the signal's reason. */
+  content(): Promise<AsyncIterable<Uint8Array>>
+  /**
+   * Does what has to be done before the operation may end, again and again until it works; a cancel changes nothing.
+   * Rejects only when the agent stops: then recovery does it.
+   */
+  insist<Result>(step: string, action: () => Promise<Result>): Promise<Result>
+}

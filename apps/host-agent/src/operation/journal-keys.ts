@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { VmAuthority } from '@cryptvisor/host-agent-api'
+import { type Authority, inspectRecord, type NamedKek, unwrapDek } from '@cryptvisor/key-record'
+import type { Secret } from '@cryptvisor/secret'
+import { AgentError } from '../agent-error.ts'
+import type { Folder } from '../datastore/folder.ts'
+import type { VmDocument } from '../datastore/vm-document.ts'
+import { recordAuthorityOf } from '../disk/open-disk.ts'
+import { homeAuthorityOf } from '../home/key-safe.ts'
+import { isAuthentic, Journal, type JournalContent, type JournalFile } from './journal.ts'
+import type { KeyLoans } from './key-loans.ts'
+import { changedDisks, type Plan } from './plan.ts'
+
+/** States from which on a commit may have happened. */
+const committable: ReadonlySet<JournalContent['state']> = new Set(['ready', 'switched', 'cleaned'])
+
+/**
+ * The journal of a committed operation, after it was found to be the one that this operation wrote: its HMAC is right
+ * under the DEKs of the records in it, these are records of this operation's parts, and it had come to `ready`. Throws
+ * AgentError `datastore-mismatch`, KeyRecordError.
+ */
+export async function authenticJournal(
+  folder: Folder,
+  plan: Plan,
+  next: VmAuthority,
+  document: VmDocument,
+  file: JournalFile | null,
+  keys: KeyLoans,
+): Promise<Journal> {
+  const refuse = (text: string) => new AgentError('datastore-mismatch', `${folder.path}/journal.json: ${text}`)
+  if (file === null) throw refuse('is missing, yet vm.json was switched: somebody else wrote it')
+  const { content } = file
+  if (content.operationId !== plan.operationId) throw refuse(`belongs to operation ${content.operationId}`)
+  if (content.direction !== plan.direction) throw refuse(`is one of a «${content.direction}»`)
+  if (!committable.has(content.state)) throw refuse(`says «${content.state}», yet vm.json was switched`)
+  if (!isDeepStrictEqual(content.next, document)) throw refuse('describes another vm.json')
+  if (!isDeepStrictEqual(content.removes, plan.removes)) throw refuse('removes other files')
+  using stack = new DisposableStack()
+  const deks = await deksOf(content, plan, next, keys, stack)
+  if (!isAuthentic(file, deks)) throw refuse('is not authentic')
+  const { state: _, ...rest } = content
+  return new Journal(folder, deks, rest)
+}
+
+/** Unwraps the DEKs that authenticate a journal, each from a record of the part that it must be of. */
+async function deksOf(
+  { records }: JournalContent,
+  plan: Plan,
+  next: VmAuthority,
+  keys: KeyLoans,
+  stack: DisposableStack,
+): Promise<Secret[]> {
+  const parts = recordedParts(plan, next, keys)
+  if (records.length !== parts.length) {
+    throw new AgentError('datastore-mismatch', `journal.json: has ${records.length} records, expected ${parts.length}`)
+  }
+  const deks: Secret[] = []
+  for (const [index, { expected, keks }] of parts.entries()) {
+    const record = records[index] ?? ''
+    const { kids } = inspectRecord(record)
+    const kek = keks.find(({ kid }) => kids.includes(kid))
+    if (kek === undefined) throw new AgentError('key-not-held', `the journal needs ${kids.join(' or ')}`)
+    deks.push(stack.use((await unwrapDek(record, kek, expected)).dek))
+  }
+  return deks
+}
+
+interface RecordedPart {
+  readonly expected: Authority
+  readonly keks: readonly NamedKek[]
+}
+
+/** The parts whose DEKs an operation makes or needs: VM Home's first, then its disks by number. */
+function recordedParts({ vm, direction, rewritesHome }: Plan, next: VmAuthority, keys: KeyLoans): RecordedPart[] {
+  const encryptedVm = direction === 'encrypt' ? next : vm
+  const home = rewritesHome ? encryptedVm.encryption : null
+  const disks = changedDisks(vm, next).flatMap(({ before, after }) =>
+    direction === 'encrypt' ? after : (before ?? []),
+  )
+  return [
+    ...(home === null ? [] : [{ expected: homeAuthorityOf(vm.vmId, home), keks: keys.of(home.keys) }]),
+    ...disks.map((disk) => ({ expected: recordAuthorityOf(disk), keks: keys.of(disk.encryption?.keys ?? []) })),
+  ]
+}

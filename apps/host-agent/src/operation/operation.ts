@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { OperationRequest, OperationStatus, VmAuthority } from '@cryptvisor/host-agent-api'
+import { AgentError } from '../agent-error.ts'
+import { ContentGate } from './content-gate.ts'
+import type { Task } from './host.ts'
+import { agentErrorOf, operationErrorOf } from './operation-error.ts'
+import { Progress } from './progress.ts'
+
+const retryMinMs = 1000
+const retryMaxMs = 60_000
+
+/** How an operation ended: with the VM as it is now (`null`: deleted), or `unknown`, which leaves no trace. */
+export type Outcome =
+  | { readonly state: 'done'; readonly vm: VmAuthority | null }
+  | { readonly state: 'failed'; readonly error: OperationStatus['error'] }
+  | { readonly state: 'unknown' }
+
+/** What an operation tells the log. */
+export interface OperationLog {
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
+}
+
+/** One operation in this agent's memory: what was asked, how far it is, how it ended. */
+export class Operation implements Task {
+  readonly id: string
+  readonly request: OperationRequest
+  readonly progress = new Progress()
+  /** Where the content of an import arrives. */
+  readonly gate = new ContentGate()
+  /** Aborted when it is cancelled, or the agent stops. */
+  readonly signal: AbortSignal
+  readonly #stopping: AbortSignal
+  readonly #cancelling = new AbortController()
+  readonly #log: OperationLog
+  #outcome: Outcome | null = null
+  #ended: Promise<void> = Promise.resolve()
+
+  /** `stopping` is aborted when the agent stops. */
+  constructor(id: string, request: OperationRequest, stopping: AbortSignal, log: OperationLog) {
+    this.id = id
+    this.request = request
+    this.signal = AbortSignal.any([this.#cancelling.signal, stopping])
+    this.#stopping = stopping
+    this.#log = log
+  }
+
+  get running(): boolean {
+    return this.#outcome === null
+  }
+
+  /** How it stands, for the control plane. */
+  get status(): OperationStatus {
+    const outcome = this.#outcome
+    const { step, doneBytes, totalBytes } = this.progress
+    return {
+      operationId: this.id,
+      state: outcome?.state ?? (this.gate.waiting ? 'waiting-for-content' : 'running'),
+      step: outcome === null || outcome.state === 'done' ? step : outcome.state,
+      doneBytes,
+      totalBytes,
+      vm: outcome?.state === 'done' ? outcome.vm : null,
+      error: outcome?.state === 'failed' ? outcome.error : null,
+    }
+  }
+
+  /** Resolves when it has ended, and never rejects. */
+  get ended(): Promise<void> {
+    return this.#ended
+  }
+
+  /** Does the work, to an outcome in any case. Called once. */
+  run(work: (task: Task) => Promise<Outcome>): void {
+    this.#ended = work(this).then(
+      (outcome) => {
+        this.#outcome = outcome
+      },
+      (error: unknown) => {
+        this.#outcome = this.#failure(error)
+      },
+    )
+  }
+
+  /** Asks it to stop; without effect after its commit. */
+  cancel(): void {
+    this.#cancelling.abort(new AgentError('cancelled', 'cancelled; everything is as it was'))
+  }
+
+  async content(): Promise<AsyncIterable<Uint8Array>> {
+    this.progress.begin('waiting for the content')
+    return await this.gate.wait(this.signal)
+  }
+
+  async insist<Result>(step: string, action: () => Promise<Result>): Promise<Result> {
+    for (let waitMs = retryMinMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
+      this.progress.begin(step)
+      try {
+        return await action()
+      } catch (error) {
+        const { message } = agentErrorOf(error)
+        this.progress.begin(`${step}: trying again, ${message}`)
+        this.#log.warn({ operationId: this.id, step, reason: message }, 'what has to be done does not work yet')
+        await sleep(waitMs, undefined, { signal: this.#stopping }).catch(() => {})
+        if (this.#stopping.aborted) throw new AgentError('stopping', `${step}: not done before the agent stopped`)
+      }
+    }
+  }
+
+  #failure(error: unknown): Outcome {
+    const found = agentErrorOf(error)
+    // Whoever stopped us knows the reason better than whoever was stopped.
+    const { code, message } = operationErrorOf(found.code === 'cancelled' ? (this.signal.reason ?? found) : found)
+    const fields = { operationId: this.id, kind: this.request.kind, code, reason: message }
+    if (code === 'internal')
+      this.#log.error({ ...fields, err: found.cause ?? found }, 'operation failed by our own fault')
+    else this.#log.warn(fields, 'operation failed')
+    return { state: 'failed', error: { code, message } }
+  }
+}

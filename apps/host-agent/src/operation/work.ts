@@ -1,0 +1,43 @@
+import type { VmAuthority } from '@cryptvisor/host-agent-api'
+import { AgentError } from '../agent-error.ts'
+import type { Folder } from '../datastore/folder.ts'
+import type { VmDocument } from '../datastore/vm-document.ts'
+import type { Journal } from './journal.ts'
+import type { KeyLoans } from './key-loans.ts'
+import type { Plan } from './plan.ts'
+import type { Progress } from './progress.ts'
+
+/** What an operation has at hand while it makes what its plan says. */
+export interface Work {
+  readonly plan: Plan
+  /** The VM's folder, locked for us. */
+  readonly folder: Folder
+  /** The VM's `home/`. */
+  readonly home: Folder
+  /** `vm.json` as it is, in agreement with the control plane; `null` for a VM that is being created. */
+  readonly previous: VmDocument | null
+  readonly progress: Progress
+  /** Aborted when the operation is to stop; after the commit nobody looks at it. */
+  readonly signal: AbortSignal
+  /** A folder of the agent's own, for the metadata of empty images. */
+  readonly scratch: string
+  /** What is to be disposed of when the operation has ended. */
+  readonly stack: DisposableStack
+  /** The KEKs that the plan needs. */
+  readonly keys: KeyLoans
+  /** Something to know that is no failure. */
+  warn(text: string): void
+}
+
+/** What an operation has made: durable, read back and compared, but not committed. */
+export interface Made {
+  readonly next: VmAuthority
+  /** In state `ready`; `null` where nothing old is removed. */
+  readonly journal: Journal | null
+}
+
+/** `vm.json` of a VM that exists. Every operation but creating has one. */
+export function previousOf({ previous }: Work): VmDocument {
+  if (previous === null) throw new AgentError('internal', 'this operation needs a VM that exists')
+  return previous
+}

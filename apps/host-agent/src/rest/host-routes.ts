@@ -1,0 +1,59 @@
+import { HeldKeys, HostStatus, KeyReference, kekSizeBytes } from '@cryptvisor/host-agent-api'
+import { type RestServer, readSecret } from '@cryptvisor/rest'
+import { Type } from 'typebox'
+import { AgentError } from '../agent-error.ts'
+import type { KeyCache } from '../key-cache.ts'
+
+/** What the routes of the host itself need. */
+export interface HostRoutesContext {
+  readonly keys: KeyCache
+  readonly cryptoSupported: boolean
+  /** What does not change while the agent runs. */
+  readonly identity: Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>
+  keyMemory(): Promise<HostStatus['keyMemory']>
+}
+
+const Nothing = Type.Null({ description: 'No content' })
+
+/** `/v1/host`, `/v1/keys` and `/v1/host-key`. */
+export function addHostRoutes(
+  app: RestServer,
+  { keys, cryptoSupported, identity, keyMemory }: HostRoutesContext,
+): void {
+  const requireCrypto = () => {
+    if (!cryptoSupported) throw new AgentError('crypto-unsupported', 'this host does not support encryption')
+  }
+
+  app.get('/v1/host', { schema: { response: { 200: HostStatus } } }, async () => {
+    const { hostKey } = keys
+    const cryptoState = !cryptoSupported ? 'incapable' : hostKey === null ? 'prepared' : 'safe'
+    return { ...identity, cryptoState, hostKey, keysHeldCount: keys.count, keyMemory: await keyMemory() } as const
+  })
+
+  app.get('/v1/keys', { schema: { response: { 200: HeldKeys } } }, async () => ({ keys: keys.keys }))
+
+  app.put(
+    '/v1/keys/:provider/:keyId',
+    { schema: { params: KeyReference, response: { 204: Nothing } } },
+    async (request, reply) => {
+      requireCrypto()
+      keys.add(request.params, await readSecret(request.body, kekSizeBytes))
+      return await reply.code(204).send(null)
+    },
+  )
+
+  app.delete(
+    '/v1/keys/:provider/:keyId',
+    { schema: { params: KeyReference, response: { 204: Nothing } } },
+    async (request, reply) => {
+      keys.remove(request.params)
+      return await reply.code(204).send(null)
+    },
+  )
+
+  app.put('/v1/host-key', { schema: { body: KeyReference, response: { 204: Nothing } } }, async (request, reply) => {
+    requireCrypto()
+    keys.setHostKey(request.body)
+    return await reply.code(204).send(null)
+  })
+}

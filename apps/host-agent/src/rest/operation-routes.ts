@@ -1,0 +1,49 @@
+import { Readable } from 'node:stream'
+import { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
+import { RestError, type RestServer } from '@cryptvisor/rest'
+import { Type } from 'typebox'
+import type { Operations } from '../operation/operations.ts'
+
+const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' }) })
+const answers = { 200: OperationStatus }
+
+/** `/v1/operations/{id}…` */
+export function addOperationRoutes(app: RestServer, operations: Operations): void {
+  app.put(
+    '/v1/operations/:id',
+    { schema: { params: Params, body: OperationRequest, response: answers } },
+    async ({ params, body }) => operations.start(params.id, body),
+  )
+
+  app.get('/v1/operations/:id', { schema: { params: Params, response: answers } }, async ({ params }) =>
+    operations.status(params.id),
+  )
+
+  app.put('/v1/operations/:id/content', { schema: { params: Params, response: answers } }, async ({ params, body }) => {
+    if (!(body instanceof Readable)) {
+      throw new RestError(415, 'wrong-content-type', 'content-type: expected application/octet-stream', {
+        field: 'content-type',
+      })
+    }
+    return await operations.content(params.id, body)
+  })
+
+  app.post(
+    '/v1/operations/:id/recover',
+    { schema: { params: Params, body: OperationRequest, response: answers } },
+    async ({ params, body }) => await operations.recover(params.id, body),
+  )
+
+  app.post('/v1/operations/:id/cancel', { schema: { params: Params, response: answers } }, async ({ params }) =>
+    operations.cancel(params.id),
+  )
+
+  app.delete(
+    '/v1/operations/:id',
+    { schema: { params: Params, response: { 204: Type.Null({ description: 'No content' }) } } },
+    async ({ params }, reply) => {
+      await operations.forget(params.id)
+      return await reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { heartbeatMs, type SessionRequest } from '@cryptvisor/host-agent-api'
+import { type RestClient, RestClientError } from '@cryptvisor/rest'
+
+/** What the session tells of itself. */
+export interface SessionLog {
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+}
+
+export interface SessionOptions {
+  readonly client: RestClient
+  readonly request: SessionRequest
+  readonly log: SessionLog
+  /** 0 up to 1. */
+  readonly random: () => number
+  /** The wait before the second try; it doubles up to `waitMaxMs`. */
+  readonly waitMinMs?: number
+  readonly waitMaxMs?: number
+  /** How long no heartbeat may come before we dial again. */
+  readonly silenceMaxMs?: number
+}
+
+/**
+ * Keeps the agent's session with the control plane: dials, listens to the heartbeats, and dials again, ever more slowly and
+ * at random moments so that ten thousand agents do not come at once. Nothing else depends on it: operations and VMs go on
+ * while there is none. Resolves when `signal` is aborted, and never rejects.
+ */
+export async function keepSession(options: SessionOptions, signal: AbortSignal): Promise<void> {
+  const { waitMinMs = 250, waitMaxMs = 30_000 } = options
+  let waitMs = waitMinMs
+  while (!signal.aborted) {
+    const heartbeatCount = await holdSession(options, signal)
+    if (signal.aborted) return
+    waitMs = heartbeatCount > 0 ? waitMinMs : Math.min(waitMs * 2, waitMaxMs)
+    await sleep(waitMs * (0.5 + options.random() / 2), undefined, { signal }).catch(() => {})
+  }
+}
+
+/** One session, from the dial to its end; gives how many heartbeats came. */
+async function holdSession(
+  { client, request, log, silenceMaxMs }: SessionOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const silence = new AbortController()
+  const limitMs = silenceMaxMs ?? 3 * heartbeatMs
+  const timer = setTimeout(() => silence.abort(), limitMs)
+  let heartbeatCount = 0
+  try {
+    const lines = client.lines({
+      method: 'POST',
+      path: '/v1/session',
+      json: request,
+      signal: AbortSignal.any([signal, silence.signal]),
+    })
+    for await (const _ of lines) {
+      timer.refresh()
+      heartbeatCount++
+      if (heartbeatCount === 1) log.info({ controlPlane: client.url }, 'session with the control plane is there')
+    }
+    if (!signal.aborted) log.warn({ controlPlane: client.url }, 'the control plane ended the session; dialling again')
+  } catch (error) {
+    if (signal.aborted) return heartbeatCount
+    const reason = silence.signal.aborted ? `no heartbeat for ${limitMs} ms` : reasonOf(error)
+    log.warn({ controlPlane: client.url, reason }, 'no session with the control plane; dialling again')
+  } finally {
+    clearTimeout(timer)
+  }
+  return heartbeatCount
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof RestClientError ? error.message : 'an unexpected fault'
+}
