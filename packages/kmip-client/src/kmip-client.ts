@@ -223,6 +223,8 @@ export class KmipClient implements AsyncDisposable {
         return await receive(connection, encode(), this.#limits)
       } catch (error) {
         connection.close()
+        // Another server may be there now, or one that does not trust us any more: negotiation finds out.
+        if (!wasUsed) this.#version = null
         const mayRepeat = wasUsed && isRepeatable && error instanceof KmipClientError && error.code === 'closed'
         if (!mayRepeat || this.#isClosed) throw error
       }

@@ -8,10 +8,12 @@ export type Discover = (version: Version) => Promise<readonly Version[]>
 /**
  * Finds the newest version that both sides have. A server that refuses a message of one version is asked in the next
  * older one; one that knows no Discover Versions, or refuses all, speaks 1.0 (the operation came with 1.1). Throws what
- * `discover` throws, and a KmipClientError `protocol` when the sides have no version in common.
+ * `discover` throws, and a KmipClientError `protocol` when the sides have no version in common. A server that ends each
+ * connection without a word is `tls-failed`: with TLS 1.3 that is how some refuse our certificate.
  */
 export async function negotiate(discover: Discover): Promise<Version> {
-  let ended: unknown = null
+  let ended: KmipClientError | null = null
+  let wasAnswered = false
   for (const asked of versions.filter((version) => compareVersions(version, v1_1) >= 0)) {
     try {
       return newestCommon(await discover(asked))
@@ -20,11 +22,16 @@ export async function negotiate(discover: Discover): Promise<Version> {
       if (error.resultReason === 'OperationNotSupported') return v1_0
       // Some servers answer a version that they do not know by ending the connection.
       if (error.code === 'closed') ended = error
-      else if (error.resultReason !== 'InvalidMessage') throw error
+      else if (error.resultReason === 'InvalidMessage') wasAnswered = true
+      else throw error
     }
   }
-  if (ended !== null) throw ended
-  return v1_0
+  if (wasAnswered || ended === null) return v1_0
+  throw new KmipClientError(
+    'tls-failed',
+    `${ended.message} after the handshake, each time; see whether the server trusts our certificate`,
+    { cause: ended },
+  )
 }
 
 function newestCommon(theirs: readonly Version[]): Version {

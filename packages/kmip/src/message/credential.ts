@@ -2,6 +2,7 @@ import {
   bytes,
   choice,
   constant,
+  type Item,
   type Of,
   openEnumeration,
   optional,
@@ -53,9 +54,12 @@ const Attestation = structure(Tag.Credential, {
   }),
 })
 
+type KnownType = 'UsernameAndPassword' | 'Device' | 'Attestation'
+
 /** A kind of credential that we do not know: kept as it came. */
 const OtherCredential = structure(Tag.Credential, {
-  credentialType,
+  // `Credential` gives it to no other types.
+  credentialType: credentialType as Item<Exclude<Of<typeof credentialType>, KnownType>>,
   credentialValue: undeclared(Tag.CredentialValue),
 })
 
