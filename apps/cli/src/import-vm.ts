@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { type CreateVm, plainPolicy, type Task } from '@cryptvisor/control-plane-api'
+import type { CreateVm, Task } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { RestClientError } from '@cryptvisor/rest'
 import type { Cli } from './cli.ts'
@@ -33,9 +33,10 @@ interface Made {
  */
 export function importVm(cli: Cli, client: ControlPlaneClient, request: ImportRequest): Promise<Task> {
   return cli.surroundings.interrupt.during(async (signal) => {
-    const { name, placement, policy = plainPolicy, wait, images } = request
-    const encrypts = await checkPolicy(client, request)
-    let last = (await client.createVm({ name, ...placement, ...(encrypts ? {} : { policy }) })).task
+    const { name, placement, policy, wait, images } = request
+    const encryptWith = await checkPolicy(client, request)
+    const plain = policy === undefined || encryptWith !== null ? {} : { policy }
+    let last = (await client.createVm({ name, ...placement, ...plain })).task
     // By its ID: a VM of the same name that was there before must never be the one to remove.
     const vm = last.target.id
     let onlyWaiting = false
@@ -44,11 +45,12 @@ export function importVm(cli: Cli, client: ControlPlaneClient, request: ImportRe
       for (const [number, image] of images.entries()) {
         last = (await client.importDisk(vm, { format: image.format, contentBytes: image.sizeBytes })).task
         last = await sendImage(cli, client, last, image, number, signal)
-        if (wait || encrypts || number < images.length - 1) last = await cli.waitFor(client, last, signal)
+        if (wait || encryptWith !== null || number < images.length - 1) last = await cli.waitFor(client, last, signal)
       }
-      if (!encrypts) return last
+      if (encryptWith === null) return last
       const { keyProvider } = request
-      last = (await client.changePolicy(vm, { policy, ...(keyProvider === undefined ? {} : { keyProvider }) })).task
+      const change = { policy: encryptWith, ...(keyProvider === undefined ? {} : { keyProvider }) }
+      last = (await client.changePolicy(vm, change)).task
       onlyWaiting = true
       return wait ? await cli.waitFor(client, last, signal) : last
     } catch (error) {
@@ -58,16 +60,15 @@ export function importVm(cli: Cli, client: ControlPlaneClient, request: ImportRe
   })
 }
 
-/** Whether the import ends with an encryption. Throws `CliError` before anything is made. */
-async function checkPolicy(client: ControlPlaneClient, { policy, keyProvider }: ImportRequest): Promise<boolean> {
-  const encrypts = policy !== undefined && (await isEncryptionPolicy(client, policy))
-  if (keyProvider !== undefined && !encrypts) {
-    throw new CliError('usage', '--key-provider: is of no use without a policy that encrypts', {
-      field: '--key-provider',
-      next: 'leave it out, or give --policy with a policy that encrypts: cryptvisor policy list',
-    })
-  }
-  return encrypts
+/** The policy to encrypt with at the end; `null`: not at all. Throws `CliError` before anything is made. */
+async function checkPolicy(client: ControlPlaneClient, request: ImportRequest): Promise<string | null> {
+  const { policy, keyProvider } = request
+  if (policy !== undefined && (await isEncryptionPolicy(client, policy))) return policy
+  if (keyProvider === undefined) return null
+  throw new CliError('usage', '--key-provider: is of no use without a policy that encrypts', {
+    field: '--key-provider',
+    next: 'leave it out, or give --policy with a policy that encrypts: cryptvisor policy list',
+  })
 }
 
 function isInterruption(error: unknown): boolean {

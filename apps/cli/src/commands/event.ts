@@ -1,6 +1,7 @@
 import type { Event } from '@cryptvisor/control-plane-api'
 import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
+import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { followEvents } from '../follow-events.ts'
 import type { Paint } from '../paint.ts'
@@ -42,6 +43,7 @@ export function addEvent(program: CliCommand, cli: Cli): void {
           for await (const each of followEvents(client, query, { signal, say: (text) => cli.hint(text) })) {
             surroundings.stdout.write(options.json === true ? `${JSON.stringify(each)}\n` : eventLine(each, cli.paint))
           }
+          throw new CliError('interrupted', 'interrupted')
         }),
       )
     })

@@ -95,7 +95,9 @@ export class FakeControlPlane implements AsyncDisposable {
   startTask(type: string, name: string): Task {
     const id = `task-${this.tasks.size + 1}`
     const key = type === 'vm.encrypt' ? { provider: 'kms', keyId: 'kek-1' } : null
-    const task = cannedTask(id, { type, target: { kind: 'vm', id: `id-of-${name.replace(/^id-of-/, '')}`, name }, key })
+    const step = type === 'vm.encrypt' ? 'encrypting disk 0' : `at work (${type})`
+    const target = { kind: 'vm', id: `id-of-${name.replace(/^id-of-/, '')}`, name } as const
+    const task = cannedTask(id, { type, target, step, key })
     this.tasks.set(id, task)
     return task
   }
