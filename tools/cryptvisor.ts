@@ -56,8 +56,10 @@ async function ensureSession(
         )
       : tried
   if (result.exitCode === exitCodes.ok) return
-  throw new CliError('unreachable', `the lab in ${lab.places.folder} does not let us in: ${result.message}`, {
-    next: `start what is not running: ${howToStart(lab)}`,
+  const isDown = result.exitCode === exitCodes.unreachable
+  const what = isDown ? 'does not answer' : 'does not let us in'
+  throw new CliError('unreachable', `the lab in ${lab.places.folder} ${what}: ${result.message}`, {
+    next: `${isDown ? 'start it' : 'see that all of it runs'}: ${howToStart(lab)}`,
     exitCode: result.exitCode,
   })
 }
