@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyError } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyError, LogController } from 'fastify'
 import type { TSchema } from 'typebox'
 import { nameSchemas } from './named-schemas.ts'
 import { RestError } from './rest-error.ts'
@@ -39,7 +39,10 @@ export async function buildServer(options: ServerOptions) {
     routerOptions: { maxParamLength: 512 },
     ...(options.logger === undefined
       ? { logger: false }
-      : { loggerInstance: options.logger, disableRequestLogging: true }),
+      : {
+          loggerInstance: options.logger,
+          logController: new LogController({ disableRequestLogging: true }),
+        }),
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
