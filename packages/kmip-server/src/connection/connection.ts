@@ -10,8 +10,8 @@ const lingerTimeoutMs = 2000
 
 /** One client's connection: its messages are answered one after another, in their order. */
 export class Connection {
+  readonly client: Client
   readonly #socket: TLSSocket
-  readonly #client: Client
   readonly #processor: MessageProcessor
   readonly #limits: ServerLimits
   readonly #frames: FrameReader
@@ -21,7 +21,7 @@ export class Connection {
 
   constructor(socket: TLSSocket, client: Client, processor: MessageProcessor, limits: ServerLimits) {
     this.#socket = socket
-    this.#client = client
+    this.client = client
     this.#processor = processor
     this.#limits = limits
     this.#frames = new FrameReader({ tag: Tag.RequestMessage, messageSizeMax: limits.messageSizeMax })
@@ -71,7 +71,7 @@ export class Connection {
       return false
     } catch (error) {
       if (!(error instanceof TtlvError)) throw error
-      await this.#send(await this.#processor.refuse(KmipError.from(error), this.#client, null))
+      await this.#send(await this.#processor.refuse(KmipError.from(error), this.client, null))
       return true
     } finally {
       this.#isAnswering = false
@@ -80,7 +80,7 @@ export class Connection {
 
   async #answer(message: Uint8Array) {
     try {
-      return await this.#processor.answer(message, this.#client)
+      return await this.#processor.answer(message, this.client)
     } finally {
       message.fill(0)
     }

@@ -67,6 +67,18 @@ export class KmipServer {
     return { host: address, port }
   }
 
+  /** Shows another certificate to whoever connects from now on. Whom it believes cannot change. */
+  renewIdentity(identity: ServerIdentity): void {
+    identity.privateKey.expose((key) => this.#server.setSecureContext(tlsOptions(identity, key, this.#limits)))
+  }
+
+  /** Ends the connections of a certificate, for instance one that was revoked. */
+  disconnect(certificateFingerprint: string): void {
+    for (const connection of this.#connections) {
+      if (connection.client.certificateFingerprint === certificateFingerprint) connection.destroy()
+    }
+  }
+
   /** Takes no more connections, finishes the answers that are being made, and closes. */
   async close(): Promise<void> {
     this.#isClosing = true

@@ -1,0 +1,65 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { shapeCheck } from '@cryptvisor/rest'
+import { type Static, Type } from 'typebox'
+import { KeyServerError } from './key-server-error.ts'
+
+const Listener = Type.Object(
+  {
+    /** The address to listen at. */
+    address: Type.String({ minLength: 1, maxLength: 255 }),
+    /** 0: any free one at the next start, which is then written here and kept. */
+    port: Type.Integer({ minimum: 0, maximum: 65535 }),
+  },
+  { additionalProperties: false },
+)
+
+/** What `config.json` in the data folder says; `init` writes it, an operator may change it. */
+export const Config = Type.Object(
+  {
+    version: Type.Literal(1),
+    /** The names and addresses by which we are reached; the server's certificate shows them. */
+    hostNames: Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { minItems: 1, maxItems: 50 }),
+    kmip: Listener,
+    admin: Listener,
+    /** Absolute; outside the data folder and outside every backup. */
+    rootKeyFile: Type.String({ minLength: 2, maxLength: 4096, pattern: '^/' }),
+    /** Whether KMIP takes TLS suites without AEAD, which old appliances need. */
+    legacySuites: Type.Boolean(),
+    logLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
+  },
+  { additionalProperties: false },
+)
+export type Config = Static<typeof Config>
+
+const check = shapeCheck(Config, 'config.json')
+
+/** Reads a configuration. Throws `not-set-up` and `bad-config`, naming the field. */
+export async function readConfig(path: string): Promise<Config> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new KeyServerError('not-set-up', `${path} cannot be read: run «key-server init» first`, { cause })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new KeyServerError('bad-config', `${path}: is not JSON`, { cause })
+  }
+  const problem = check(value)
+  if (problem !== null) throw new KeyServerError('bad-config', `${path}: ${problem.message}`)
+  // It was just checked.
+  return value as Config
+}
+
+/** Writes a configuration, whole or not at all (mode 0600). */
+export async function writeConfig(path: string, config: Config): Promise<void> {
+  const fresh = `${path}.new`
+  {
+    await using file = await open(fresh, 'w', 0o600)
+    await file.writeFile(`${JSON.stringify(config, null, 2)}\n`)
+    await file.sync()
+  }
+  await rename(fresh, path)
+}
