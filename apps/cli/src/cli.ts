@@ -3,7 +3,7 @@ import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { RestClient } from '@cryptvisor/rest'
 import { type ConnectionOptions, type Place, requireToken, resolveConnection } from './connection.ts'
 import { type Paint, paintFor } from './paint.ts'
-import { printable } from './printable.ts'
+import { line } from './printable.ts'
 import { type ProgressDisplay, progressDisplay } from './progress.ts'
 import type { Surroundings } from './surroundings.ts'
 import { nameOf, requireSuccess, waitForTask } from './task-wait.ts'
@@ -63,12 +63,12 @@ export class Cli {
   /** Removes something by one call and says so. */
   async remove(kind: string, name: string, call: (client: ControlPlaneClient) => Promise<void>): Promise<void> {
     await this.withClient(call)
-    this.show({ removed: name }, () => `removed ${kind} ${printable(name)}\n`)
+    this.show({ removed: name }, () => line(`removed ${kind} ${name}`))
   }
 
   /** Says something beside the result, on standard error; with `--json` nothing. */
   hint(text: string): void {
-    if (this.options.json !== true) this.surroundings.stderr.write(`${printable(text)}\n`)
+    if (this.options.json !== true) this.surroundings.stderr.write(line(text))
   }
 
   progress(): ProgressDisplay {
@@ -94,9 +94,9 @@ export class Cli {
   /** Shows a task that a command started. */
   showTask(task: Task): void {
     this.show(task, () => {
-      if (task.state !== 'success') return `${printable(nameOf(task))} has started: task ${printable(task.id)}\n`
+      if (task.state !== 'success') return line(`${nameOf(task)} has started: task ${task.id}`)
       const key = task.key === null ? '' : `; its key is ${task.key.provider}/${task.key.keyId}`
-      return `${printable(`${nameOf(task)} is done${key}`)}\n`
+      return line(`${nameOf(task)}: ${task.step}${key}`)
     })
     if (task.state !== 'success') this.hint(`watch it: cryptvisor task watch ${task.id}`)
   }

@@ -11,10 +11,16 @@ export interface EventQuery {
   readonly limit?: number
 }
 
+export interface FollowOptions {
+  readonly signal: AbortSignal
+  /** Between two attempts to reach a control plane that is away, in milliseconds. */
+  readonly pauseMs: number
+  /** Hears of a broken connection. */
+  readonly say: (text: string) => void
+}
+
 /** How long at most an event may wait that came while the stream was being opened. */
 const lookIntervalMs = 5000
-
-const retryPauseMs = 1000
 
 /** A control plane that restarts comes back; so many attempts in a row may fail. */
 const failuresMax = 30
@@ -24,13 +30,13 @@ const pageSize = 200
 
 /**
  * The events that were, oldest first, then those that come, without a gap and none twice: the server's stream says only
- * that there is something new, and what it is is asked for by number. `say` hears of a broken connection. Ends when
+ * that there is something new, and what it is is asked for by number. Ends when
  * `signal` is aborted. Throws `RestClientError`.
  */
 export async function* followEvents(
   client: ControlPlaneClient,
   { limit, ...filter }: EventQuery,
-  { signal, say }: { readonly signal: AbortSignal; readonly say: (text: string) => void },
+  { signal, pauseMs, say }: FollowOptions,
 ): AsyncGenerator<Event, void, undefined> {
   const { events } = await client.events({ ...filter, ...(limit === undefined ? {} : { limit }) })
   let last = events[0]?.id ?? 0
@@ -38,12 +44,12 @@ export async function* followEvents(
   for (let failures = 0; !signal.aborted; ) {
     try {
       for await (const newest of news(client, signal)) {
-        failures = 0
         if (newest !== null && newest <= last) continue
         for await (const event of eventsAfter(client, filter, last)) {
           last = event.id
           yield event
         }
+        failures = 0
       }
     } catch (error) {
       if (signal.aborted) return
@@ -51,7 +57,7 @@ export async function* followEvents(
       if (!isPassingFailure(error) || failures > failuresMax) throw error
       if (failures === 1) say('the connection to the control plane broke; trying again')
     }
-    await sleep(retryPauseMs, undefined, { signal }).catch(() => {})
+    await sleep(pauseMs, undefined, { signal }).catch(() => {})
   }
 }
 

@@ -18,6 +18,7 @@ const byNoun: Readonly<Record<string, string>> = {
 const byField: Readonly<Record<string, string>> = {
   cluster: 'cluster list',
   datastore: 'datastore list',
+  disks: 'disk list VM',
   home: 'policy list',
   host: 'host list',
   keyProvider: 'key-provider list',
@@ -28,8 +29,14 @@ const byField: Readonly<Record<string, string>> = {
   vm: 'vm list',
 }
 
-/** What to run when the thing that `field` names, else the thing of the command's noun, is not there. */
+/**
+ * What to run when the thing that `field` (such as `cluster` or `disks.0.policy`) names, else the thing of the command's
+ * noun, is not there.
+ */
 export function listCommand(noun: string | undefined, field: string | undefined): string | undefined {
-  const command = (field === undefined ? undefined : byField[field]) ?? (noun === undefined ? undefined : byNoun[noun])
+  const names = field?.split('.') ?? []
+  const command =
+    names.map((name) => byField[name]).findLast((found) => found !== undefined) ??
+    (noun === undefined ? undefined : byNoun[noun])
   return command === undefined ? undefined : `cryptvisor ${command}`
 }

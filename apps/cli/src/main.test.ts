@@ -79,7 +79,7 @@ test('the password is asked for without echo', async (context) => {
   const before = fake.calls.length
   // `script` gives the program a terminal and shows all that appears on it.
   const command = `${process.execPath} ${main} login --user admin`
-  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+  const child = spawn('/usr/bin/script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     env: { ...process.env, CRYPTVISOR_CONFIG: desk.config },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -107,7 +107,7 @@ test('a new password is asked for twice', async (context) => {
     ['\u0003', 130, /no password was given/],
   ] as const) {
     const command = `${process.execPath} ${main} user add kim --role ReadOnly`
-    const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    const child = spawn('/usr/bin/script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       env: { ...process.env, CRYPTVISOR_CONFIG: desk.config },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

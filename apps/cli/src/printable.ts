@@ -10,3 +10,8 @@ export function printable(text: string): string {
     return `\\u${code.toString(16).padStart(4, '0')}`
   })
 }
+
+/** The same as one line, with its end. */
+export function line(text: string): string {
+  return `${printable(text)}\n`
+}

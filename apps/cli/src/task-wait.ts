@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { RestClientError } from '@cryptvisor/rest'
 import { CliError } from './cli-error.ts'
 import { isPassingFailure } from './passing-failure.ts'
 import { type ProgressDisplay, progressOf } from './progress.ts'
@@ -40,6 +41,7 @@ export async function waitForTask(client: ControlPlaneClient, started: Task, opt
     } catch (error) {
       if (signal.aborted) throw leftRunning(task)
       missedPolls++
+      if (isSessionEnd(error)) throw loggedOut(task, error)
       if (!isPassingFailure(error)) throw error
       if (missedPolls > missedPollsMax) throw lostContact(task, error)
     }
@@ -79,6 +81,17 @@ function howToSeeMore({ id }: Task): string {
 function leftRunning(task: Task): CliError {
   return new CliError('interrupted', `${nameOf(task)} goes on without you (task ${task.id})`, {
     next: `watch it: cryptvisor task watch ${task.id}; stop it: cryptvisor task cancel ${task.id}`,
+  })
+}
+
+function isSessionEnd(error: unknown): boolean {
+  return error instanceof RestClientError && error.status === 401
+}
+
+function loggedOut(task: Task, cause: unknown): CliError {
+  return new CliError('not-logged-in', `the session has ended; ${nameOf(task)} goes on without you (task ${task.id})`, {
+    next: `log in (cryptvisor login), then watch it: cryptvisor task watch ${task.id}`,
+    cause,
   })
 }
 

@@ -1,5 +1,6 @@
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
+import { line } from '../printable.ts'
 import { table } from '../table.ts'
 
 /** `cluster`: hosts that share the keys of their VMs. */
@@ -28,7 +29,7 @@ export function addCluster(program: CliCommand, cli: Cli): void {
     .action((name: string) =>
       cli.showAnswer(
         (client) => client.createCluster({ name }),
-        (made) => `made cluster ${made.name}\n`,
+        (made) => line(`made cluster ${made.name}`),
       ),
     )
   cluster

@@ -1,5 +1,6 @@
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
+import { line } from '../printable.ts'
 import { table } from '../table.ts'
 
 /** `datastore`: folders that all hosts of a cluster see under the same path. */
@@ -30,7 +31,7 @@ export function addDatastore(program: CliCommand, cli: Cli): void {
     .action((name: string, { cluster, path }: { cluster: string; path: string }) =>
       cli.showAnswer(
         (client) => client.createDatastore({ name, cluster, path }),
-        (made) => `made datastore ${made.name} at ${made.path}\n`,
+        (made) => line(`made datastore ${made.name} at ${made.path}`),
       ),
     )
   datastore

@@ -49,3 +49,15 @@ test('--follow keeps to its filter', async (context) => {
   const { stdout } = await running
   assert.match(stdout, /^\S+ \S+ {2}info {5}vm\.created: event 2 \(vm=db1 .*\)\n$/)
 })
+
+test('--follow says once that the connection broke, and gives up when nobody comes back', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  fake.events.push(cannedEvent(1))
+  const running = desk.run(['event', 'list', '--follow'])
+  await fake.listened()
+  await fake[Symbol.asyncDispose]()
+  const { exitCode, stdout, stderr } = await running
+  assert.equal(exitCode, 3)
+  assert.equal(stdout.trimEnd().split('\n').length, 1)
+  assert.match(stderr, /^the connection to the control plane broke; trying again\ncryptvisor: .* cannot be reached/)
+})

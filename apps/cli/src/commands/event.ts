@@ -26,7 +26,7 @@ export function addEvent(program: CliCommand, cli: Cli): void {
     .option('--type <type>', 'those of this type only, such as kms.crypto.key-missing')
     .option('--vm <name>', 'those about this VM only')
     .option('--host <name>', 'those about this host only')
-    .option('--limit <n>', 'at most so many of those that were before', wholeNumber(1, 10_000))
+    .option('--limit <n>', 'at most so many of those that were (100, when it is left out)', wholeNumber(1, 1000))
     .examples('event list --vm db1', 'event list --follow --json | jq .type')
     .action(async ({ follow, ...query }: ListOptions) => {
       if (follow !== true) {
@@ -40,7 +40,11 @@ export function addEvent(program: CliCommand, cli: Cli): void {
       const { surroundings, options } = cli
       await cli.withClient((client) =>
         surroundings.interrupt.during(async (signal) => {
-          for await (const each of followEvents(client, query, { signal, say: (text) => cli.hint(text) })) {
+          for await (const each of followEvents(client, query, {
+            signal,
+            pauseMs: surroundings.pollPace.lastMs,
+            say: (text) => cli.hint(text),
+          })) {
             surroundings.stdout.write(options.json === true ? `${JSON.stringify(each)}\n` : eventLine(each, cli.paint))
           }
           throw new CliError('interrupted', 'interrupted')

@@ -5,6 +5,7 @@ import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import type { Paint } from '../paint.ts'
+import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
 
@@ -63,7 +64,7 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
             clientKey,
             ...(options.default === true ? { makeDefault: true } : {}),
           }),
-        (made) => `added key provider ${made.name}${made.isDefault ? ', the default' : ''}\n`,
+        (made) => line(`added key provider ${made.name}${made.isDefault ? ', the default' : ''}`),
       )
     })
   provider
@@ -83,7 +84,7 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .action((name: string) =>
       cli.showAnswer(
         (client) => client.setDefaultKeyProvider(name),
-        (changed) => `${changed.name} is the default key provider\n`,
+        (changed) => line(`${changed.name} is the default key provider`),
       ),
     )
   provider

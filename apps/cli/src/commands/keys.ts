@@ -19,10 +19,10 @@ export function addKeys(program: CliCommand, cli: Cli): void {
     .description('keys: what the key providers say about them; nothing here ever shows key bytes')
   keys
     .command('list')
-    .description('list the keys with state and use; an orphan is ours and tied to nothing')
-    .option('--provider <name>', 'the keys of this provider only')
-    .option('--limit <n>', 'at most so many', wholeNumber(1, 100_000))
-    .option('--offset <n>', 'leave out the first so many', wholeNumber(0, 1_000_000_000))
+    .description('list the keys of a provider with state and use; an orphan is ours and tied to nothing')
+    .option('--provider <name>', 'the provider (default: the default provider)')
+    .option('--limit <n>', 'at most so many (100, when it is left out)', wholeNumber(1, 1000))
+    .option('--offset <n>', 'leave out the first so many', wholeNumber(0, 1_000_000))
     .examples('keys list', 'keys list --provider kms --json')
     .action((options: ListOptions) =>
       cli.showAnswer(

@@ -6,6 +6,7 @@ import { saveConfig } from '../config-file.ts'
 import { resolvePlace } from '../connection.ts'
 import { getPassword, type PasswordOptions } from '../password.ts'
 import { addPasswordOptions } from '../password-options.ts'
+import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 
 interface LoginOptions extends PasswordOptions {
@@ -40,9 +41,8 @@ export function addLogin(program: CliCommand, cli: Cli): void {
           throw isRefusedLogin(error) ? refusedLogin(error) : error
         })
       await saveConfig(configPath, { url, ca, user: answer.user, token: answer.token, expiresAt: answer.expiresAt })
-      cli.show(
-        { url, user: answer.user, expiresAt: answer.expiresAt },
-        ({ expiresAt }) => `logged in to ${url} as ${answer.user} until ${formatTime(expiresAt)}\n`,
+      cli.show({ url, user: answer.user, expiresAt: answer.expiresAt }, ({ expiresAt }) =>
+        line(`logged in to ${url} as ${answer.user} until ${formatTime(expiresAt)}`),
       )
     })
 }

@@ -4,6 +4,7 @@ import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { saveConfig } from '../config-file.ts'
 import { requireToken, resolvePlace } from '../connection.ts'
+import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 
 /** `logout`: ends the saved session, here and at the control plane; URL and CA stay known. */
@@ -30,6 +31,6 @@ export function addLogout(program: CliCommand, cli: Cli): void {
           cause: failure,
         })
       }
-      cli.show({ url, loggedOut: true }, () => `logged out of ${url}\n`)
+      cli.show({ url, loggedOut: true }, () => line(`logged out of ${url}`))
     })
 }

@@ -2,6 +2,7 @@ import { privileges } from '@cryptvisor/control-plane-api'
 import { texts } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
+import { line } from '../printable.ts'
 import { table } from '../table.ts'
 
 /** `role`: named sets of privileges. */
@@ -33,7 +34,7 @@ export function addRole(program: CliCommand, cli: Cli): void {
     .action((name: string, options: { readonly privilege: readonly string[] }) =>
       cli.showAnswer(
         (client) => client.createRole({ name, privileges: [...options.privilege] }),
-        (made) => `made role ${made.name}\n`,
+        (made) => line(`made role ${made.name}`),
       ),
     )
   role

@@ -20,7 +20,7 @@ export function addTask(program: CliCommand, cli: Cli): void {
     .description('list the tasks, the newest first')
     .option('--vm <name>', 'those of this VM only')
     .option('--state <state>', 'queued, running, success, error or cancelled')
-    .option('--limit <n>', 'at most so many', wholeNumber(1, 10_000))
+    .option('--limit <n>', 'at most so many (100, when it is left out)', wholeNumber(1, 1000))
     .examples('task list --state running')
     .action((options: ListOptions) =>
       cli.showAnswer(

@@ -5,6 +5,7 @@ import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { getPassword, type PasswordOptions } from '../password.ts'
 import { addPasswordOptions } from '../password-options.ts'
+import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 import { table } from '../table.ts'
 
@@ -46,7 +47,7 @@ export function addUser(program: CliCommand, cli: Cli): void {
       const password = await newPassword(cli, name, options)
       await cli.showAnswer(
         (client) => client.createUser({ name, role: options.role, password }),
-        (made: User) => `made user ${made.name} with the role ${made.role}\n`,
+        (made: User) => line(`made user ${made.name} with the role ${made.role}`),
       )
     })
   addPasswordOptions(
@@ -73,7 +74,7 @@ export function addUser(program: CliCommand, cli: Cli): void {
             ...(role === undefined ? {} : { role }),
             ...(password === undefined ? {} : { password }),
           }),
-        (changed: User) => `changed user ${changed.name}; the role is ${changed.role}\n`,
+        (changed: User) => line(`changed user ${changed.name}; the role is ${changed.role}`),
       )
     })
   user

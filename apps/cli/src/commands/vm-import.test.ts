@@ -58,7 +58,7 @@ test('with an encryption policy it is encrypted when all is there', async (conte
     ...['vm', 'import', 'db1', '--disk', file, '--policy', encryptionPolicy, '--key-provider', 'other'],
   ])
   assert.equal(exitCode, 0)
-  assert.equal(stdout, 'vm.encrypt of id-of-db1 is done; its key is kms/kek-1\n')
+  assert.equal(stdout, 'vm.encrypt of id-of-db1: done; its key is kms/kek-1\n')
   assert.deepEqual(fake.changes[0], { call: 'POST /api/v1/vms', body: { name: 'db1' } })
   assert.deepEqual(fake.changes.at(-1), {
     call: 'POST /api/v1/vms/id-of-db1/policy',

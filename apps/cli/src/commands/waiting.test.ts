@@ -13,7 +13,7 @@ test('a command waits for its task, and what it prints is the task as it ended',
   assert.equal(ended.state, 'success')
   assert.deepEqual(JSON.parse(stdout), ended)
   const people = await desk.run(['vm', 'encrypt', 'db1'])
-  assert.equal(people.stdout, 'vm.encrypt of db1 is done; its key is kms/kek-1\n')
+  assert.equal(people.stdout, 'vm.encrypt of db1: done; its key is kms/kek-1\n')
   assert.equal(people.stderr, '')
 })
 
@@ -71,7 +71,7 @@ test('progress: a bar on a terminal, lines when there is none and --verbose, els
   const { desk } = await openDesk(context)
   const bar = await desk.run(['vm', 'encrypt', 'db1'], { terminal: true })
   assert.match(bar.stderr, /\[=+ +\] 25% encrypting disk 0, 1 MiB of 4 MiB, 1 MiB\/s, 3 s left/)
-  assert.equal(bar.stdout, 'vm.encrypt of db1 is done; its key is kms/kek-1\n')
+  assert.equal(bar.stdout, 'vm.encrypt of db1: done; its key is kms/kek-1\n')
   const lines = await desk.run(['vm', 'encrypt', 'db1', '--verbose'])
   assert.equal(lines.stderr, '25% encrypting disk 0, 1 MiB of 4 MiB, 1 MiB/s, 3 s left\n')
   assert.equal((await desk.run(['vm', 'encrypt', 'db1'])).stderr, '')
@@ -115,4 +115,19 @@ test('only the first Ctrl-C inside a piece of work is for that work', async () =
   })
   interrupt.fire()
   assert.equal(ended, 3)
+})
+
+test('a session that ends while we wait: 4, and how to go on', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  fake.endings.set('vm.encrypt', 'never')
+  const { exitCode, stderr } = await desk.run(['vm', 'encrypt', 'db1', '--verbose'], {
+    onOutput: (text) => {
+      if (text.includes('encrypting disk 0')) fake.tokens.clear()
+    },
+  })
+  assert.equal(exitCode, 4)
+  assert.match(
+    stderr,
+    /the session has ended; vm.encrypt of db1 goes on without you \(task task-1\)\n {2}log in .*watch/,
+  )
 })

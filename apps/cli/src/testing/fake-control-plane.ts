@@ -111,7 +111,9 @@ export class FakeControlPlane implements AsyncDisposable {
   }
 
   endTask(id: string, { state, error }: Ending): Task {
-    const task = { ...this.find(id), state, error: error ?? null, progressPercent: 100, endedAt: cannedTime }
+    const end = { state, error: error ?? null, progressPercent: 100, endedAt: cannedTime }
+    const before = this.find(id)
+    const task = { ...before, ...end, step: state === 'success' ? 'done' : before.step }
     this.tasks.set(id, task)
     return task
   }
