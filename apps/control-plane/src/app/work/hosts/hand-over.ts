@@ -1,0 +1,114 @@
+import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { Secret } from '@cryptvisor/secret'
+import type { HostRow } from '../../../database/schema.ts'
+import type { HostConnection } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import { inParallel } from '../in-parallel.ts'
+import type { Kms, Purpose } from '../keys/kms.ts'
+import { hostsOfCluster } from '../vms/lookup.ts'
+import { distinctKeys, keyText } from '../vms/vm-store.ts'
+import { sendKeyError } from './send-key-error.ts'
+
+/** The most keys that are fetched and handed over at once, and the most hosts that are given a key at once. */
+export const handOverConcurrencyMax = 8
+
+/** Gives KEKs to hosts and takes them away again. A KEK is in our memory only while it is handed over. */
+export class HandOver {
+  readonly #work: WorkContext
+  readonly #kms: Kms
+
+  constructor(work: WorkContext, kms: Kms) {
+    this.#work = work
+    this.#kms = kms
+  }
+
+  /** Gives `kek` to one host; throws what `sendKeyError` gives, its event recorded. */
+  async give(
+    host: Pick<HostRow, 'name'>,
+    connection: HostConnection | null,
+    key: KeyReference,
+    kek: Secret,
+    purpose: Purpose,
+  ): Promise<void> {
+    if (connection === null) throw await sendKeyError(this.#work, host.name, 'disconnected', key, purpose)
+    if (!connection.cryptoSupported) throw await sendKeyError(this.#work, host.name, 'incapable', key, purpose)
+    try {
+      await connection.client.addKey(key, kek)
+    } catch (error) {
+      this.#work.stopping.throwIfAborted()
+      this.#work.log.warn({ err: error, host: host.name, ...key }, 'a key could not be handed over')
+      throw await sendKeyError(this.#work, host.name, { error }, key, purpose)
+    }
+  }
+
+  /** Says which of the KEKs that the host holds is its host key. */
+  async setHostKey(host: Pick<HostRow, 'id' | 'name'>, key: KeyReference, purpose: Purpose): Promise<void> {
+    const connection = this.#work.hostConnections.get(host.id)
+    if (connection === null) throw await sendKeyError(this.#work, host.name, 'disconnected', key, purpose)
+    try {
+      await connection.client.setHostKey(key)
+    } catch (error) {
+      this.#work.stopping.throwIfAborted()
+      throw await sendKeyError(this.#work, host.name, { error }, key, purpose)
+    }
+  }
+
+  /**
+   * Sees to it that the host holds `keys`: fetches those that it does not hold and gives them to it. Throws the first
+   * failure when all were tried.
+   */
+  async ensureHeld(
+    host: Pick<HostRow, 'name'>,
+    connection: HostConnection,
+    keys: readonly KeyReference[],
+    purpose: Purpose,
+  ): Promise<void> {
+    if (keys.length === 0) return
+    const held = await this.heldKeys(host, connection, keys, purpose)
+    const missing = distinctKeys(keys).filter((key) => !held.has(keyText(key)))
+    await inParallel(missing, handOverConcurrencyMax, async (key) => {
+      using kek = await this.#kms.fetch(key, { ...purpose, host: host.name })
+      await this.give(host, connection, key, kek, purpose)
+    })
+  }
+
+  /** The names (`keyText`) of the KEKs that the host holds. `wanted` is what it is asked for, for the event. */
+  async heldKeys(
+    host: Pick<HostRow, 'name'>,
+    connection: HostConnection,
+    wanted: readonly KeyReference[],
+    purpose: Purpose,
+  ): Promise<ReadonlySet<string>> {
+    const [first] = wanted
+    const named = first ?? { provider: null, keyId: null }
+    if (!connection.cryptoSupported) throw await sendKeyError(this.#work, host.name, 'incapable', named, purpose)
+    try {
+      const { keys } = await connection.client.keys()
+      return new Set(keys.map(keyText))
+    } catch (error) {
+      this.#work.stopping.throwIfAborted()
+      throw await sendKeyError(this.#work, host.name, { error }, named, purpose)
+    }
+  }
+
+  /**
+   * Has every connected host of a cluster forget KEKs that nothing uses. One that cannot is caught when it connects
+   * the next time: it is then told to forget whatever its cluster does not need.
+   */
+  async forget(clusterId: string, keys: readonly KeyReference[]): Promise<void> {
+    if (keys.length === 0) return
+    const hosts = await hostsOfCluster(this.#work.database, clusterId)
+    await inParallel(hosts, handOverConcurrencyMax, async (host) => {
+      const connection = this.#work.hostConnections.get(host.id)
+      if (connection === null || !connection.cryptoSupported) return
+      for (const key of keys) {
+        try {
+          await connection.client.removeKey(key)
+        } catch (error) {
+          this.#work.stopping.throwIfAborted()
+          this.#work.log.warn({ err: error, host: host.name, ...key }, 'a host did not forget a key')
+        }
+      }
+    })
+  }
+}

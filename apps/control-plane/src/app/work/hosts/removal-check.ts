@@ -1,0 +1,41 @@
+import type { HostRow } from '../../../database/schema.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Database } from '../context.ts'
+
+const namesShownMax = 5
+
+/** Throws `in-use` while VMs are on the host. */
+export async function checkHostRemoval(database: Database, host: Pick<HostRow, 'id' | 'name'>): Promise<void> {
+  const vms = await database.selectFrom('vm').select('name').where('host_id', '=', host.id).orderBy('name').execute()
+  if (vms.length === 0) return
+  throw new ControlPlaneError(
+    'in-use',
+    `host ${host.name} has ${vms.length === 1 ? 'a VM' : `${vms.length} VMs`} on it (${some(vms.map(({ name }) => name))}): delete or move ${vms.length === 1 ? 'it' : 'them'} first`,
+  )
+}
+
+/** Throws `in-use` while a VM or host uses a key of the provider, or a task has one made. */
+export async function checkProviderRemoval(database: Database, provider: string): Promise<void> {
+  const owners = await database
+    .selectFrom('key')
+    .leftJoin('host', (join) => join.onRef('host.id', '=', 'key.owner_id'))
+    .select(['key.owner_kind', 'key.owner_name'])
+    .distinct()
+    .where('key.provider', '=', provider)
+    .where('key.state', 'in', ['pending', 'current'])
+    // The key of a host that was removed is used by nobody.
+    .where((where) => where.or([where('key.owner_kind', '=', 'vm'), where('host.id', 'is not', null)]))
+    .orderBy('key.owner_name')
+    .execute()
+  if (owners.length === 0) return
+  const names = some(owners.map(({ owner_kind, owner_name }) => `${owner_kind === 'vm' ? 'VM' : 'host'} ${owner_name}`))
+  throw new ControlPlaneError(
+    'in-use',
+    `key provider ${provider} keeps keys that are used by ${names}: without it they could not be opened after a restart. Decrypt those VMs and remove those hosts first`,
+  )
+}
+
+function some(names: readonly string[]): string {
+  const shown = names.slice(0, namesShownMax).join(', ')
+  return names.length > namesShownMax ? `${shown} and ${names.length - namesShownMax} more` : shown
+}

@@ -1,0 +1,185 @@
+import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { Kysely } from 'kysely'
+import type { KeyRow, Schema } from '../../../database/schema.ts'
+import type { Database } from '../context.ts'
+import { keyText, parseEncryption } from '../vms/vm-store.ts'
+
+/** Whose KEK it is. */
+export interface KeyOwner {
+  readonly kind: 'vm' | 'host'
+  readonly id: string
+  readonly name: string
+}
+
+export const referenceOf = (row: Pick<KeyRow, 'provider' | 'key_id'>): KeyReference => ({
+  provider: row.provider,
+  keyId: row.key_id,
+})
+
+/** Puts a KEK that was just made on record, before anything uses it. */
+export async function insertPendingKey(
+  database: Database,
+  key: KeyReference,
+  owner: KeyOwner,
+  taskId: string | null,
+  now: number,
+): Promise<void> {
+  await database
+    .insertInto('key')
+    .values({
+      provider: key.provider,
+      key_id: key.keyId,
+      owner_kind: owner.kind,
+      owner_id: owner.id,
+      owner_name: owner.name,
+      task_id: taskId,
+      state: 'pending',
+      created_at: now,
+    })
+    .execute()
+}
+
+export async function setKeyState(database: Database, key: KeyReference, state: KeyRow['state']): Promise<void> {
+  await database
+    .updateTable('key')
+    .set({ state })
+    .where('provider', '=', key.provider)
+    .where('key_id', '=', key.keyId)
+    .execute()
+}
+
+/** The row of a KEK; `null`: it is none that we ever made. */
+export async function findKey(database: Database, key: KeyReference): Promise<KeyRow | null> {
+  const row = await database
+    .selectFrom('key')
+    .selectAll()
+    .where('provider', '=', key.provider)
+    .where('key_id', '=', key.keyId)
+    .executeTakeFirst()
+  return row ?? null
+}
+
+/** The KEKs that a task made and that wrap nothing yet. */
+export async function pendingKeysOfTask(database: Database, taskId: string): Promise<KeyRow[]> {
+  return database.selectFrom('key').selectAll().where('task_id', '=', taskId).where('state', '=', 'pending').execute()
+}
+
+/**
+ * Brings a VM's KEKs in step with what it uses from now on (`used`): those become current, and what was current and is
+ * not among them is retired. Gives the ones that were retired.
+ */
+export async function settleKeys(
+  database: Database,
+  vmId: string,
+  used: readonly KeyReference[],
+): Promise<KeyReference[]> {
+  const rows = await database
+    .selectFrom('key')
+    .selectAll()
+    .where('owner_id', '=', vmId)
+    .where('owner_kind', '=', 'vm')
+    .where('state', 'in', ['pending', 'current'])
+    .execute()
+  const names = new Set(used.map(keyText))
+  const retired: KeyReference[] = []
+  for (const row of rows) {
+    const key = referenceOf(row)
+    if (names.has(keyText(key))) {
+      if (row.state === 'pending') await setKeyState(database, key, 'current')
+    } else if (row.state === 'current') {
+      await setKeyState(database, key, 'retired')
+      retired.push(key)
+    }
+  }
+  return retired
+}
+
+/** A KEK that hosts of a cluster need, and what it is for. */
+export interface NeededKey {
+  readonly key: KeyReference
+  /** Name of a VM that uses it. */
+  readonly vm: string | null
+}
+
+/**
+ * Every KEK that the database ties to VMs, layers and open tasks of a cluster, and the host key of `hostId`. What a host
+ * asks for plays no part.
+ */
+export async function keysForHost(
+  database: Kysely<Schema>,
+  hostId: string,
+  clusterId: string,
+): Promise<readonly NeededKey[]> {
+  const homes = await database
+    .selectFrom('vm')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .select(['vm.name', 'vm.encryption'])
+    .where('host.cluster_id', '=', clusterId)
+    .where('vm.encryption', 'is not', null)
+    .execute()
+  const disks = await database
+    .selectFrom('disk')
+    .innerJoin('vm', 'vm.id', 'disk.vm_id')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .select(['vm.name', 'disk.encryption'])
+    .where('host.cluster_id', '=', clusterId)
+    .where('disk.encryption', 'is not', null)
+    .execute()
+  const needed = new Map<string, NeededKey>()
+  for (const { name, encryption } of [...homes, ...disks]) {
+    for (const key of parseEncryption(encryption)?.keys ?? []) {
+      if (!needed.has(keyText(key))) needed.set(keyText(key), { key, vm: name })
+    }
+  }
+  for (const row of await openTaskKeys(database, clusterId)) {
+    const key = referenceOf(row)
+    if (!needed.has(keyText(key))) needed.set(keyText(key), { key, vm: row.owner_name })
+  }
+  const host = await database
+    .selectFrom('host')
+    .select(['host_key_provider', 'host_key_id'])
+    .where('id', '=', hostId)
+    .executeTakeFirst()
+  if (host !== undefined && host.host_key_provider !== null && host.host_key_id !== null) {
+    const key = { provider: host.host_key_provider, keyId: host.host_key_id }
+    needed.set(keyText(key), { key, vm: null })
+  }
+  return [...needed.values()]
+}
+
+/** KEKs that tasks which are under way made for VMs of a cluster. */
+async function openTaskKeys(database: Database, clusterId: string): Promise<KeyRow[]> {
+  return database
+    .selectFrom('key')
+    .innerJoin('task', 'task.id', 'key.task_id')
+    .innerJoin('vm', 'vm.id', 'key.owner_id')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .selectAll('key')
+    .where('key.state', '=', 'pending')
+    .where('key.owner_kind', '=', 'vm')
+    .where('task.state', 'in', ['queued', 'running'])
+    .where('host.cluster_id', '=', clusterId)
+    .execute()
+}
+
+/** The KEKs of `keys` that no VM and no host key needs. */
+export async function unusedKeys(database: Database, keys: readonly KeyReference[]): Promise<KeyReference[]> {
+  if (keys.length === 0) return []
+  const used = new Set<string>()
+  for (const vm of await database.selectFrom('vm').select('encryption').where('encryption', 'is not', null).execute()) {
+    for (const key of parseEncryption(vm.encryption)?.keys ?? []) used.add(keyText(key))
+  }
+  const disks = await database.selectFrom('disk').select('encryption').where('encryption', 'is not', null).execute()
+  for (const disk of disks) {
+    for (const key of parseEncryption(disk.encryption)?.keys ?? []) used.add(keyText(key))
+  }
+  const hosts = await database
+    .selectFrom('host')
+    .select(['host_key_provider', 'host_key_id'])
+    .where('host_key_id', 'is not', null)
+    .execute()
+  for (const { host_key_provider, host_key_id } of hosts) {
+    if (host_key_provider !== null && host_key_id !== null) used.add(`${host_key_provider}/${host_key_id}`)
+  }
+  return keys.filter((key) => !used.has(keyText(key)))
+}

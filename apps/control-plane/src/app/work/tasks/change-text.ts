@@ -1,0 +1,99 @@
+import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { NewEvent } from '../../ports.ts'
+import type { Purpose } from '../keys/kms.ts'
+import type { Failure, VmChange } from './task-context.ts'
+
+/** Whether the change makes or uses keys: then its failure is an event too. */
+export function isCryptographic(change: VmChange): boolean {
+  switch (change.kind) {
+    case 'encrypt':
+    case 'decrypt':
+      return true
+    case 'create-vm':
+      return change.encrypted
+    case 'add-disk':
+      return change.disk.encrypted
+    case 'import-disk':
+    case 'delete-vm':
+      return false
+  }
+}
+
+/** What a change is about, in words: «VM Home and disks 0, 1». */
+export function partsText(change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }>): string {
+  const numbers = change.disks.map((disk) => disk.number).toSorted((one, other) => one - other)
+  const disks = numbers.length === 0 ? [] : [`${numbers.length === 1 ? 'disk' : 'disks'} ${numbers.join(', ')}`]
+  return [...(change.home === null ? [] : ['VM Home']), ...disks].join(' and ')
+}
+
+/** The events that tell of a change which succeeded. `retired`: the KEKs that nothing uses any more. */
+export function successEvents(
+  change: VmChange,
+  purpose: Purpose,
+  key: KeyReference | null,
+  retired: readonly KeyReference[],
+): NewEvent[] {
+  const { host, vm, user, task } = purpose
+  const event = (type: NewEvent['type'], named: KeyReference | null, text: string): NewEvent => ({
+    type,
+    host,
+    vm,
+    provider: named?.provider ?? null,
+    keyId: named?.keyId ?? null,
+    text,
+    user,
+    task,
+  })
+  const kept = retired.length === 0 ? '' : `. ${keptText(retired)}`
+  switch (change.kind) {
+    case 'create-vm': {
+      const created = event('vm.created', key, `VM ${vm} was created on host ${host}`)
+      if (!change.encrypted) return [created]
+      return [created, event('vm.crypto.encrypted', key, `VM ${vm} was created encrypted with key ${named(key)}`)]
+    }
+    case 'delete-vm':
+      return [event('vm.deleted', retired[0] ?? null, `VM ${vm} was deleted with its files${kept}`)]
+    case 'add-disk': {
+      const { number, encrypted } = change.disk
+      const added = event('vm.disk-added', encrypted ? key : null, `Disk ${number} was added to VM ${vm}`)
+      if (!encrypted) return [added]
+      return [
+        added,
+        event('vm.crypto.encrypted', key, `Disk ${number} of VM ${vm} is encrypted with key ${named(key)}`),
+      ]
+    }
+    case 'import-disk':
+      return [event('vm.disk-added', null, `Disk ${change.number} of VM ${vm} was imported`)]
+    case 'encrypt':
+      return [
+        event('vm.crypto.encrypted', key, `${partsText(change)} of VM ${vm} were encrypted with key ${named(key)}`),
+      ]
+    case 'decrypt':
+      return [event('vm.crypto.decrypted', retired[0] ?? key, `${partsText(change)} of VM ${vm} were decrypted${kept}`)]
+  }
+}
+
+/** The event that tells of a change which did not happen. */
+export function failureEvent(purpose: Purpose, key: KeyReference | null, failure: Failure): NewEvent {
+  const { host, vm, user, task } = purpose
+  const why = failure.state === 'cancelled' ? 'The task was cancelled' : `The task failed: ${failure.message}`
+  return {
+    type: 'vm.crypto.failed',
+    host,
+    vm,
+    provider: key?.provider ?? null,
+    keyId: key?.keyId ?? null,
+    text: `${why}. VM ${vm} is as it was`,
+    user,
+    task,
+  }
+}
+
+function named(key: KeyReference | null): string {
+  return key === null ? 'of the VM' : `${key.keyId} of provider ${key.provider}`
+}
+
+function keptText(keys: readonly KeyReference[]): string {
+  const names = keys.map((key) => `${key.keyId} of provider ${key.provider}`).join(', ')
+  return `The hosts forget key ${names}; it stays in its key server, since old backups may need it`
+}

@@ -1,0 +1,193 @@
+import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { TaskRow } from '../../../database/schema.ts'
+import type { Database, WorkContext } from '../context.ts'
+import type { HandOver } from '../hosts/hand-over.ts'
+import type { HostKeys } from '../keys/host-keys.ts'
+import type { KeyDisposal } from '../keys/key-disposal.ts'
+import { pendingKeysOfTask, referenceOf, setKeyState, settleKeys, unusedKeys } from '../keys/key-rows.ts'
+import type { LockStates } from '../vms/lock-states.ts'
+import { findHost } from '../vms/lookup.ts'
+import { authorityOf, keysOf, readVms, storeAuthority, type VmRecord } from '../vms/vm-store.ts'
+import { failureEvent, isCryptographic, successEvents } from './change-text.ts'
+import { type Aftermath, emptyContext, type Failure, formatContext, type OpenContext } from './task-context.ts'
+import { purposeOf } from './task-run.ts'
+import { updateTask } from './task-store.ts'
+
+/** A task that is to be ended, with its VM as the database has it. */
+export interface Ending {
+  readonly row: TaskRow
+  readonly vm: VmRecord
+  readonly context: OpenContext
+  /** The KEK for what is encrypted, where there is one. */
+  readonly key: KeyReference | null
+}
+
+/** Puts the outcome of tasks on record, each in one transaction, and does what is left to do afterwards. */
+export class TaskEnding {
+  readonly #work: WorkContext
+  readonly #handOver: HandOver
+  readonly #hostKeys: HostKeys
+  readonly #disposal: KeyDisposal
+  readonly #locks: LockStates
+
+  constructor(work: WorkContext, handOver: HandOver, hostKeys: HostKeys, disposal: KeyDisposal, locks: LockStates) {
+    this.#work = work
+    this.#locks = locks
+    this.#handOver = handOver
+    this.#hostKeys = hostKeys
+    this.#disposal = disposal
+  }
+
+  /** The last operation is done: the VM is `authority` from now on (`null`: it is gone), and the task a success. */
+  async succeed(ending: Ending, authority: VmAuthority | null): Promise<void> {
+    const { row, vm, context } = ending
+    await this.#work.database.transaction().execute(async (transaction) => {
+      const retired = await settleKeys(transaction, vm.row.id, authority === null ? [] : keysOf(authority))
+      const aftermath: Aftermath = {
+        events: successEvents(context.change, purposeOf(row, vm), ending.key, retired),
+        forgetKeys: retired,
+        forgetOperations: operationsOf(context),
+      }
+      await this.#end(transaction, ending, null, aftermath)
+      if (authority === null) {
+        await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
+        return
+      }
+      await storeAuthority(transaction, authority)
+      await transaction
+        .updateTable('vm')
+        .set({ task_id: null, lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' })
+        .where('id', '=', vm.row.id)
+        .execute()
+    })
+  }
+
+  /**
+   * Nothing happened to the VM: gives up the KEKs that were made for the task, which wrap nothing, and ends it. A VM
+   * that was to be made is gone.
+   */
+  async undone(ending: Ending, failure: Failure): Promise<void> {
+    const { row, vm, context } = ending
+    const made = await pendingKeysOfTask(this.#work.database, row.id)
+    const keys = made.filter((key) => key.owner_kind === 'vm').map(referenceOf)
+    await this.#handOver.forget(vm.clusterId, keys)
+    await this.#hostKeys.giveUp(row.id)
+    await this.#disposal.discard(keys)
+    const event = failureEvent(purposeOf(row, vm), ending.key, failure)
+    await this.#work.database.transaction().execute(async (transaction) => {
+      await this.#end(transaction, ending, failure, {
+        events: isCryptographic(context.change) ? [event] : [],
+        forgetKeys: [],
+        forgetOperations: operationsOf(context),
+      })
+      if (context.change.kind === 'create-vm') {
+        await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
+      } else {
+        await transaction.updateTable('vm').set({ task_id: null }).where('id', '=', vm.row.id).execute()
+      }
+    })
+  }
+
+  /** A VM that was made in part, and could not be removed again, stays; it keeps its KEK. */
+  async halfMade(ending: Ending, failure: Failure): Promise<void> {
+    const { row, vm, context } = ending
+    const events = isCryptographic(context.change)
+      ? [{ ...failureEvent(purposeOf(row, vm), ending.key, failure), text: failure.message }]
+      : []
+    await this.#work.database.transaction().execute(async (transaction) => {
+      await settleKeys(transaction, vm.row.id, keysOf(authorityOf(vm)))
+      await this.#end(transaction, ending, failure, {
+        events,
+        forgetKeys: [],
+        forgetOperations: operationsOf(context),
+      })
+      await transaction.updateTable('vm').set({ task_id: null }).where('id', '=', vm.row.id).execute()
+    })
+  }
+
+  /**
+   * The change may have happened, or a part of it: the database keeps what it knows, and no key is given up. The VM is
+   * locked, with `failure` as the reason, until its host says something else.
+   */
+  async unclear(ending: Ending, failure: Failure): Promise<void> {
+    const { row, vm } = ending
+    const text = `${failure.message}. Nothing was undone, and every key is kept: compare the VM's folder with «vm show»`
+    await this.#work.database.transaction().execute(async (transaction) => {
+      for (const key of await pendingKeysOfTask(transaction, row.id)) {
+        if (key.owner_kind === 'vm') await setKeyState(transaction, referenceOf(key), 'retired')
+      }
+      const told = { ...failure, message: text }
+      const event = { ...failureEvent(purposeOf(row, vm), ending.key, told), text }
+      await this.#end(transaction, ending, told, { events: [event], forgetKeys: [], forgetOperations: [] })
+      await transaction
+        .updateTable('vm')
+        .set({ task_id: null, lock_state: 'locked', lock_text: text })
+        .where('id', '=', vm.row.id)
+        .execute()
+    })
+  }
+
+  /** Does what is left when the outcome is on record: records events, has hosts forget. `again`: it may be done in part. */
+  async settle(row: TaskRow, hostId: string, aftermath: Aftermath, again: boolean): Promise<void> {
+    for (const event of aftermath.events) {
+      if (again && (await this.#isRecorded(row.id, event.type))) continue
+      await this.#work.events.record(event)
+    }
+    const { database } = this.#work
+    const unused = await unusedKeys(database, aftermath.forgetKeys)
+    if (unused.length > 0) {
+      const host = await findHost(database, hostId)
+      await this.#handOver.forget(host.cluster_id, unused)
+    }
+    await this.#refreshLock(row.target_id, hostId)
+    for (const operation of aftermath.forgetOperations) {
+      try {
+        await this.#work.hostConnections.get(hostId)?.client.forgetOperation(operation)
+      } catch (error) {
+        this.#work.stopping.throwIfAborted()
+        this.#work.log.warn({ err: error, operation }, 'an agent did not forget an operation')
+      }
+    }
+    await updateTask(database, row.id, { context: emptyContext })
+  }
+
+  /** While a task had the VM, nobody asked whether it can be opened. */
+  async #refreshLock(vmId: string, hostId: string): Promise<void> {
+    const connection = this.#work.hostConnections.get(hostId)
+    const [vm] = await readVms(this.#work.database, { id: vmId })
+    if (vm === undefined || connection === null || vm.row.lock_state === 'unlocked') return
+    try {
+      await this.#locks.ask(connection, vm, null, () => null)
+    } catch (error) {
+      this.#work.stopping.throwIfAborted()
+      this.#work.log.warn({ err: error, vm: vmId }, 'a host did not say whether a VM opens')
+    }
+  }
+
+  async #end(transaction: Database, ending: Ending, failure: Failure | null, aftermath: Aftermath): Promise<void> {
+    const { row, context } = ending
+    await updateTask(transaction, row.id, {
+      state: failure?.state ?? 'success',
+      step: failure === null ? 'done' : row.step,
+      error_code: failure?.code ?? null,
+      error_message: failure?.message ?? null,
+      ended_at: this.#work.clock(),
+      context: formatContext({ phase: 'ended', hostId: context.hostId, aftermath }),
+    })
+  }
+
+  async #isRecorded(taskId: string, type: string): Promise<boolean> {
+    const found = await this.#work.database
+      .selectFrom('event')
+      .select('id')
+      .where('task_id', '=', taskId)
+      .where('type', '=', type)
+      .executeTakeFirst()
+    return found !== undefined
+  }
+}
+
+/** The agent's operations that the task asked for. */
+function operationsOf(context: OpenContext): string[] {
+  return context.operation === null ? [] : [context.operation.id]
+}

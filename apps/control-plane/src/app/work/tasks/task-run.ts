@@ -1,0 +1,80 @@
+import type { TaskRow } from '../../../database/schema.ts'
+import type { WorkContext } from '../context.ts'
+import type { Purpose } from '../keys/kms.ts'
+import { authorityOf, readVms, type VmRecord } from '../vms/vm-store.ts'
+import { ImportContent } from './import-content.ts'
+import { type Progress, ProgressMeter } from './progress.ts'
+import { formatContext, type OpenContext } from './task-context.ts'
+import { getTask, updateTask } from './task-store.ts'
+
+/** Thrown within a task between two steps when its cancellation was asked for. */
+export class CancelledError extends Error {
+  override readonly name = 'CancelledError'
+}
+
+/** One task while it is carried out. */
+export class TaskRun {
+  readonly id: string
+  readonly content: ImportContent
+  readonly #work: WorkContext
+  readonly #cancelling = new AbortController()
+  readonly #meter = new ProgressMeter()
+
+  constructor(work: WorkContext, id: string) {
+    this.#work = work
+    this.id = id
+    this.content = new ImportContent(work)
+  }
+
+  /** Fires when somebody asks for the task to be cancelled. */
+  get cancelling(): AbortSignal {
+    return this.#cancelling.signal
+  }
+
+  cancel(): void {
+    this.#cancelling.abort(new CancelledError('the task was cancelled'))
+  }
+
+  throwIfCancelled(): void {
+    this.#cancelling.signal.throwIfAborted()
+  }
+
+  row(): Promise<TaskRow> {
+    return getTask(this.#work.database, this.id)
+  }
+
+  /** The task's VM as the database has it now. */
+  async vm(vmId: string): Promise<VmRecord> {
+    const [vm] = await readVms(this.#work.database, { id: vmId })
+    if (vm === undefined) throw new Error(`the VM ${vmId} of the task ${this.id} is gone`)
+    return vm
+  }
+
+  async authority(vmId: string) {
+    return authorityOf(await this.vm(vmId))
+  }
+
+  get progress(): Progress {
+    return this.#meter.show()
+  }
+
+  /** Says what the task does now. */
+  async step(step: string): Promise<void> {
+    this.note(step, 0, 0)
+    await updateTask(this.#work.database, this.id, { step })
+  }
+
+  /** Says how far it is; in memory only. */
+  note(step: string, doneBytes: number, totalBytes: number): void {
+    this.#meter.note(step, doneBytes, totalBytes, this.#work.clock())
+  }
+
+  async save(context: OpenContext): Promise<void> {
+    await updateTask(this.#work.database, this.id, { context: formatContext(context) })
+  }
+}
+
+/** What the task's requests to key providers and hosts are for. */
+export function purposeOf(row: TaskRow, vm: Pick<VmRecord, 'hostName' | 'row'>): Purpose {
+  return { host: vm.hostName, vm: vm.row.name, user: row.user_name, task: row.id }
+}

@@ -1,0 +1,73 @@
+import type { TaskRow } from '../../../database/schema.ts'
+import type { WorkContext } from '../context.ts'
+import { pause, retryDelayMs } from '../pause.ts'
+import type { TaskEnding } from './ending.ts'
+import type { KeyServices } from './preparation.ts'
+import { Saga } from './saga.ts'
+import { TaskRun } from './task-run.ts'
+import { unfinishedTasks } from './task-store.ts'
+
+interface Running {
+  readonly run: TaskRun
+  readonly ended: Promise<void>
+}
+
+/** Carries tasks out, each by itself, those of different VMs at once. */
+export class TaskRunner {
+  readonly #work: WorkContext
+  readonly #keys: KeyServices
+  readonly #ending: TaskEnding
+  readonly #running = new Map<string, Running>()
+
+  constructor(work: WorkContext, keys: KeyServices, ending: TaskEnding) {
+    this.#work = work
+    this.#keys = keys
+    this.#ending = ending
+  }
+
+  /** Takes up every task that has something left to do. */
+  async start(): Promise<void> {
+    for (const row of await unfinishedTasks(this.#work.database)) this.run(row, true)
+  }
+
+  /** Begins a task, or takes it up again (`resumed`). */
+  run(row: TaskRow, resumed: boolean): void {
+    if (this.#running.has(row.id)) return
+    const run = new TaskRun(this.#work, row.id)
+    if (row.cancel_requested === 1) run.cancel()
+    const ended = this.#toEnd(run, resumed).finally(() => {
+      run.content.close()
+      this.#running.delete(row.id)
+    })
+    this.#running.set(row.id, { run, ended })
+  }
+
+  /** The task while it is carried out; `null`: it is over. */
+  get(taskId: string): TaskRun | null {
+    return this.#running.get(taskId)?.run ?? null
+  }
+
+  /** Resolves when the task is over, or given up because the control plane stops. */
+  async ended(taskId: string): Promise<void> {
+    await this.#running.get(taskId)?.ended
+  }
+
+  /** Resolves when no task is carried out any more. */
+  async stopped(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended))
+  }
+
+  /** What fails for no fault of the task's own, such as a full disk, is taken up again and again. */
+  async #toEnd(run: TaskRun, resumed: boolean): Promise<void> {
+    for (let failureCount = 0; !this.#work.stopping.aborted; failureCount++) {
+      try {
+        await new Saga(this.#work, this.#keys, this.#ending, run).toEnd(resumed || failureCount > 0)
+        return
+      } catch (error) {
+        if (this.#work.stopping.aborted) return
+        this.#work.log.error({ err: error, task: run.id }, 'a task cannot go on; it is tried again')
+        await pause(retryDelayMs(this.#work.timings, failureCount), this.#work.stopping).catch(() => undefined)
+      }
+    }
+  }
+}

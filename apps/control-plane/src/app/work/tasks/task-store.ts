@@ -1,0 +1,100 @@
+import type { Task } from '@cryptvisor/control-plane-api'
+import { v7 } from 'uuid'
+import type { TaskRow } from '../../../database/schema.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
+import type { Database, WorkContext } from '../context.ts'
+import { emptyContext, formatContext, type TaskContext } from './task-context.ts'
+
+/** Such as `vm.encrypt`. */
+export type TaskType =
+  | 'vm.create'
+  | 'vm.delete'
+  | 'vm.add-disk'
+  | 'vm.import-disk'
+  | 'vm.encrypt'
+  | 'vm.decrypt'
+  | 'vm.policy'
+
+export interface NewTask {
+  readonly type: TaskType
+  readonly vm: { readonly id: string; readonly name: string }
+  readonly principal: Principal
+  /** `null`: there is nothing to do, and the task is a success at once. */
+  readonly context: TaskContext | null
+  readonly step: string
+  readonly totalBytes: number
+}
+
+/** Writes the row of a new task; within the transaction that gives it its VM. */
+export async function insertTask(database: Database, clock: WorkContext['clock'], task: NewTask): Promise<TaskRow> {
+  const now = clock()
+  const nothing = task.context === null
+  const row: TaskRow = {
+    id: v7(),
+    type: task.type,
+    target_kind: 'vm',
+    target_id: task.vm.id,
+    target_name: task.vm.name,
+    state: nothing ? 'success' : 'queued',
+    step: task.step,
+    done_bytes: 0,
+    total_bytes: task.totalBytes,
+    key_provider: null,
+    key_id: null,
+    cancel_requested: 0,
+    error_code: null,
+    error_message: null,
+    context: task.context === null ? emptyContext : formatContext(task.context),
+    user_name: task.principal.name,
+    created_at: now,
+    started_at: nothing ? now : null,
+    ended_at: nothing ? now : null,
+  }
+  await database.insertInto('task').values(row).execute()
+  return row
+}
+
+export async function updateTask(database: Database, id: string, change: Partial<Omit<TaskRow, 'id'>>): Promise<void> {
+  await database.updateTable('task').set(change).where('id', '=', id).execute()
+}
+
+/** The row of a task; throws `not-found`. */
+export async function getTask(database: Database, id: string): Promise<TaskRow> {
+  const row = await database.selectFrom('task').selectAll().where('id', '=', id).executeTakeFirst()
+  if (row === undefined) throw new ControlPlaneError('not-found', `there is no task ${id}`, { field: 'task' })
+  return row
+}
+
+/** The most tasks that one answer lists. */
+const tasksListedMax = 1_000
+
+/** The newest tasks first. `vm` is a name or ID; that of a VM which is gone works too. */
+export async function listTasks(
+  database: Database,
+  query: { readonly vm?: string; readonly state?: Task['state']; readonly limit?: number },
+): Promise<TaskRow[]> {
+  let select = database
+    .selectFrom('task')
+    .selectAll()
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(Math.min(query.limit ?? 100, tasksListedMax))
+  if (query.state !== undefined) select = select.where('state', '=', query.state)
+  const { vm } = query
+  if (vm !== undefined) {
+    select = select.where((where) => where.or([where('target_id', '=', vm), where('target_name', '=', vm)]))
+  }
+  return select.execute()
+}
+
+/** The tasks that have something left to do, oldest first. */
+export async function unfinishedTasks(database: Database): Promise<TaskRow[]> {
+  return database
+    .selectFrom('task')
+    .selectAll()
+    .where((where) => where.or([where('state', 'in', ['queued', 'running']), where('context', '<>', emptyContext)]))
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute()
+}

@@ -1,0 +1,128 @@
+import type { KeyProvider } from '@cryptvisor/key-provider'
+import type { Kysely, KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs } from 'kysely'
+import type { HostRow, Schema } from '../../../database/schema.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import { EventLog } from '../../events.ts'
+import type { HostConnection, HostConnections, KeyProviders } from '../../ports.ts'
+import type { Timings } from '../context.ts'
+import { Work } from '../work.ts'
+import { Faults } from './faults.ts'
+import type { MemoryKms } from './memory-kms.ts'
+import type { SimulatedAgent } from './simulated-agent.ts'
+
+const shortTimings: Timings = { pollMs: 1, retryMs: 2, retryMaxMs: 4, hostReturnMs: 200, contentWaitMs: 10_000 }
+
+/** One process of the control plane: its own connection to the database, its own sessions, its own faults. */
+export class ControlPlaneProcess {
+  readonly faults = new Faults()
+  readonly work: Work
+  readonly database: Kysely<Schema>
+  /** Reads events past the faults. */
+  readonly log: EventLog
+  /** What the work wrote into its log. */
+  readonly logged: { readonly level: string; readonly fields: object; readonly text: string }[] = []
+  readonly #sessions = new Sessions()
+
+  constructor(database: Kysely<Schema>, providers: ReadonlyMap<string, MemoryKms>, timings: Partial<Timings>) {
+    this.database = database
+    this.log = new EventLog(database, Date.now)
+    const faulty = database.withPlugin(new FaultyDatabase(this.faults))
+    const note = (level: string) => (fields: object, text: string) => void this.logged.push({ level, fields, text })
+    this.work = new Work({
+      database: faulty,
+      events: new EventLog(faulty, Date.now),
+      keyProviders: providersOf(providers, this.faults),
+      hostConnections: this.#sessions,
+      clock: Date.now,
+      log: { info: note('info'), warn: note('warn'), error: note('error') },
+      settings: { labels: { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion: '1.2.3' } },
+      timings: { ...shortTimings, ...timings },
+    })
+  }
+
+  async connect(agent: SimulatedAgent): Promise<void> {
+    await this.database
+      .updateTable('host')
+      .set({ crypto_supported: agent.cryptoSupported ? 1 : 0 })
+      .where('id', '=', agent.name)
+      .execute()
+    const host = await this.#host(agent)
+    const { bootId, cryptoSupported } = agent
+    const connection = { hostId: agent.name, bootId, cryptoSupported, client: agent.client(this.faults) }
+    this.#sessions.begin(connection)
+    await this.work.hostConnected(host, connection)
+  }
+
+  async disconnect(agent: SimulatedAgent): Promise<void> {
+    this.#sessions.end(agent.name)
+    await this.work.hostDisconnected(await this.#host(agent))
+  }
+
+  /** Ends it, dead or alive. */
+  async end(): Promise<void> {
+    await this.work.stop()
+    await this.database.destroy()
+  }
+
+  #host(agent: SimulatedAgent): Promise<HostRow> {
+    return this.database.selectFrom('host').selectAll().where('id', '=', agent.name).executeTakeFirstOrThrow()
+  }
+}
+
+class Sessions implements HostConnections {
+  readonly #live = new Map<string, HostConnection>()
+  readonly #waiting = new Set<(connection: HostConnection) => void>()
+
+  get(hostId: string): HostConnection | null {
+    return this.#live.get(hostId) ?? null
+  }
+
+  async waitFor(hostId: string, signal: AbortSignal): Promise<HostConnection> {
+    signal.throwIfAborted()
+    const now = this.get(hostId)
+    if (now !== null) return now
+    const { promise, resolve, reject } = Promise.withResolvers<HostConnection>()
+    const take = (connection: HostConnection) => {
+      if (connection.hostId === hostId) resolve(connection)
+    }
+    this.#waiting.add(take)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    return promise.finally(() => this.#waiting.delete(take))
+  }
+
+  begin(connection: HostConnection): void {
+    this.#live.set(connection.hostId, connection)
+    for (const take of [...this.#waiting]) take(connection)
+  }
+
+  end(hostId: string): void {
+    this.#live.delete(hostId)
+  }
+}
+
+function providersOf(providers: ReadonlyMap<string, MemoryKms>, faults: Faults): KeyProviders {
+  const get = async (name: string): Promise<KeyProvider> => {
+    const kms = providers.get(name)
+    if (kms === undefined) throw new ControlPlaneError('not-found', `there is no key provider ${name}`)
+    return kms.provider(faults)
+  }
+  return { get, getDefault: () => get('vault') }
+}
+
+/** Each query is a point at which the process may die; what a transaction did until then is rolled back. */
+class FaultyDatabase implements KyselyPlugin {
+  readonly #faults: Faults
+
+  constructor(faults: Faults) {
+    this.#faults = faults
+  }
+
+  transformQuery({ node }: PluginTransformQueryArgs) {
+    this.#faults.at({ name: `db ${node.kind}`, when: 'before' })
+    return node
+  }
+
+  async transformResult({ result }: PluginTransformResultArgs) {
+    return result
+  }
+}

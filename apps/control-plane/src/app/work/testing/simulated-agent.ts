@@ -1,0 +1,392 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  type HeldKeys,
+  HostAgentClient,
+  type KeyReference,
+  type LockState,
+  OperationRequest,
+  type OperationStatus,
+  VmAuthority,
+} from '@cryptvisor/host-agent-api'
+import { type Call, RestClient, RestClientError, shapeCheck } from '@cryptvisor/rest'
+import type { Faults } from './faults.ts'
+import { fingerprint, type SimulatedDatastore, wrapped } from './simulated-datastore.ts'
+
+interface RunningOperation {
+  readonly request: OperationRequest
+  status: OperationStatus
+  /** How many looks it takes until it is done. */
+  looksLeft: number
+  cancelled: boolean
+  received: number
+}
+
+const checkRequest = shapeCheck(OperationRequest, 'body')
+const checkVm = shapeCheck(VmAuthority, 'body')
+
+/**
+ * The host agent's twin: the same calls over the real client, with the same rules for keys, journals and outcomes, on a
+ * datastore in memory. An operation goes on with each look at it.
+ */
+export class SimulatedAgent {
+  readonly name: string
+  readonly datastore: SimulatedDatastore
+  bootId: string = randomUUID()
+  cryptoSupported = true
+  running = true
+  /** How many looks a conversion takes. */
+  looks = 2
+  /** What the next operations fail with. */
+  failWith: NonNullable<OperationStatus['error']> | null = null
+  /** Called at each look at an operation. */
+  onLook: () => void = () => undefined
+  readonly keys = new Map<string, string>()
+  hostKey: string | null = null
+  readonly operations = new Map<string, RunningOperation>()
+
+  constructor(name: string, datastore: SimulatedDatastore) {
+    this.name = name
+    this.datastore = datastore
+  }
+
+  /** The agent was killed and started again: its memory is gone. */
+  restart(): void {
+    this.bootId = randomUUID()
+    this.keys.clear()
+    this.hostKey = null
+    this.operations.clear()
+    this.running = true
+  }
+
+  /** Its client as one process of the control plane uses it. */
+  client(faults: Faults): HostAgentClient {
+    return new HostAgentClient(new SimulatedRest(this, faults))
+  }
+
+  async answer(call: Call): Promise<unknown> {
+    const path = call.path.split('/').slice(2).map(decodeURIComponent)
+    const [resource, first = '', second = ''] = path
+    switch (`${call.method} ${resource}`) {
+      case 'GET keys':
+        return { keys: [...this.keys.keys()].map(referenceOf) } satisfies HeldKeys
+      case 'PUT keys':
+        return this.#addKey(`${first}/${second}`, call)
+      case 'DELETE keys':
+        return this.#removeKey(`${first}/${second}`)
+      case 'PUT host-key':
+        return this.#setHostKey(call.json as KeyReference)
+      case 'POST vms':
+        return this.#lockState(checked(checkVm, call.json) as VmAuthority)
+      case 'PUT operations':
+        return second === 'content' ? this.#content(first, call) : this.#start(first, request(call))
+      case 'GET operations':
+        return this.#look(first)
+      case 'POST operations':
+        return second === 'cancel' ? this.#cancel(first) : this.#recover(first, request(call))
+      case 'DELETE operations':
+        this.operations.delete(first)
+        return null
+      default:
+        throw new Error(`${call.method} ${call.path} is not simulated`)
+    }
+  }
+
+  #addKey(name: string, { content }: Call): null {
+    if (!this.cryptoSupported) throw refusal(501, 'crypto-unsupported', 'this host does not support encryption')
+    if (content === undefined || content instanceof Readable) throw new Error('a key comes as a secret')
+    const print = content.expose(fingerprint)
+    const held = this.keys.get(name)
+    if (held !== undefined && held !== print) throw refusal(409, 'key-conflict', `${name} is another key`)
+    this.keys.set(name, print)
+    return null
+  }
+
+  #removeKey(name: string): null {
+    for (const { status, request: asked } of this.operations.values()) {
+      if (status.state !== 'running' && status.state !== 'waiting-for-content') continue
+      if (JSON.stringify(asked).includes(JSON.stringify(referenceOf(name)))) {
+        throw refusal(409, 'key-in-use', `an operation uses ${name}`)
+      }
+    }
+    this.keys.delete(name)
+    return null
+  }
+
+  #setHostKey(key: KeyReference): null {
+    const name = `${key.provider}/${key.keyId}`
+    if (!this.keys.has(name)) throw refusal(409, 'key-not-held', `${name} is not held`)
+    this.hostKey = name
+    return null
+  }
+
+  #lockState(vm: VmAuthority): LockState {
+    const missingKeys = keysOf(vm).filter((key) => !this.keys.has(nameOf(key)))
+    if (missingKeys.length > 0) return locked('key-not-held', 'this host does not hold the keys', missingKeys)
+    const stored = this.datastore.vms.get(vm.folder)
+    if (stored === undefined) return locked('file-missing', `${vm.folder} is missing`)
+    if (!isDeepStrictEqual(stored.authority, vm)) return locked('record-refused', 'vm.json is another one')
+    for (const [layerId, print] of stored.wrappedWith) {
+      const part = layerId === '' ? vm : vm.disks.find((disk) => disk.layerId === layerId)
+      const [key] = part?.encryption?.keys ?? []
+      if (key === undefined || this.keys.get(nameOf(key)) !== print) return locked('record-refused', 'another KEK')
+    }
+    return { state: 'unlocked', reason: null }
+  }
+
+  #start(id: string, asked: OperationRequest): OperationStatus {
+    const known = this.operations.get(id)
+    if (known !== undefined) return known.status
+    const operation: RunningOperation = {
+      request: asked,
+      status: statusOf(id, asked.kind === 'import-disk' ? 'waiting-for-content' : 'running'),
+      looksLeft: this.looks,
+      cancelled: false,
+      received: 0,
+    }
+    this.operations.set(id, operation)
+    const missing = needsOf(asked).filter((key) => !this.keys.has(nameOf(key)))
+    const [lacking] = missing
+    if (this.failWith !== null) fail(operation, this.failWith.code, this.failWith.message)
+    else if (lacking !== undefined) fail(operation, 'key-not-held', `${nameOf(lacking)} is not held`)
+    else this.#begin(id, operation)
+    return operation.status
+  }
+
+  #begin(id: string, operation: RunningOperation): void {
+    const { request: asked } = operation
+    const stored = this.datastore.vms.get(asked.vm.folder)
+    if (asked.kind === 'create-vm') {
+      if (stored !== undefined) fail(operation, 'datastore-mismatch', 'the folder is there already')
+    } else if (asked.kind !== 'delete-vm') {
+      if (stored === undefined || !isDeepStrictEqual(stored.authority, asked.vm)) {
+        fail(operation, 'datastore-mismatch', 'vm.json is another one')
+      } else if (stored.journal !== null) {
+        fail(operation, 'vm-busy', `operation ${stored.journal.operationId} comes first`)
+      } else {
+        stored.journal = { operationId: id, committed: false, next: this.#after(asked) }
+      }
+    }
+  }
+
+  #look(id: string): OperationStatus {
+    const operation = this.operations.get(id)
+    if (operation === undefined) throw refusal(404, 'no-such-operation', `operation ${id} is not known`)
+    this.onLook()
+    if (operation.status.state !== 'running') return operation.status
+    operation.looksLeft--
+    if (operation.cancelled) {
+      this.#undo(operation.request, id)
+      fail(operation, 'cancelled', 'cancelled; everything is as it was')
+    } else if (operation.looksLeft <= 0) {
+      operation.status = { ...operation.status, state: 'done', step: 'done', vm: this.#commit(id, operation.request) }
+    } else {
+      const doneBytes = 100 - operation.looksLeft
+      operation.status = { ...operation.status, step: 'copying', doneBytes, totalBytes: 100 }
+    }
+    return operation.status
+  }
+
+  /** The rename of `vm.json`. */
+  #commit(id: string, asked: OperationRequest): VmAuthority | null {
+    const { folder } = asked.vm
+    if (asked.kind === 'delete-vm') {
+      this.datastore.vms.delete(folder)
+      return null
+    }
+    const next = this.datastore.vms.get(folder)?.journal?.next ?? this.#after(asked)
+    this.datastore.vms.set(folder, {
+      authority: next,
+      wrappedWith: new Map(
+        [{ layerId: '', encryption: next.encryption }, ...next.disks].flatMap(({ layerId, encryption }) => {
+          const [key] = encryption?.keys ?? []
+          return key === undefined ? [] : [[layerId, this.keys.get(nameOf(key)) ?? 'a key that is not held'] as const]
+        }),
+      ),
+      journal: { operationId: id, committed: true, next },
+    })
+    this.#clean(folder)
+    return next
+  }
+
+  /** What was replaced is removed; the journal goes. */
+  #clean(folder: string): void {
+    const stored = this.datastore.vms.get(folder)
+    if (stored !== undefined) stored.journal = null
+  }
+
+  #undo({ kind, vm }: OperationRequest, id: string): void {
+    const stored = this.datastore.vms.get(vm.folder)
+    if (kind === 'create-vm' && stored?.journal?.operationId === id) this.datastore.vms.delete(vm.folder)
+    else if (stored !== undefined) stored.journal = null
+  }
+
+  #cancel(id: string): OperationStatus {
+    const operation = this.operations.get(id)
+    if (operation === undefined) throw refusal(404, 'no-such-operation', `operation ${id} is not known`)
+    operation.cancelled = true
+    if (operation.status.state === 'waiting-for-content') operation.status = { ...operation.status, state: 'running' }
+    return operation.status
+  }
+
+  #recover(id: string, asked: OperationRequest): OperationStatus {
+    const known = this.operations.get(id)
+    if (known !== undefined) return known.status
+    const stored = this.datastore.vms.get(asked.vm.folder)
+    if (asked.kind === 'delete-vm') return statusOf(id, stored === undefined ? 'done' : 'unknown')
+    if (stored !== undefined && stored.authority.generation === asked.vm.generation + 1) {
+      const lacking = keysOf(stored.authority).find((key) => !this.keys.has(nameOf(key)))
+      if (lacking !== undefined) throw refusal(409, 'key-not-held', `${nameOf(lacking)} is not held`)
+      this.#clean(asked.vm.folder)
+      return { ...statusOf(id, 'done'), vm: stored.authority }
+    }
+    if (asked.kind === 'create-vm' && stored === undefined) return statusOf(id, 'unknown')
+    if (stored === undefined) throw refusal(409, 'file-missing', `${asked.vm.folder} is missing`)
+    if (!isDeepStrictEqual(stored.authority, asked.vm)) throw refusal(409, 'datastore-mismatch', 'vm.json differs')
+    const traces = stored.journal !== null
+    this.#undo(asked, id)
+    if (!traces) return statusOf(id, 'unknown')
+    const error = { code: 'interrupted' as const, message: 'the agent stopped before this operation was committed' }
+    return { ...statusOf(id, 'failed'), error }
+  }
+
+  async #content(id: string, { content, contentBytes }: Call): Promise<OperationStatus> {
+    const operation = this.operations.get(id)
+    if (operation?.status.state !== 'waiting-for-content' || !(content instanceof Readable)) {
+      throw refusal(409, 'not-waiting-for-content', `operation ${id} does not wait for content`)
+    }
+    operation.status = { ...operation.status, state: 'running', step: 'receiving' }
+    operation.looksLeft = Number.POSITIVE_INFINITY
+    try {
+      for await (const chunk of content) operation.received += (chunk as Uint8Array).length
+      if (operation.received !== contentBytes) throw new Error('another size')
+      operation.looksLeft = 0
+    } catch {
+      this.#undo(operation.request, id)
+      fail(operation, 'bad-image', 'the content broke off')
+      throw new RestClientError('unreachable', 'the connection broke')
+    }
+    return this.#look(id)
+  }
+
+  /** What a VM is after an operation. */
+  #after(asked: OperationRequest): VmAuthority {
+    const { vm } = asked
+    const generation = vm.generation + 1
+    switch (asked.kind) {
+      case 'create-vm':
+        return { ...vm, generation, encryption: asked.key === null ? null : wrapped(asked.key, null) }
+      case 'add-disk':
+      case 'import-disk': {
+        const { diskId, number, format, policy } = asked
+        const virtualBytes = asked.kind === 'add-disk' ? asked.virtualBytes : asked.payloadBytes
+        const payloadBytes = virtualBytes
+        const key = asked.kind === 'add-disk' ? asked.key : null
+        const encryption = key === null ? null : wrapped(key, randomUUID())
+        const layerId = this.datastore.newLayerId()
+        const disk = { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
+        return { ...vm, generation, disks: [...vm.disks, disk] }
+      }
+      case 'encrypt':
+      case 'decrypt': {
+        const home = asked.home === null ? {} : { policy: asked.home.policy, encryption: homeKey(asked) }
+        const keys = asked.kind === 'encrypt' ? new Map(asked.disks.map(({ diskId, key }) => [diskId, key])) : null
+        const disks = vm.disks.map((disk) => {
+          const chosen = asked.disks.find(({ diskId }) => diskId === disk.diskId)
+          if (chosen === undefined) return disk
+          const key = keys?.get(disk.diskId)
+          const encryption = key === undefined ? null : wrapped(key, randomUUID())
+          return { ...disk, layerId: this.datastore.newLayerId(), policy: chosen.policy, encryption }
+        })
+        return { ...vm, generation, ...home, disks }
+      }
+      case 'delete-vm':
+        throw new Error('nothing comes after')
+    }
+  }
+}
+
+/** The real client's transport, cut off from the network. */
+class SimulatedRest extends RestClient {
+  readonly #agent: SimulatedAgent
+  readonly #faults: Faults
+
+  constructor(agent: SimulatedAgent, faults: Faults) {
+    super({ url: 'https://agent.invalid', ca: '' })
+    this.#agent = agent
+    this.#faults = faults
+  }
+
+  override async call<Answer>(call: Call): Promise<Answer> {
+    const name = call.path.replaceAll(/\/[0-9a-f]{8}-[^/]*/g, '/ID').replaceAll(/\/key-\d+/g, '/KEY')
+    return this.#faults.pass(`${this.#agent.name} ${call.method} ${name}`, async () => {
+      if (!this.#agent.running) throw new RestClientError('unreachable', `${this.#agent.name} cannot be reached`)
+      const json = call.json === undefined ? {} : { json: JSON.parse(JSON.stringify(call.json)) as unknown }
+      const answer = await this.#agent.answer({ ...call, ...json })
+      // What the agent answers has the shape that the client's method says.
+      return structuredClone(answer) as Answer
+    })
+  }
+}
+
+function request(call: Call): OperationRequest {
+  return checked(checkRequest, call.json) as OperationRequest
+}
+
+function checked(check: ReturnType<typeof shapeCheck>, value: unknown): unknown {
+  const problem = check(value)
+  if (problem !== null) throw refusal(400, 'invalid-request', problem.message)
+  return value
+}
+
+function homeKey(asked: Extract<OperationRequest, { kind: 'encrypt' | 'decrypt' }>) {
+  return asked.kind === 'encrypt' && asked.home !== null ? wrapped(asked.home.key, null) : null
+}
+
+function refusal(status: number, answerCode: string, message: string): RestClientError {
+  return new RestClientError('answered', message, { status, answerCode })
+}
+
+function fail(operation: RunningOperation, code: NonNullable<OperationStatus['error']>['code'], message: string): void {
+  operation.status = { ...operation.status, state: 'failed', error: { code, message } }
+}
+
+function statusOf(operationId: string, state: OperationStatus['state']): OperationStatus {
+  return { operationId, state, step: state, doneBytes: 0, totalBytes: 0, vm: null, error: null }
+}
+
+function locked(code: NonNullable<LockState['reason']>['code'], text: string, missingKeys: KeyReference[] = []) {
+  return { state: 'locked' as const, reason: { code, text, missingKeys } }
+}
+
+const nameOf = (key: KeyReference) => `${key.provider}/${key.keyId}`
+
+function referenceOf(name: string): KeyReference {
+  const slash = name.indexOf('/')
+  return { provider: name.slice(0, slash), keyId: name.slice(slash + 1) }
+}
+
+function keysOf({ encryption, disks }: VmAuthority): KeyReference[] {
+  return [encryption, ...disks.map((disk) => disk.encryption)].flatMap((part) => part?.keys ?? [])
+}
+
+/** Every KEK that is named in a request, apart from those of disks that it leaves alone. */
+function needsOf(asked: OperationRequest): KeyReference[] {
+  const home = asked.vm.encryption?.keys ?? []
+  switch (asked.kind) {
+    case 'create-vm':
+    case 'add-disk':
+      return [...home, ...(asked.key === null ? [] : [asked.key])]
+    case 'encrypt':
+      return [...home, ...(asked.home === null ? [] : [asked.home.key]), ...asked.disks.map(({ key }) => key)]
+    case 'decrypt': {
+      const chosen = asked.disks.map(({ diskId }) => diskId)
+      const disks = asked.vm.disks.filter(({ diskId }) => chosen.includes(diskId))
+      return [...home, ...disks.flatMap(({ encryption }) => encryption?.keys ?? [])]
+    }
+    case 'import-disk':
+    case 'delete-vm':
+      return []
+  }
+}

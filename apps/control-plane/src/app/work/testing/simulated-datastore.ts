@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto'
+import type { EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
+
+/** A part of a VM as it lies on a datastore: what it was wrapped with is known by the KEK's fingerprint. */
+interface StoredVm {
+  authority: VmAuthority
+  /** By layer ID; VM Home by the empty text. */
+  readonly wrappedWith: Map<string, string>
+  /** The operation that is on its way, and how far. */
+  journal: { readonly operationId: string; committed: boolean; readonly next: VmAuthority } | null
+}
+
+/** What lies on the datastores of a lab; outlives agents. */
+export class SimulatedDatastore {
+  readonly vms = new Map<string, StoredVm>()
+  #layerCount = 0
+
+  newLayerId(): string {
+    this.#layerCount++
+    return `layer-${this.#layerCount}`
+  }
+}
+
+export const fingerprint = (kek: Uint8Array): string => createHash('sha256').update(kek).digest('hex')
+
+/** The encryption of a part that is wrapped with `key` from now on. */
+export function wrapped(key: KeyReference, luksUuid: string | null): EncryptionAuthority {
+  return { keys: [key], generation: 1, luksUuid }
+}

@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Event, type Privilege, privileges, type Task } from '@cryptvisor/control-plane-api'
+import { holdsTrace, temporaryFolder } from '@cryptvisor/testkit'
+import type { Kysely } from 'kysely'
+import { openControlPlaneDatabase } from '../../../database/open.ts'
+import type { Schema } from '../../../database/schema.ts'
+import type { Principal } from '../../ports.ts'
+import type { Timings } from '../context.ts'
+import { ControlPlaneProcess } from './control-plane-process.ts'
+import { MemoryKms } from './memory-kms.ts'
+import { SimulatedAgent } from './simulated-agent.ts'
+import { SimulatedDatastore } from './simulated-datastore.ts'
+
+/** What of `node:test` is needed. */
+interface Ending {
+  after(run: () => void | Promise<void>): void
+}
+
+/** A user who may do everything but these. */
+export function userWithout(...missing: Privilege[]): Principal {
+  return { name: 'ada', privileges: new Set(privileges.filter((privilege) => !missing.includes(privilege))) }
+}
+
+/** A user who may do everything. */
+export const admin = userWithout()
+
+/**
+ * A lab in memory: two hosts of one cluster with a datastore, two key providers, and a control plane on a database file
+ * that can be killed and started again.
+ */
+export class World {
+  readonly folder: string
+  readonly datastore = new SimulatedDatastore()
+  readonly kms = new MemoryKms('vault')
+  readonly otherKms = new MemoryKms('spare')
+  readonly hostA = new SimulatedAgent('host-a', this.datastore)
+  readonly hostB = new SimulatedAgent('host-b', this.datastore)
+  readonly #timings: Partial<Timings>
+  #process: ControlPlaneProcess | null = null
+
+  private constructor(folder: string, timings: Partial<Timings>) {
+    this.folder = folder
+    this.#timings = timings
+  }
+
+  /** A lab whose control plane runs and whose hosts are connected. */
+  static async start(context: Ending, timings: Partial<Timings> = {}): Promise<World> {
+    const world = new World(temporaryFolder(context), timings)
+    context.after(() => world.stop())
+    const database = await openControlPlaneDatabase(world.databasePath)
+    await fill(database)
+    await database.destroy()
+    await world.boot()
+    return world
+  }
+
+  get databasePath(): string {
+    return join(this.folder, 'control-plane.sqlite')
+  }
+
+  get agents(): readonly SimulatedAgent[] {
+    return [this.hostA, this.hostB]
+  }
+
+  /** The control plane that runs. */
+  get process(): ControlPlaneProcess {
+    if (this.#process === null) throw new Error('no control plane runs')
+    return this.#process
+  }
+
+  get work() {
+    return this.process.work
+  }
+
+  /** Starts a control plane on the database, without hosts. */
+  async boot(): Promise<void> {
+    const database = await openControlPlaneDatabase(this.databasePath)
+    const providers = new Map([this.kms, this.otherKms].map((kms) => [kms.name, kms]))
+    this.#process = new ControlPlaneProcess(database, providers, this.#timings)
+    await this.#process.work.start()
+    for (const agent of this.agents) if (agent.running) await this.connect(agent)
+  }
+
+  /** The host's agent opens a session; returns when the host is brought up to date as far as it can be at once. */
+  async connect(agent: SimulatedAgent): Promise<void> {
+    await this.process.connect(agent)
+  }
+
+  async disconnect(agent: SimulatedAgent): Promise<void> {
+    await this.process.disconnect(agent)
+  }
+
+  /** Ends the process that runs, which was killed or is to stop, and lets go of the database. */
+  async stop(): Promise<void> {
+    const process = this.#process
+    this.#process = null
+    await process?.end()
+  }
+
+  /** The control plane goes away and comes back on the same database. */
+  async reboot(): Promise<void> {
+    await this.stop()
+    await this.boot()
+  }
+
+  /** Waits for a task's end. */
+  async ended(task: Task): Promise<Task> {
+    for (;;) {
+      const now = await this.work.showTask(task.id)
+      if (now.state !== 'queued' && now.state !== 'running') return now
+      await this.pause()
+    }
+  }
+
+  /** Waits for something to become true; a test that waits for ever is a failed one. */
+  async until(what: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await what())) await this.pause()
+  }
+
+  pause(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, 1))
+  }
+
+  /** All events, the oldest first. */
+  events(): Promise<Event[]> {
+    return this.process.log.list({ after: 0, limit: 1000 })
+  }
+
+  async eventsOf(type: Event['type']): Promise<Event[]> {
+    return (await this.events()).filter((event) => event.type === type)
+  }
+
+  /** A plain VM with two disks, on host-a. */
+  async plainVm(name = 'web'): Promise<void> {
+    const disks = [{ sizeBytes: 1024 }, { sizeBytes: 2048 }]
+    const task = await this.ended(await this.work.createVm(admin, { name, host: 'host-a', disks }))
+    if (task.state !== 'success') throw new Error(`the VM was not made: ${task.error?.message}`)
+  }
+
+  /** The database's files that hold bytes of a KEK; there must be none. */
+  async filesWithKeys(): Promise<string[]> {
+    const found: string[] = []
+    for await (const name of glob('*', { cwd: this.folder })) {
+      const bytes = readFileSync(join(this.folder, name))
+      const keys = [...this.kms.keys.values(), ...this.otherKms.keys.values()]
+      if (keys.some((key) => holdsTrace(bytes, Buffer.from(key.bytes)))) found.push(name)
+    }
+    return found
+  }
+}
+
+async function fill(database: Kysely<Schema>): Promise<void> {
+  await database.insertInto('cluster').values({ id: 'cluster-1', name: 'lab' }).execute()
+  await database
+    .insertInto('datastore')
+    .values({ id: 'datastore-1', name: 'store', cluster_id: 'cluster-1', path: '/srv/store' })
+    .execute()
+  for (const name of ['host-a', 'host-b']) {
+    await database
+      .insertInto('host')
+      .values({
+        id: name,
+        name,
+        cluster_id: 'cluster-1',
+        url: `https://${name}.invalid`,
+        hardware_uuid: `uuid-of-${name}`,
+        certificate_serial: name,
+        certificate_expires_at: 0,
+        version: null,
+        last_seen_at: null,
+        crypto_supported: 1,
+        host_key_provider: null,
+        host_key_id: null,
+        created_at: 0,
+      })
+      .execute()
+  }
+  for (const name of ['vault', 'spare']) {
+    await database
+      .insertInto('key_provider')
+      .values({
+        name,
+        is_default: name === 'vault' ? 1 : 0,
+        servers: JSON.stringify([{ host: `${name}.invalid`, port: 5696 }]),
+        server_ca: '',
+        client_certificate: '',
+        client_key_sealed: new Uint8Array(1),
+        created_at: 0,
+      })
+      .execute()
+  }
+}

@@ -1,0 +1,74 @@
+import type { Privilege } from '@cryptvisor/control-plane-api'
+import type { HostRow } from '../../../database/schema.ts'
+import { requirePrivilege } from '../../access-control.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { HostConnection, Principal } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import { sendKeyError } from '../hosts/send-key-error.ts'
+import { isCryptoSafe } from '../keys/host-keys.ts'
+import type { KeyPlan } from '../tasks/task-context.ts'
+import type { VmRecord } from './vm-store.ts'
+
+/** Throws `vm-busy` while a task has the VM, or it is not made yet. */
+export function requireIdle(vm: VmRecord): void {
+  if (vm.row.task_id === null) return
+  throw new ControlPlaneError(
+    'vm-busy',
+    `VM ${vm.row.name} is busy: task ${vm.row.task_id} works on it. Wait for its end («task watch»), or cancel it`,
+  )
+}
+
+/** Throws `no-privilege` for the first privilege that is missing. */
+export function requirePrivileges(principal: Principal, privileges: readonly Privilege[]): void {
+  for (const privilege of privileges) requirePrivilege(principal, privilege)
+}
+
+/** The session of a VM's host; throws `host-disconnected`. */
+export function requireConnection(work: WorkContext, host: { id: string; name: string }): HostConnection {
+  const connection = work.hostConnections.get(host.id)
+  if (connection !== null) return connection
+  throw new ControlPlaneError(
+    'host-disconnected',
+    `host ${host.name} is not connected: start its agent, see «host list», and try again`,
+  )
+}
+
+/**
+ * Checks, before anything happens, that a host can be given keys for one of its VMs: it is connected, takes keys, and is
+ * crypto-safe or may be made so by this user. What the host lacks is an event too (`host.crypto.send-key-error`).
+ */
+export async function requireCapableHost(
+  work: WorkContext,
+  host: HostRow,
+  vmName: string,
+  key: KeyPlan,
+  principal: Principal,
+): Promise<void> {
+  const connection = work.hostConnections.get(host.id)
+  if (connection?.cryptoSupported !== true) {
+    const failure = connection === null ? 'disconnected' : 'incapable'
+    throw await sendKeyError(work, host.name, failure, namedKey(key), {
+      host: host.name,
+      vm: vmName,
+      user: principal.name,
+      task: null,
+    })
+  }
+  if (!isCryptoSafe(host) && !principal.privileges.has('Cryptographer.RegisterHost')) {
+    throw new ControlPlaneError(
+      'no-privilege',
+      `host ${host.name} is not crypto-safe yet: whoever makes it so needs the privilege Cryptographer.RegisterHost, which the role of ${principal.name} does not have`,
+    )
+  }
+}
+
+function namedKey(key: KeyPlan): { provider: string | null; keyId: string | null } {
+  switch (key.kind) {
+    case 'none':
+      return { provider: null, keyId: null }
+    case 'existing':
+      return { provider: key.key.provider, keyId: key.key.keyId }
+    case 'new':
+      return { provider: key.provider, keyId: null }
+  }
+}

@@ -1,0 +1,76 @@
+import { type AddDisk, type ImportDisk, plainPolicy } from '@cryptvisor/control-plane-api'
+import { v7 } from 'uuid'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
+import { requireCapableHost, requireConnection, requireIdle, requirePrivileges } from './change-request.ts'
+import { findHost, findPolicy } from './lookup.ts'
+import { existingKey } from './policy-change.ts'
+import type { VmRecord } from './vm-store.ts'
+
+const disksMax = 64
+const sectorBytes = 512
+
+/** Works out how an empty disk is added, and checks all of it before anything happens. */
+export async function planDiskAddition(
+  work: WorkContext,
+  principal: Principal,
+  vm: VmRecord,
+  request: AddDisk,
+): Promise<{ change: VmChange; key: KeyPlan }> {
+  const policy = await findPolicy(work.database, request.policy ?? vm.policy, 'policy')
+  const encrypted = policy.encryption === 1
+  if (encrypted) requirePrivileges(principal, ['Cryptographer.AddDisk', 'Cryptographer.EncryptNew'])
+  if (encrypted && vm.row.encryption === null) {
+    throw new ControlPlaneError(
+      'encryption-order',
+      `policy: VM ${vm.row.name} is plain, so it cannot have an encrypted disk: encrypt VM Home first, or add the disk with «${plainPolicy}» and encrypt the VM with it`,
+      { field: 'policy' },
+    )
+  }
+  checkSize(request.sizeBytes, 'sizeBytes')
+  requireIdle(vm)
+  const key = encrypted ? existingKey(vm) : { kind: 'none' as const }
+  const host = await findHost(work.database, vm.row.host_id)
+  if (encrypted) await requireCapableHost(work, host, vm.row.name, key, principal)
+  else requireConnection(work, host)
+  const disk = {
+    diskId: v7(),
+    number: freeNumber(vm),
+    format: request.format ?? 'raw',
+    virtualBytes: request.sizeBytes,
+    policy: policy.name,
+    encrypted,
+  }
+  return { change: { kind: 'add-disk', disk }, key }
+}
+
+/** Works out how a plain image is imported, and checks all of it before anything happens. */
+export async function planDiskImport(work: WorkContext, vm: VmRecord, request: ImportDisk): Promise<VmChange> {
+  if (request.format === 'raw') checkSize(request.contentBytes, 'contentBytes')
+  requireIdle(vm)
+  requireConnection(work, { id: vm.row.host_id, name: vm.hostName })
+  return {
+    kind: 'import-disk',
+    diskId: v7(),
+    number: freeNumber(vm),
+    format: request.format,
+    payloadBytes: request.contentBytes,
+    policy: plainPolicy,
+  }
+}
+
+/** A disk is a whole number of sectors. */
+export function checkSize(sizeBytes: number, field: string): void {
+  if (sizeBytes % sectorBytes === 0) return
+  throw new ControlPlaneError('invalid', `${field}: a disk has a multiple of ${sectorBytes} bytes, not ${sizeBytes}`, {
+    field,
+  })
+}
+
+function freeNumber(vm: VmRecord): number {
+  const taken = new Set(vm.disks.map((disk) => disk.number))
+  for (let number = 0; number < disksMax; number++) if (!taken.has(number)) return number
+  throw new ControlPlaneError('invalid', `VM ${vm.row.name} has ${disksMax} disks already, the most that a VM can have`)
+}

@@ -1,0 +1,184 @@
+import type { ChangePolicy, Privilege } from '@cryptvisor/control-plane-api'
+import type { PolicyRow } from '../../../database/schema.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
+import { requireCapableHost, requireIdle, requirePrivileges } from './change-request.ts'
+import { findHost, findPolicy, findProvider } from './lookup.ts'
+import { parseEncryption, type VmRecord } from './vm-store.ts'
+
+/** What a change of policies comes to. */
+export interface PolicyChange {
+  readonly change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }>
+  readonly key: KeyPlan
+}
+
+/** VM Home or a disk, as it is and as it shall be. */
+interface Part {
+  readonly name: string
+  /** `null`: VM Home. */
+  readonly disk: { readonly id: string; readonly number: number } | null
+  readonly encrypted: boolean
+  readonly policy: string
+  /** `null`: it stays as it is. */
+  readonly target: PolicyRow | null
+}
+
+/**
+ * Works out what a change of storage policies means for a VM, and checks all of it before anything happens. `null`: it
+ * is as it shall be. Throws `ControlPlaneError`, which names the disk and the rule.
+ */
+export async function planPolicyChange(
+  work: WorkContext,
+  principal: Principal,
+  vm: VmRecord,
+  request: ChangePolicy,
+): Promise<PolicyChange | null> {
+  const parts = await partsOf(work, vm, request)
+  const changing = parts.filter((part) => part.target !== null && isEncrypting(part.target) !== part.encrypted)
+  refuseRelabelling(parts)
+  const direction = directionOf(changing)
+  requirePrivileges(principal, privilegesFor(direction))
+  if (request.keyProvider !== undefined && direction !== 'encrypt') {
+    throw new ControlPlaneError('invalid', 'keyProvider: nothing is encrypted here that a key would be asked for', {
+      field: 'keyProvider',
+    })
+  }
+  if (direction === null) return null
+  checkOrder(parts)
+  requireIdle(vm)
+  const change: PolicyChange['change'] = {
+    kind: direction,
+    home: homeTarget(changing),
+    disks: changing.flatMap(({ disk, target }) =>
+      disk === null || target === null ? [] : [{ diskId: disk.id, number: disk.number, policy: target.name }],
+    ),
+  }
+  const key = direction === 'encrypt' ? await keyFor(work, vm, change, request.keyProvider) : existingKey(vm)
+  await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
+  // What is decrypted wraps nothing anew.
+  return { change, key: direction === 'encrypt' ? key : { kind: 'none' } }
+}
+
+const isEncrypting = (policy: PolicyRow) => policy.encryption === 1
+
+function privilegesFor(direction: 'encrypt' | 'decrypt' | null): Privilege[] {
+  switch (direction) {
+    case 'encrypt':
+      return ['StorageProfile.Apply', 'Cryptographer.Encrypt']
+    case 'decrypt':
+      return ['StorageProfile.Apply', 'Cryptographer.Decrypt']
+    case null:
+      return ['StorageProfile.Apply']
+  }
+}
+
+async function partsOf(work: WorkContext, vm: VmRecord, request: ChangePolicy): Promise<Part[]> {
+  const { policy, home, disks } = request
+  if (policy !== undefined && (home !== undefined || disks !== undefined)) {
+    throw new ControlPlaneError('invalid', 'policy: means the whole VM, so home and disks cannot be given beside it', {
+      field: 'policy',
+    })
+  }
+  if (policy === undefined && home === undefined && (disks === undefined || disks.length === 0)) {
+    throw new ControlPlaneError('invalid', 'policy: give one for the whole VM, or home, or disks', { field: 'policy' })
+  }
+  const whole = policy === undefined ? null : await findPolicy(work.database, policy, 'policy')
+  const homePolicy = home === undefined ? whole : await findPolicy(work.database, home, 'home')
+  const chosen = new Map<number, PolicyRow>()
+  for (const [index, disk] of (disks ?? []).entries()) {
+    const field = `disks.${index}`
+    if (!vm.disks.some(({ number }) => number === disk.number)) {
+      throw new ControlPlaneError('not-found', `${field}: VM ${vm.row.name} has no disk ${disk.number}`, { field })
+    }
+    if (chosen.has(disk.number)) {
+      throw new ControlPlaneError('invalid', `${field}: disk ${disk.number} is named twice`, { field })
+    }
+    chosen.set(disk.number, await findPolicy(work.database, disk.policy, `${field}.policy`))
+  }
+  return [
+    {
+      name: 'VM Home',
+      disk: null,
+      encrypted: vm.row.encryption !== null,
+      policy: vm.policy,
+      target: homePolicy,
+    },
+    ...vm.disks.map((disk) => ({
+      name: `disk ${disk.number}`,
+      disk: { id: disk.id, number: disk.number },
+      encrypted: disk.encryption !== null,
+      policy: disk.policy,
+      target: chosen.get(disk.number) ?? whole,
+    })),
+  ]
+}
+
+/** Which way the parts go; `null`: none changes. Throws when some go one way and some the other. */
+function directionOf(changing: readonly Part[]): 'encrypt' | 'decrypt' | null {
+  const [first] = changing
+  if (first === undefined) return null
+  if (changing.some((part) => part.encrypted !== first.encrypted)) {
+    const encrypted = changing.filter((part) => !part.encrypted).map((part) => part.name)
+    const decrypted = changing.filter((part) => part.encrypted).map((part) => part.name)
+    throw new ControlPlaneError(
+      'invalid',
+      `one request either encrypts or decrypts: this one would encrypt ${encrypted.join(', ')} and decrypt ${decrypted.join(', ')}. Send two, one after the other`,
+    )
+  }
+  return first.encrypted ? 'decrypt' : 'encrypt'
+}
+
+/** Two policies that both encrypt, or both do not, differ in nothing that could be carried out. */
+function refuseRelabelling(parts: readonly Part[]): void {
+  for (const { name, policy, target, encrypted } of parts) {
+    if (target === null || target.name === policy || isEncrypting(target) !== encrypted) continue
+    throw new ControlPlaneError(
+      'invalid',
+      `${name} has the policy «${policy}», which ${encrypted ? 'encrypts' : 'does not encrypt'}, and so does «${target.name}»: changing between them is not possible`,
+    )
+  }
+}
+
+/** DESIGN.md, section 4: an encrypted disk needs an encrypted VM Home, before and after. */
+function checkOrder(parts: readonly Part[]): void {
+  const after = parts.map((part) => ({
+    ...part,
+    after: part.target === null ? part.encrypted : isEncrypting(part.target),
+  }))
+  const home = after.find((part) => part.disk === null)
+  if (home === undefined || home.after) return
+  const disks = after.filter((part) => part.disk !== null && part.after).map((part) => part.name)
+  if (disks.length === 0) return
+  throw new ControlPlaneError(
+    'encryption-order',
+    home.encrypted
+      ? `VM Home cannot be decrypted while a disk is encrypted, and ${disks.join(', ')} would be: decrypt them too, or first`
+      : `a disk cannot be encrypted while VM Home is plain, and ${disks.join(', ')} would be: encrypt VM Home too, or first`,
+  )
+}
+
+function homeTarget(changing: readonly Part[]): { policy: string } | null {
+  const home = changing.find((part) => part.disk === null)
+  return home?.target == null ? null : { policy: home.target.name }
+}
+
+/** A plain VM gets a KEK of its own; a disk of an encrypted VM the VM's, unless another provider was asked for. */
+async function keyFor(
+  work: WorkContext,
+  vm: VmRecord,
+  change: PolicyChange['change'],
+  keyProvider: string | undefined,
+): Promise<KeyPlan> {
+  const provider = keyProvider === undefined ? undefined : await findProvider(work.database, keyProvider)
+  const existing = change.home === null ? existingKey(vm) : null
+  if (existing?.kind === 'existing' && (provider === undefined || provider === existing.key.provider)) return existing
+  return { kind: 'new', provider: provider ?? (await findProvider(work.database, undefined)) }
+}
+
+/** The KEK of VM Home. */
+export function existingKey(vm: VmRecord): KeyPlan {
+  const key = parseEncryption(vm.row.encryption)?.keys.at(-1)
+  return key === undefined ? { kind: 'none' } : { kind: 'existing', key }
+}

@@ -1,0 +1,104 @@
+import { type CreateVm, plainPolicy } from '@cryptvisor/control-plane-api'
+import { v7 } from 'uuid'
+import type { VmRow } from '../../../database/schema.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
+import type { Database, WorkContext } from '../context.ts'
+import { isCryptoSafe } from '../keys/host-keys.ts'
+import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
+import { requireCapableHost, requireConnection, requirePrivileges } from './change-request.ts'
+import { checkSize } from './disk-addition.ts'
+import { findPolicy, findProvider } from './lookup.ts'
+import { placeVm } from './placement.ts'
+
+const defaults = { memoryMib: 1024, cpuCount: 1, firmware: 'bios', notes: '' } as const
+
+/** A VM that is to be made: its row, and how. */
+export interface VmCreation {
+  readonly row: Omit<VmRow, 'task_id' | 'folder'>
+  readonly change: VmChange
+  readonly key: KeyPlan
+}
+
+/** Works out how a VM is made, and checks all of it before anything happens. */
+export async function planVmCreation(work: WorkContext, principal: Principal, request: CreateVm): Promise<VmCreation> {
+  const policy = await findPolicy(work.database, request.policy ?? plainPolicy, 'policy')
+  const encrypted = policy.encryption === 1
+  if (encrypted) requirePrivileges(principal, ['Cryptographer.EncryptNew'])
+  if (!encrypted && request.keyProvider !== undefined) {
+    throw new ControlPlaneError('invalid', `keyProvider: «${policy.name}» does not encrypt, so no key is asked for`, {
+      field: 'keyProvider',
+    })
+  }
+  for (const [index, disk] of (request.disks ?? []).entries()) checkSize(disk.sizeBytes, `disks.${index}.sizeBytes`)
+  await requireFreeName(work.database, request.name)
+  const key: KeyPlan = encrypted
+    ? { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
+    : { kind: 'none' }
+  const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
+  const { host, datastore } = await placeVm(
+    work,
+    request,
+    (candidate) => !encrypted || (candidate.crypto_supported === 1 && (mayMakeSafe || isCryptoSafe(candidate))),
+  )
+  if (encrypted) await requireCapableHost(work, host, request.name, key, principal)
+  else requireConnection(work, host)
+  return {
+    row: {
+      id: v7(),
+      name: request.name,
+      host_id: host.id,
+      datastore_id: datastore.id,
+      generation: 0,
+      policy_id: policy.id,
+      encryption: null,
+      lock_state: 'unknown',
+      lock_text: 'it is being made',
+      lock_missing_keys: '[]',
+      created_at: work.clock(),
+    },
+    change: {
+      kind: 'create-vm',
+      encrypted,
+      details: {
+        memoryMib: request.memoryMib ?? defaults.memoryMib,
+        cpuCount: request.cpuCount ?? defaults.cpuCount,
+        firmware: request.firmware ?? defaults.firmware,
+        notes: request.notes ?? defaults.notes,
+      },
+      disks: (request.disks ?? []).map(({ sizeBytes, format }, number) => ({
+        diskId: v7(),
+        number,
+        format: format ?? 'raw',
+        virtualBytes: sizeBytes,
+        policy: policy.name,
+        encrypted,
+      })),
+    },
+    key,
+  }
+}
+
+/** Throws `already-exists` when a VM has that name. */
+export async function requireFreeName(database: Database, name: string): Promise<void> {
+  const taken = await database.selectFrom('vm').select('id').where('name', '=', name).executeTakeFirst()
+  if (taken === undefined) return
+  throw new ControlPlaneError('already-exists', `name: there is a VM ${name} already: choose another name`, {
+    field: 'name',
+  })
+}
+
+/** The VM's name, when it can be a folder's and no other VM on the datastore has it; else the VM's ID. */
+export async function chooseFolder(
+  database: Database,
+  vm: Pick<VmRow, 'id' | 'name' | 'datastore_id'>,
+): Promise<string> {
+  if (!/^[0-9A-Za-z][0-9A-Za-z._-]*$/.test(vm.name)) return vm.id
+  const taken = await database
+    .selectFrom('vm')
+    .select('id')
+    .where('datastore_id', '=', vm.datastore_id)
+    .where('folder', '=', vm.name)
+    .executeTakeFirst()
+  return taken === undefined ? vm.name : vm.id
+}

@@ -1,0 +1,123 @@
+import type { AddDisk, ChangePolicy, CreateVm, ImportDisk } from '@cryptvisor/control-plane-api'
+import type { TaskRow } from '../../../database/schema.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
+import type { Database, WorkContext } from '../context.ts'
+import type { KeyPlan, OpenContext, VmChange } from '../tasks/task-context.ts'
+import type { TaskRunner } from '../tasks/task-runner.ts'
+import { insertTask, type TaskType } from '../tasks/task-store.ts'
+import { requireConnection, requireIdle } from './change-request.ts'
+import { planDiskAddition, planDiskImport } from './disk-addition.ts'
+import { findVm } from './lookup.ts'
+import { planPolicyChange } from './policy-change.ts'
+import { chooseFolder, planVmCreation, requireFreeName } from './vm-creation.ts'
+import { readVms, type VmRecord } from './vm-store.ts'
+
+/** Turns what users ask for into tasks: all is checked first, then the VM belongs to the task. */
+export class VmRequests {
+  readonly #work: WorkContext
+  readonly #runner: TaskRunner
+
+  constructor(work: WorkContext, runner: TaskRunner) {
+    this.#work = work
+    this.#runner = runner
+  }
+
+  async create(principal: Principal, request: CreateVm): Promise<TaskRow> {
+    const { row, change, key } = await planVmCreation(this.#work, principal, request)
+    const context = begin(change, key, principal, row.host_id)
+    const task = await this.#work.database.transaction().execute(async (transaction) => {
+      await requireFreeName(transaction, row.name)
+      const inserted = await this.#insert(transaction, 'vm.create', principal, row, context)
+      const folder = await chooseFolder(transaction, row)
+      await transaction
+        .insertInto('vm')
+        .values({ ...row, folder, task_id: inserted.id })
+        .execute()
+      return inserted
+    })
+    this.#runner.run(task, false)
+    return task
+  }
+
+  async remove(principal: Principal, nameOrId: string): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    requireIdle(vm)
+    requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
+    return this.#begin('vm.delete', principal, vm, { kind: 'delete-vm' }, { kind: 'none' })
+  }
+
+  async changePolicy(principal: Principal, nameOrId: string, request: ChangePolicy): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const plan = await planPolicyChange(this.#work, principal, vm, request)
+    if (plan === null) {
+      return insertTask(this.#work.database, this.#work.clock, {
+        type: 'vm.policy',
+        vm: vm.row,
+        principal,
+        context: null,
+        step: 'nothing to do: everything is as it was asked for',
+        totalBytes: 0,
+      })
+    }
+    const type = plan.change.kind === 'encrypt' ? 'vm.encrypt' : 'vm.decrypt'
+    return this.#begin(type, principal, vm, plan.change, plan.key)
+  }
+
+  async addDisk(principal: Principal, nameOrId: string, request: AddDisk): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { change, key } = await planDiskAddition(this.#work, principal, vm, request)
+    return this.#begin('vm.add-disk', principal, vm, change, key)
+  }
+
+  async importDisk(principal: Principal, nameOrId: string, request: ImportDisk): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const change = await planDiskImport(this.#work, vm, request)
+    return this.#begin('vm.import-disk', principal, vm, change, { kind: 'none' })
+  }
+
+  /** Gives the VM to a new task, provided that it is as it was when the request was checked. Throws `vm-busy`. */
+  async #begin(type: TaskType, principal: Principal, vm: VmRecord, change: VmChange, key: KeyPlan): Promise<TaskRow> {
+    const { row } = vm
+    const task = await this.#work.database.transaction().execute(async (transaction) => {
+      const [current] = await readVms(transaction, { id: row.id })
+      requireUnchanged(vm, current)
+      const context = begin(change, key, principal, row.host_id)
+      const inserted = await this.#insert(transaction, type, principal, row, context)
+      await transaction.updateTable('vm').set({ task_id: inserted.id }).where('id', '=', row.id).execute()
+      return inserted
+    })
+    this.#runner.run(task, false)
+    return task
+  }
+
+  #insert(
+    transaction: Database,
+    type: TaskType,
+    principal: Principal,
+    vm: { readonly id: string; readonly name: string },
+    context: OpenContext,
+  ): Promise<TaskRow> {
+    const { clock } = this.#work
+    return insertTask(transaction, clock, { type, vm, principal, context, step: 'queued', totalBytes: 0 })
+  }
+}
+
+function begin(change: VmChange, key: KeyPlan, principal: Principal, hostId: string): OpenContext {
+  return {
+    phase: 'preparing',
+    change,
+    key,
+    registerHost: principal.privileges.has('Cryptographer.RegisterHost'),
+    hostId,
+    doneCount: 0,
+    operation: null,
+    failure: null,
+  }
+}
+
+function requireUnchanged(before: VmRecord, now: VmRecord | undefined): void {
+  if (now !== undefined) requireIdle(now)
+  if (now?.row.generation === before.row.generation && now.row.host_id === before.row.host_id) return
+  throw new ControlPlaneError('vm-busy', `VM ${before.row.name} was changed at this very moment: look, and try again`)
+}

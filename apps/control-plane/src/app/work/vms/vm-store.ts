@@ -1,0 +1,171 @@
+import type { DiskAuthority, EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { DiskRow, VmRow } from '../../../database/schema.ts'
+import type { Database } from '../context.ts'
+
+/** A VM with the names that its row has IDs for. */
+export interface VmRecord {
+  readonly row: VmRow
+  readonly hostName: string
+  readonly clusterId: string
+  readonly clusterName: string
+  readonly datastoreName: string
+  readonly datastorePath: string
+  readonly policy: string
+  readonly disks: readonly (DiskRow & { readonly policy: string })[]
+}
+
+/** Which VMs: by ID, by name, those of a host, or all. */
+export interface VmSelection {
+  readonly id?: string
+  readonly name?: string
+  readonly hostId?: string
+}
+
+/** Reads VMs with their disks, by name. */
+export async function readVms(database: Database, selection: VmSelection): Promise<VmRecord[]> {
+  let select = database
+    .selectFrom('vm')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
+    .innerJoin('datastore', 'datastore.id', 'vm.datastore_id')
+    .innerJoin('policy', 'policy.id', 'vm.policy_id')
+    .selectAll('vm')
+    .select([
+      'host.name as host_name',
+      'cluster.id as cluster_id',
+      'cluster.name as cluster_name',
+      'datastore.name as datastore_name',
+      'datastore.path as datastore_path',
+      'policy.name as policy_name',
+    ])
+    .orderBy('vm.name')
+  if (selection.id !== undefined) select = select.where('vm.id', '=', selection.id)
+  if (selection.name !== undefined) select = select.where('vm.name', '=', selection.name)
+  if (selection.hostId !== undefined) select = select.where('vm.host_id', '=', selection.hostId)
+  const found = await select.execute()
+  let selectDisks = database
+    .selectFrom('disk')
+    .innerJoin('policy', 'policy.id', 'disk.policy_id')
+    .selectAll('disk')
+    .select('policy.name as policy')
+    .orderBy('disk.number')
+  const [only] = found
+  if (found.length === 1 && only !== undefined) selectDisks = selectDisks.where('disk.vm_id', '=', only.id)
+  else if (selection.hostId !== undefined) {
+    const { hostId } = selection
+    selectDisks = selectDisks.where('disk.vm_id', 'in', (where) =>
+      where.selectFrom('vm').select('vm.id').where('vm.host_id', '=', hostId),
+    )
+  }
+  const disks = found.length === 0 ? [] : await selectDisks.execute()
+  const disksByVm = Map.groupBy(disks, (disk) => disk.vm_id)
+  return found.map((row) => {
+    const { host_name, cluster_id, cluster_name, datastore_name, datastore_path, policy_name, ...vm } = row
+    return {
+      row: vm,
+      hostName: host_name,
+      clusterId: cluster_id,
+      clusterName: cluster_name,
+      datastoreName: datastore_name,
+      datastorePath: datastore_path,
+      policy: policy_name,
+      disks: disksByVm.get(vm.id) ?? [],
+    }
+  })
+}
+
+/** What the database says of a VM, as it goes with every call to an agent. */
+export function authorityOf(vm: VmRecord): VmAuthority {
+  return {
+    vmId: vm.row.id,
+    name: vm.row.name,
+    datastorePath: vm.datastorePath,
+    folder: vm.row.folder,
+    generation: vm.row.generation,
+    policy: vm.policy,
+    encryption: parseEncryption(vm.row.encryption),
+    disks: vm.disks.map(
+      (disk): DiskAuthority => ({
+        diskId: disk.id,
+        number: disk.number,
+        layerId: disk.layer_id,
+        format: disk.format,
+        payloadBytes: disk.payload_bytes,
+        virtualBytes: disk.virtual_bytes,
+        policy: disk.policy,
+        encryption: parseEncryption(disk.encryption),
+      }),
+    ),
+  }
+}
+
+/** Makes the database say what `authority` says; throws when it names a policy that is not there. */
+export async function storeAuthority(database: Database, authority: VmAuthority): Promise<void> {
+  const policies = new Map(
+    (await database.selectFrom('policy').select(['id', 'name']).execute()).map(({ id, name }) => [name, id]),
+  )
+  const policyId = (name: string) => {
+    const id = policies.get(name)
+    if (id === undefined) throw new Error(`there is no storage policy ${name}`)
+    return id
+  }
+  await database
+    .updateTable('vm')
+    .set({
+      generation: authority.generation,
+      policy_id: policyId(authority.policy),
+      encryption: formatEncryption(authority.encryption),
+    })
+    .where('id', '=', authority.vmId)
+    .execute()
+  const kept = authority.disks.map((disk) => disk.diskId)
+  let removal = database.deleteFrom('disk').where('vm_id', '=', authority.vmId)
+  if (kept.length > 0) removal = removal.where('id', 'not in', kept)
+  await removal.execute()
+  for (const disk of authority.disks) {
+    const values = {
+      number: disk.number,
+      layer_id: disk.layerId,
+      format: disk.format,
+      payload_bytes: disk.payloadBytes,
+      virtual_bytes: disk.virtualBytes,
+      policy_id: policyId(disk.policy),
+      encryption: formatEncryption(disk.encryption),
+    }
+    await database
+      .insertInto('disk')
+      .values({ id: disk.diskId, vm_id: authority.vmId, ...values })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
+      .execute()
+  }
+}
+
+/** Reads a column `encryption`. */
+export function parseEncryption(text: string | null): EncryptionAuthority | null {
+  // Written by `formatEncryption` from a value that was checked when it came from the agent.
+  return text === null ? null : (JSON.parse(text) as EncryptionAuthority)
+}
+
+function formatEncryption(encryption: EncryptionAuthority | null): string | null {
+  return encryption === null ? null : JSON.stringify(encryption)
+}
+
+/** Both name the same KEK. */
+export function sameKey(one: KeyReference, other: KeyReference): boolean {
+  return one.provider === other.provider && one.keyId === other.keyId
+}
+
+/** `<provider>/<key ID>`, as in a key record's `kid`; provider names have no slash. */
+export function keyText(key: KeyReference): string {
+  return `${key.provider}/${key.keyId}`
+}
+
+/** `keys` without repetitions. */
+export function distinctKeys(keys: Iterable<KeyReference>): KeyReference[] {
+  return [...new Map([...keys].map((key) => [keyText(key), key])).values()]
+}
+
+/** Every KEK that VM Home or a disk of the VM needs. */
+export function keysOf(vm: Pick<VmAuthority, 'encryption' | 'disks'>): KeyReference[] {
+  return distinctKeys([...(vm.encryption?.keys ?? []), ...vm.disks.flatMap((disk) => disk.encryption?.keys ?? [])])
+}

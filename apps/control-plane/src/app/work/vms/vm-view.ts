@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import type { Disk, Vm } from '@cryptvisor/control-plane-api'
+import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { DiskRow } from '../../../database/schema.ts'
+import { parseEncryption, type VmRecord } from './vm-store.ts'
+
+/** A VM as users see it. */
+export function vmView(vm: VmRecord): Vm {
+  const { row } = vm
+  const home = parseEncryption(row.encryption)
+  const disks = vm.disks.map((disk) => diskView(vm, disk))
+  return {
+    id: row.id,
+    name: row.name,
+    host: vm.hostName,
+    cluster: vm.clusterName,
+    datastore: vm.datastoreName,
+    path: join(vm.datastorePath, row.folder),
+    encryption: home === null ? 'plain' : disks.every((disk) => disk.encrypted) ? 'encrypted' : 'partial',
+    home: { policy: vm.policy, encrypted: home !== null, key: home?.keys.at(-1) ?? null },
+    disks,
+    lock: {
+      // The table's own check holds it to these three words.
+      state: row.lock_state as Vm['lock']['state'],
+      text: row.lock_text,
+      // Written by us from a list of key references.
+      missingKeys: JSON.parse(row.lock_missing_keys) as KeyReference[],
+    },
+    task: row.task_id,
+  }
+}
+
+function diskView(vm: VmRecord, disk: VmRecord['disks'][number]): Disk {
+  const encryption = parseEncryption(disk.encryption)
+  return {
+    id: disk.id,
+    number: disk.number,
+    format: disk.format,
+    sizeBytes: disk.virtual_bytes,
+    payloadBytes: disk.payload_bytes,
+    policy: disk.policy,
+    encrypted: encryption !== null,
+    key: encryption?.keys.at(-1) ?? null,
+    layerId: disk.layer_id,
+    luksUuid: encryption?.luksUuid ?? null,
+    path: join(vm.datastorePath, vm.row.folder, layerFile(disk, encryption !== null)),
+  }
+}
+
+/** DESIGN.md, section 3: encrypted layers are `.luks` whatever is inside, plain ones are named by their format. */
+function layerFile(disk: DiskRow, encrypted: boolean): string {
+  return `${disk.layer_id}.${encrypted ? 'luks' : disk.format}`
+}

@@ -1,0 +1,208 @@
+import type { Readable } from 'node:stream'
+import type {
+  AddDisk,
+  ChangePolicy,
+  CreateVm,
+  Disk,
+  ImportDisk,
+  Key,
+  Task,
+  TaskState,
+  Vm,
+} from '@cryptvisor/control-plane-api'
+import type { Kysely } from 'kysely'
+import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Events, HostConnection, HostConnections, HostObserver, KeyProviders, Principal } from '../ports.ts'
+import type { Settings } from '../settings.ts'
+import { defaultTimings, type Timings, type WorkContext } from './context.ts'
+import { HandOver } from './hosts/hand-over.ts'
+import { HostCatchUp } from './hosts/host-catch-up.ts'
+import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
+import { HostKeys } from './keys/host-keys.ts'
+import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
+import { KeyDisposal } from './keys/key-disposal.ts'
+import { Kms } from './keys/kms.ts'
+import { KekMaker } from './keys/new-kek.ts'
+import { TaskEnding } from './tasks/ending.ts'
+import { sendImportContent } from './tasks/import-request.ts'
+import { TaskRunner } from './tasks/task-runner.ts'
+import { getTask, listTasks, updateTask } from './tasks/task-store.ts'
+import { isOver, taskView } from './tasks/task-view.ts'
+import { LockStates } from './vms/lock-states.ts'
+import { findVm } from './vms/lookup.ts'
+import { VmRequests } from './vms/vm-requests.ts'
+import { readVms } from './vms/vm-store.ts'
+import { VmUnlock } from './vms/vm-unlock.ts'
+import { vmView } from './vms/vm-view.ts'
+
+/** What the work is built from. */
+export interface WorkParts {
+  readonly database: Kysely<Schema>
+  readonly events: Events
+  readonly keyProviders: KeyProviders
+  readonly hostConnections: HostConnections
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: Pick<Settings, 'labels'>
+  readonly timings?: Timings
+}
+
+/**
+ * The half of the control plane that works: tasks, VMs and their disks, keys, hosts that come and go. Every method
+ * throws `ControlPlaneError`. Hosts that connect before `start` wait for it; `stop` it before the database is closed.
+ */
+export class Work implements HostObserver {
+  readonly #context: WorkContext
+  readonly #stopping = new AbortController()
+  readonly #started = Promise.withResolvers<void>()
+  readonly #disposal: KeyDisposal
+  readonly #catchUp: HostCatchUp
+  readonly #runner: TaskRunner
+  readonly #locks: LockStates
+  readonly #requests: VmRequests
+  readonly #unlock: VmUnlock
+  readonly #directory: KeyDirectory
+
+  constructor({ settings, timings = defaultTimings, ...parts }: WorkParts) {
+    this.#context = { ...parts, labels: settings.labels, timings, stopping: this.#stopping.signal }
+    const kms = new Kms(this.#context)
+    const maker = new KekMaker(this.#context, kms)
+    const handOver = new HandOver(this.#context, kms)
+    this.#disposal = new KeyDisposal(this.#context)
+    const hostKeys = new HostKeys(this.#context, kms, maker, handOver, this.#disposal)
+    this.#locks = new LockStates(this.#context)
+    this.#catchUp = new HostCatchUp(this.#context, kms, handOver, hostKeys, this.#locks)
+    const ending = new TaskEnding(this.#context, handOver, hostKeys, this.#disposal, this.#locks)
+    this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys }, ending)
+    this.#requests = new VmRequests(this.#context, this.#runner)
+    this.#unlock = new VmUnlock(this.#context, handOver, this.#locks)
+    this.#directory = new KeyDirectory(this.#context, kms)
+  }
+
+  /** Takes up what was open when the control plane stopped or died. */
+  async start(): Promise<void> {
+    await this.#locks.forget(null)
+    await this.#disposal.start()
+    await this.#runner.start()
+    this.#started.resolve()
+  }
+
+  /** Gives up what goes on, as it stands in the database, and resolves when nothing goes on any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the control plane stops'))
+    await Promise.all([this.#runner.stopped(), this.#catchUp.stopped(), this.#disposal.stopped()])
+  }
+
+  async listVms(): Promise<Vm[]> {
+    return (await readVms(this.#context.database, {})).map(vmView)
+  }
+
+  async showVm(nameOrId: string): Promise<Vm> {
+    return vmView(await findVm(this.#context.database, nameOrId))
+  }
+
+  async listDisks(nameOrId: string): Promise<Disk[]> {
+    return (await this.showVm(nameOrId)).disks
+  }
+
+  async createVm(principal: Principal, request: CreateVm): Promise<Task> {
+    return this.#view(await this.#requests.create(principal, request))
+  }
+
+  async deleteVm(principal: Principal, nameOrId: string): Promise<Task> {
+    return this.#view(await this.#requests.remove(principal, nameOrId))
+  }
+
+  /** Changes storage policies, which encrypts or decrypts. A task that succeeded at once: there is nothing to do. */
+  async changePolicy(principal: Principal, nameOrId: string, request: ChangePolicy): Promise<Task> {
+    return this.#view(await this.#requests.changePolicy(principal, nameOrId, request))
+  }
+
+  async addDisk(principal: Principal, nameOrId: string, request: AddDisk): Promise<Task> {
+    return this.#view(await this.#requests.addDisk(principal, nameOrId, request))
+  }
+
+  /** The task waits for `sendContent`. */
+  async importDisk(principal: Principal, nameOrId: string, request: ImportDisk): Promise<Task> {
+    return this.#view(await this.#requests.importDisk(principal, nameOrId, request))
+  }
+
+  /**
+   * Sends the image that an import waits for on to its host, and gives the task when all of it is on disk there.
+   * `contentBytes`: as the sender says, `null` when it does not. `signal` fires when the sender is gone.
+   */
+  async sendContent(
+    taskId: string,
+    content: Readable,
+    contentBytes: number | null,
+    signal: AbortSignal,
+  ): Promise<Task> {
+    const { database } = this.#context
+    return this.#view(await sendImportContent(database, this.#runner, taskId, { content, contentBytes, signal }))
+  }
+
+  /** Fetches the VM's keys again, hands them over and has the host open the VM. */
+  async unlockVm(principal: Principal, nameOrId: string): Promise<Vm> {
+    await this.#unlock.unlock(principal, nameOrId)
+    return this.showVm(nameOrId)
+  }
+
+  async listTasks(query: {
+    readonly vm?: string
+    readonly state?: TaskState
+    readonly limit?: number
+  }): Promise<Task[]> {
+    return (await listTasks(this.#context.database, query)).map((row) => this.#view(row))
+  }
+
+  async showTask(id: string): Promise<Task> {
+    return this.#view(await getTask(this.#context.database, id))
+  }
+
+  /** Asks a task to stop. It ends as cancelled with all as it was, or as a success when it was too late. */
+  async cancelTask(id: string): Promise<Task> {
+    const { database } = this.#context
+    const row = await getTask(database, id)
+    if (!isOver(row)) {
+      await updateTask(database, id, { cancel_requested: 1 })
+      this.#runner.get(id)?.cancel()
+    }
+    return this.showTask(id)
+  }
+
+  /** The keys of one provider, as it tells of them. */
+  async listKeys(principal: Principal, query: KeyQuery): Promise<Key[]> {
+    return this.#directory.list(query, principal)
+  }
+
+  async showKey(principal: Principal, provider: string, keyId: string): Promise<Key> {
+    return this.#directory.show(provider, keyId, principal)
+  }
+
+  async hostConnected(host: HostRow, connection: HostConnection): Promise<void> {
+    await this.#started.promise
+    // The session may be over by now, or a newer one there.
+    if (this.#context.hostConnections.get(host.id) === connection) await this.#catchUp.connected(host, connection)
+  }
+
+  async hostDisconnected(host: HostRow): Promise<void> {
+    // It may be back already: then this is the news of the session before.
+    if (this.#context.hostConnections.get(host.id) !== null) return
+    this.#catchUp.disconnected(host.id)
+    await this.#locks.forget(host)
+  }
+
+  async checkHostRemoval(host: HostRow): Promise<void> {
+    await checkHostRemoval(this.#context.database, host)
+  }
+
+  async checkProviderRemoval(provider: string): Promise<void> {
+    await checkProviderRemoval(this.#context.database, provider)
+  }
+
+  #view(row: TaskRow): Task {
+    return taskView(row, this.#runner.get(row.id)?.progress ?? null)
+  }
+}

@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream'
+import { NameOrId, Task, TaskList, TaskState } from '@cryptvisor/control-plane-api'
+import { RestError } from '@cryptvisor/rest'
+import { Type } from 'typebox'
+import type { Work } from '../../app/work/work.ts'
+import { ById } from '../parameters.ts'
+import type { Routes } from '../routes.ts'
+import { untilClosed } from '../until-closed.ts'
+
+const TaskQuery = Type.Object(
+  {
+    vm: Type.Optional(NameOrId),
+    state: Type.Optional(TaskState),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+  },
+  { additionalProperties: false },
+)
+
+/** Tasks, and the content that an import's task waits for. */
+export function taskRoutes(work: Work): Routes {
+  return (server) => {
+    server.route({
+      method: 'GET',
+      url: '/api/v1/tasks',
+      config: { access: ['System.Read'] },
+      schema: {
+        tags: ['tasks'],
+        summary: 'Tasks, the newest first',
+        querystring: TaskQuery,
+        response: { 200: TaskList },
+      },
+      handler: async ({ query }) => ({ tasks: await work.listTasks(query) }),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/tasks/:id',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['tasks'], summary: 'One task', params: ById, response: { 200: Task } },
+      handler: ({ params }) => work.showTask(params.id),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/tasks/:id/cancel',
+      config: { access: ['Task.Cancel'] },
+      schema: {
+        tags: ['tasks'],
+        summary: 'Ask a task to stop; it ends as cancelled, or as a success when it was too late',
+        params: ById,
+        response: { 200: Task },
+      },
+      handler: ({ params }) => work.cancelTask(params.id),
+    })
+    server.route({
+      method: 'PUT',
+      url: '/api/v1/tasks/:id/content',
+      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      schema: {
+        tags: ['tasks'],
+        summary: 'Send the image that an import waits for (application/octet-stream); answers when it is on disk',
+        consumes: ['application/octet-stream'],
+        params: ById,
+        response: { 200: Task },
+      },
+      handler: ({ params, body, headers }, reply) => {
+        if (!(body instanceof Readable)) {
+          throw new RestError(415, 'wrong-content-type', 'content-type: expected application/octet-stream', {
+            field: 'content-type',
+          })
+        }
+        const length = headers['content-length']
+        const contentBytes = length === undefined ? null : Number(length)
+        return work.sendContent(params.id, body, contentBytes, untilClosed(reply.raw))
+      },
+    })
+  }
+}

@@ -1,0 +1,123 @@
+import {
+  AddDisk,
+  ChangePolicy,
+  CreateVm,
+  DiskList,
+  ImportDisk,
+  NameOrId,
+  TaskStarted,
+  Vm,
+  VmList,
+} from '@cryptvisor/control-plane-api'
+import { Type } from 'typebox'
+import type { Work } from '../../app/work/work.ts'
+import type { Routes } from '../routes.ts'
+
+const ByVm = Type.Object({ vm: NameOrId })
+
+/** VMs and their disks. What changes them answers 202 with the task that does it. */
+export function vmRoutes(work: Work): Routes {
+  return (server) => {
+    server.route({
+      method: 'GET',
+      url: '/api/v1/vms',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['vms'], summary: 'All VMs, by name', response: { 200: VmList } },
+      handler: async () => ({ vms: await work.listVms() }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms',
+      config: { access: ['VirtualMachine.Inventory.Create'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Make a VM; encrypted (needs Cryptographer.EncryptNew) when its policy says so',
+        body: CreateVm,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ body, principal }, reply) =>
+        reply.code(202).send({ task: await work.createVm(principal, body) }),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/vms/:vm',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['vms'], summary: 'One VM, by name or ID', params: ByVm, response: { 200: Vm } },
+      handler: ({ params }) => work.showVm(params.vm),
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/vms/:vm',
+      config: { access: ['VirtualMachine.Inventory.Delete'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Delete a VM and its files; its keys stay in the key server',
+        params: ByVm,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ params, principal }, reply) =>
+        reply.code(202).send({ task: await work.deleteVm(principal, params.vm) }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms/:vm/policy',
+      config: { access: ['StorageProfile.Apply'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Change storage policies: encrypts (Cryptographer.Encrypt) or decrypts (Cryptographer.Decrypt)',
+        params: ByVm,
+        body: ChangePolicy,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ params, body, principal }, reply) =>
+        reply.code(202).send({ task: await work.changePolicy(principal, params.vm, body) }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms/:vm/unlock',
+      config: { access: ['Cryptographer.RegisterVM'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Fetch the VM’s keys again and open it; answers with the VM as it is then',
+        params: ByVm,
+        response: { 200: Vm },
+      },
+      handler: ({ params, principal }) => work.unlockVm(principal, params.vm),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/vms/:vm/disks',
+      config: { access: ['System.Read'] },
+      schema: { tags: ['vms'], summary: 'The disks of a VM, by number', params: ByVm, response: { 200: DiskList } },
+      handler: async ({ params }) => ({ disks: await work.listDisks(params.vm) }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms/:vm/disks',
+      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Add an empty disk; an encrypted one needs Cryptographer.AddDisk and Cryptographer.EncryptNew',
+        params: ByVm,
+        body: AddDisk,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ params, body, principal }, reply) =>
+        reply.code(202).send({ task: await work.addDisk(principal, params.vm, body) }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms/:vm/disks/import',
+      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Announce a plain image; its task then waits for PUT /api/v1/tasks/{task}/content',
+        params: ByVm,
+        body: ImportDisk,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ params, body, principal }, reply) =>
+        reply.code(202).send({ task: await work.importDisk(principal, params.vm, body) }),
+    })
+  }
+}
