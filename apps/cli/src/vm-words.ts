@@ -39,14 +39,14 @@ export function vmSheet(vm: Vm, paint: Paint): string {
     ...vm.lock.missingKeys.map((key) => ['missing key', keyName(key)] as const),
     ...(vm.task === null ? [] : [['task', vm.task] as const]),
   ])
-  const home = sheet([['VM Home', ''], ...partEntries({ ...vm.home }, paint)])
-  const disks = vm.disks.map((disk) =>
-    sheet([
-      [`disk ${disk.number}`, `${formatSize(disk.sizeBytes)}, ${disk.format}`],
-      ...partEntries(disk, paint),
-      ['  LUKS UUID', disk.luksUuid],
-      ['  path', disk.path],
-    ]),
+  const home = `VM Home\n${sheet(partEntries(vm.home, paint))}`
+  const disks = vm.disks.map(
+    (disk) =>
+      `disk ${disk.number}: ${formatSize(disk.sizeBytes)}, ${disk.format}\n${sheet([
+        ...partEntries(disk, paint),
+        ['  LUKS UUID', disk.luksUuid],
+        ['  path', disk.path],
+      ])}`,
   )
   return [head, home, ...disks].join('\n')
 }
