@@ -131,6 +131,7 @@ function isConnectionFailure(error: KmipClientError): boolean {
       return true
     case 'invalid-options':
     case 'busy':
+    case 'invalid-request':
     case 'protocol':
     case 'operation-failed':
       return false

@@ -18,7 +18,10 @@ export interface KeyDescription {
   readonly attributes: readonly AttributeDescription[]
 }
 
-/** Where KEKs come from. Keys are named by the provider's ID and theirs. Every method throws a KeyProviderError. */
+/**
+ * Where KEKs come from. Keys are named by the provider's ID and theirs. Every method throws a KeyProviderError,
+ * and a RangeError for arguments that make no sense.
+ */
 export interface KeyProvider extends AsyncDisposable {
   readonly id: string
   /**

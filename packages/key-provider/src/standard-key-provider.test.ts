@@ -72,6 +72,15 @@ test('a key is asked for as vCenter does, without a name', async (context) => {
   ])
 })
 
+test('an ID that cannot be kept is refused', async (context) => {
+  let uniqueIdentifier = ''
+  const { provider } = await setUp(context, () => success({ objectType: 'SymmetricKey', uniqueIdentifier }))
+  for (uniqueIdentifier of ['', 'a\nb', 'a'.repeat(256)]) {
+    await assert.rejects(provider.createKey(), { code: 'protocol' })
+  }
+  await assert.rejects(provider.getKey('\ud800'), { code: 'protocol' })
+})
+
 test('labels that are missing are added, others changed, in one message without indexes', async (context) => {
   const present: Attribute[] = [customAttribute('x-Vendor', 'same', 0), customAttribute('x-Name', 'old', 0)]
   const { server, provider } = await setUp(context, ({ operation, requestPayload }) => {

@@ -81,7 +81,12 @@ export class StandardKeyProvider implements KeyProvider {
         },
       }),
     )
-    return uniqueIdentifier
+    if (isKeyId(uniqueIdentifier)) return uniqueIdentifier
+    throw new KeyProviderError(
+      'protocol',
+      { providerId: this.id },
+      `key provider ${this.id} calls its new key something that cannot be kept: 1 to ${keyIdLengthMax} characters, none of them a control character`,
+    )
   }
 
   async labelKey(keyId: string, labels: Readonly<Record<string, string>>): Promise<void> {
@@ -179,6 +184,14 @@ export class StandardKeyProvider implements KeyProvider {
       throw translate(error, subject, what, otherRefusals)
     }
   }
+}
+
+/** How long a key's ID may be. */
+const keyIdLengthMax = 255
+
+/** Whether an ID can be stored, shown and sent back. */
+function isKeyId(id: string): boolean {
+  return id.length >= 1 && id.length <= keyIdLengthMax && !/\p{Cc}/u.test(id)
 }
 
 /** Does something to a key; a refusal is fine when the key is in one of these states already. */

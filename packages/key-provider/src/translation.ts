@@ -40,6 +40,8 @@ function codeOf(error: KmipClientError, otherRefusals: RefusalCode): KeyProvider
       return 'not-trusted'
     case 'protocol':
       return 'protocol'
+    case 'invalid-request':
+      return otherRefusals === 'labels-refused' ? otherRefusals : 'protocol'
     case 'operation-failed':
       if (isMissing(error)) return 'key-missing'
       return isDenial(error) && otherRefusals !== 'labels-refused' ? 'denied' : otherRefusals

@@ -55,6 +55,8 @@ export class Connection {
         isConnected = true
       })
       socket.once('error', onError)
+      // Only the first is told; another must not end the process.
+      socket.on('error', () => undefined)
       socket.once('close', onClose)
       socket.once('secureConnect', () => {
         clearTimeout(timer)

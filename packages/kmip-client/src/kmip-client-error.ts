@@ -7,6 +7,7 @@ import type { ResultReason, ResultStatus } from '@cryptvisor/kmip'
  * - `timeout`: no connection, or no whole answer, in the time given.
  * - `closed`: the connection ended before the answer; what was asked for may have been done.
  * - `busy`: too many requests wait already.
+ * - `invalid-request`: what was asked for cannot be sent, in the version of that server or at all.
  * - `protocol`: the answer is not what KMIP lets a server answer.
  * - `operation-failed`: the server answers that it did not do it, and why.
  */
@@ -17,6 +18,7 @@ export type KmipClientErrorCode =
   | 'timeout'
   | 'closed'
   | 'busy'
+  | 'invalid-request'
   | 'protocol'
   | 'operation-failed'
 

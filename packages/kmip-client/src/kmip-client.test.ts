@@ -404,3 +404,12 @@ test('an idle connection is given back', async (context) => {
   await client.activate({ uniqueIdentifier: 'a' })
   assert.equal(server.connectionCount(), 2)
 })
+
+test('what cannot be sent is refused before it is', async (context) => {
+  const server = await startScriptedServer(context, serverOf([v1_2], activated))
+  await using client = new KmipClient(server.options)
+  await fails(client.activate({ uniqueIdentifier: '\ud800' }), 'invalid-request', /uniqueIdentifier: must be a string/)
+  await fails(client.locate({ offsetItems: 1, attribute: [] }), 'invalid-request', /offsetItems: .* in version 1\.2/)
+  assert.equal(server.requests.length, 1, 'only the versions were asked for')
+  await client.activate({ uniqueIdentifier: 'a' })
+})
