@@ -1,3 +1,5 @@
+import { RestClientError } from '@cryptvisor/rest'
+import { CliError } from './cli-error.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { failureOf } from './failure.ts'
 import { printable } from './printable.ts'
@@ -19,12 +21,17 @@ export function report(error: unknown, options: ReportOptions, { stderr }: Pick<
     return exitCode
   }
   stderr.write(`cryptvisor: ${printable(message)}\n${next === undefined ? '' : `  ${printable(next)}\n`}`)
-  if (options.verbose && error instanceof Error) stderr.write(`${traceOf(error)}\n`)
+  if (options.verbose) stderr.write(detailsOf(error))
   return exitCode
 }
 
-/** Where an error came from, with all its causes. Error texts never hold secrets. */
-function traceOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${traceOf(error.cause)}` : ''
-  return `${error.stack ?? error.message}${cause}`
+/** For `--verbose`: where a fault of ours was found, and what caused the failure. Never holds a secret. */
+function detailsOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  const isExpected = error instanceof CliError || error instanceof RestClientError
+  return `${isExpected ? '' : `${error.stack ?? ''}\n`}${causesOf(error)}`
+}
+
+function causesOf({ cause }: Error): string {
+  return cause instanceof Error ? `  because: ${printable(cause.message)}\n${causesOf(cause)}` : ''
 }

@@ -38,7 +38,7 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
 /** One `name  value` line each, aligned; ends with a line feed. */
 export function sheet(entries: readonly (readonly [string, Cell])[]): string {
   const drawing = new Table({ chars, style })
-  drawing.push(...entries.map(([name, cell]) => [`${name}:`, textOf(cell)]))
+  drawing.push(...entries.map(([name, cell]) => [name === '' ? '' : `${name}:`, textOf(cell)]))
   return trimmed(drawing.toString())
 }
 

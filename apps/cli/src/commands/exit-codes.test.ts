@@ -113,6 +113,8 @@ test('nobody there, or somebody else: 3', async (context) => {
   assert.equal(gone.exitCode, 3)
   // Anything but an error of this shape fails the assertion.
   assert.equal((JSON.parse(gone.stderr) as { error: { code: string } }).error.code, 'unreachable')
+  const verbose = await desk.run(['vm', 'list', '--verbose'])
+  assert.match(verbose.stderr, /\n {2}because: connect ECONNREFUSED \S+\n$/)
 })
 
 test('no session, or one that has ended: 4', async (context) => {

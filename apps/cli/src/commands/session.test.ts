@@ -142,8 +142,9 @@ test('an API token comes from a file, by option or environment, and goes before 
     [desk.file('open', 'api-token-value', 0o644), /can be read by others/],
     [desk.file('two', 'one\ntwo'), /does not hold one token and nothing else/],
     [desk.file('empty', ''), /does not hold one token and nothing else/],
+    [desk.file('huge', 'x'.repeat(300_000)), /has more than 262144 bytes/],
     ['/no/such/file', /does not exist/],
-    [desk.folder, /is not a regular file/],
+    [desk.folder, /is neither a file nor a pipe/],
   ] as const) {
     const { exitCode, stderr } = await desk.run(['vm', 'list', '--token-file', path])
     assert.equal(exitCode, 2)
