@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Vm } from '@cryptvisor/control-plane-api'
+import type { Host, Vm } from '@cryptvisor/control-plane-api'
 import { recoveryScript } from '@cryptvisor/lab'
 import { knownText, makeQcow2Image, makeRawImage } from './image.ts'
 import { LabUnderTest, sha256, succeed } from './lab-under-test.ts'
@@ -134,13 +134,11 @@ test('raw and qcow2 disks of one VM, there and back', async (context) => {
   })
 
   await context.test('each host has a labelled key of its own', async () => {
-    const { hosts } = await lab.json<{
-      hosts: { name: string; hardwareUuid: string; cryptoState: string; hostKey: { keyId: string } }[]
-    }>('host', 'list')
+    const hosts = await lab.json<Host[]>('host', 'list')
     const keys = await lab.keys()
     for (const host of hosts) {
       assert.equal(host.cryptoState, 'safe')
-      const key = keys.find(({ keyId }) => keyId === host.hostKey.keyId)
+      const key = keys.find(({ keyId }) => keyId === host.hostKey?.keyId)
       const label = (name: string) => key?.attributes.find((attribute) => attribute.name === name)?.value
       assert.equal(label('x-Component'), 'ESXi Server')
       assert.equal(label('x-Name'), host.name)

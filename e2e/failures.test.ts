@@ -47,7 +47,7 @@ async function setCrypto(
   writeFileSync(path, JSON.stringify({ ...config, crypto }))
   await lab.lab.start(host)
   await eventually(`${host} to connect`, async () => {
-    const { hosts } = await lab.json<{ hosts: Host[] }>('host', 'list')
+    const hosts = await lab.json<Host[]>('host', 'list')
     return hosts.some(({ name, connection }) => name === host && connection === 'connected') || null
   })
 }

@@ -112,16 +112,12 @@ export class LabUnderTest {
     return this.json<Vm>('vm', 'show', name)
   }
 
-  async events(...filter: readonly string[]): Promise<readonly Event[]> {
-    return (await this.json<{ events: Event[] }>('event', 'list', '--limit', '200', ...filter)).events
+  events(...filter: readonly string[]): Promise<readonly Event[]> {
+    return this.json<Event[]>('event', 'list', '--limit', '200', ...filter)
   }
 
-  async keys(): Promise<readonly Key[]> {
-    return (await this.json<{ keys: Key[] }>('keys', 'list')).keys
-  }
-
-  async tasks(): Promise<readonly Task[]> {
-    return (await this.json<{ tasks: Task[] }>('task', 'list')).tasks
+  keys(): Promise<readonly Key[]> {
+    return this.json<Key[]>('keys', 'list')
   }
 
   /** The task once it has ended. */

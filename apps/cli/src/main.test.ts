@@ -18,7 +18,7 @@ test('the program says by its exit code what became of the command', async (cont
   const good = await finished(start(desk, ['vm', 'list', '--json']))
   assert.equal(good.exitCode, 0)
   // Anything but such an answer fails the assertion.
-  assert.equal((JSON.parse(good.stdout) as { vms: unknown[] }).vms.length, 2)
+  assert.equal((JSON.parse(good.stdout) as unknown[]).length, 2)
   const wrong = await finished(start(desk, ['vm', 'lost']))
   assert.equal(wrong.exitCode, 2)
   assert.equal(wrong.stdout, '')

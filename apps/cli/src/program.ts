@@ -42,7 +42,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     })
     .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
   program
-    .addOption(new Option('--json', 'print exactly one JSON value: the answer of the API as it is'))
+    .addOption(new Option('--json', 'print exactly one JSON value: the answer of the API, a list as an array'))
     .addOption(new Option('--url <url>', 'the control plane (default: that of the session)'))
     .addOption(
       new Option('--ca <file>', "PEM: the CA of the control plane's certificate (default: that of the session)"),

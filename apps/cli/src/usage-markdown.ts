@@ -23,7 +23,7 @@ JSON value and a line feed:
 
 | command | value |
 | --- | --- |
-| whatever asks or changes something at once | the answer of the API as it is (\`/openapi.json\` has the schemas); a list is an object with one array, such as \`{"vms": […]}\` |
+| whatever asks or changes something at once | the answer of the API as it is (\`/openapi.json\` has the schemas); a list is an array |
 | \`vm create\`, \`vm import\`, \`vm encrypt\`, \`vm decrypt\`, \`vm delete\`, \`disk add\`, \`task watch\` | the \`Task\`: as it ended, or with \`--no-wait\` as it started. An import has several; it is the last one |
 | \`… remove\` | \`{"removed": NAME}\` |
 | \`login\`, \`logout\` | \`{"url", "user", "expiresAt"}\`, \`{"url", "loggedOut": true}\`; never the token |

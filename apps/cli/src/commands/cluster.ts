@@ -13,8 +13,8 @@ export function addCluster(program: CliCommand, cli: Cli): void {
     .description('list the clusters with their hosts')
     .action(() =>
       cli.showAnswer(
-        (client) => client.clusters(),
-        ({ clusters }) =>
+        async (client) => (await client.clusters()).clusters,
+        (clusters) =>
           table(
             ['NAME', 'HOSTS'],
             clusters.map(({ name, hosts }) => [name, hosts.join(', ')]),

@@ -13,8 +13,8 @@ export function addDatastore(program: CliCommand, cli: Cli): void {
     .description('list the datastores')
     .action(() =>
       cli.showAnswer(
-        (client) => client.datastores(),
-        ({ datastores }) =>
+        async (client) => (await client.datastores()).datastores,
+        (datastores) =>
           table(
             ['NAME', 'CLUSTER', 'PATH'],
             datastores.map(({ name, cluster, path }) => [name, cluster, path]),

@@ -23,8 +23,8 @@ export function addDisk(program: CliCommand, cli: Cli): void {
     .argument('<vm>', 'name or ID of the VM')
     .action((vm: string) =>
       cli.showAnswer(
-        (client) => client.disks(vm),
-        ({ disks }) => diskTable(disks, cli.paint),
+        async (client) => (await client.disks(vm)).disks,
+        (disks) => diskTable(disks, cli.paint),
       ),
     )
   disk

@@ -30,12 +30,12 @@ export function addEvent(program: CliCommand, cli: Cli): void {
     .examples('event list --vm db1', 'event list --follow --json | jq .type')
     .action(async ({ follow, ...query }: ListOptions) => {
       if (follow !== true) {
-        const words = ({ events }: { readonly events: readonly Event[] }) =>
+        const words = (events: readonly Event[]) =>
           events
             .toReversed()
             .map((each) => eventLine(each, cli.paint))
             .join('')
-        return cli.showAnswer((client) => client.events(query), words)
+        return cli.showAnswer(async (client) => (await client.events(query)).events, words)
       }
       const { surroundings, options } = cli
       await cli.withClient((client) =>

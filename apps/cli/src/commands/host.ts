@@ -13,8 +13,8 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .description('list the hosts with connection and crypto state')
     .action(() =>
       cli.showAnswer(
-        (client) => client.hosts(),
-        ({ hosts }) =>
+        async (client) => (await client.hosts()).hosts,
+        (hosts) =>
           table(
             ['NAME', 'CLUSTER', 'CONNECTION', 'CRYPTO', 'HOST KEY', 'LAST SEEN'],
             hosts.map((each) => [

@@ -30,8 +30,8 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .description('list the key providers')
     .action(() =>
       cli.showAnswer(
-        (client) => client.keyProviders(),
-        ({ providers }) => providerTable(providers),
+        async (client) => (await client.keyProviders()).providers,
+        (providers) => providerTable(providers),
       ),
     )
   provider

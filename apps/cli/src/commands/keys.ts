@@ -26,8 +26,8 @@ export function addKeys(program: CliCommand, cli: Cli): void {
     .examples('keys list', 'keys list --provider kms --json')
     .action((options: ListOptions) =>
       cli.showAnswer(
-        (client) => client.keys(options),
-        (answer) => keyTable(answer.keys, cli.paint),
+        async (client) => (await client.keys(options)).keys,
+        (keys) => keyTable(keys, cli.paint),
       ),
     )
   keys

@@ -6,23 +6,23 @@ import { openDesk } from '../testing/desk.ts'
 
 const reading = [
   ['whoami', 'name'],
-  ['cluster list', 'clusters'],
-  ['datastore list', 'datastores'],
-  ['host list', 'hosts'],
+  ['cluster list', 'hosts'],
+  ['datastore list', 'path'],
+  ['host list', 'hardwareUuid'],
   ['host show host-a', 'hardwareUuid'],
-  ['policy list', 'policies'],
-  ['key-provider list', 'providers'],
+  ['policy list', 'encryption'],
+  ['key-provider list', 'servers'],
   ['key-provider status', 'health'],
-  ['keys list', 'keys'],
+  ['keys list', 'usedBy'],
   ['keys show kek-1', 'attributes'],
-  ['user list', 'users'],
-  ['role list', 'roles'],
-  ['token list', 'tokens'],
-  ['vm list', 'vms'],
+  ['user list', 'role'],
+  ['role list', 'privileges'],
+  ['token list', 'lastUsedAt'],
+  ['vm list', 'disks'],
   ['vm show db1', 'lock'],
-  ['disk list db1', 'disks'],
-  ['task list', 'tasks'],
-  ['event list', 'events'],
+  ['disk list db1', 'layerId'],
+  ['task list', 'doneBytes'],
+  ['event list', 'severity'],
 ] as const
 
 const changing = [
@@ -47,13 +47,17 @@ const changing = [
 test('--json prints exactly one JSON value and says nothing else', async (context) => {
   const { desk, fake } = await openDesk(context)
   fake.events.push(cannedEvent(1))
+  await desk.run(['vm', 'create', 'first'])
   for (const [line, member] of [...reading, ...changing]) {
     await context.test(line, async () => {
       const { exitCode, stdout, stderr } = await desk.run(['--json', ...line.split(' ')])
       assert.equal(exitCode, 0, stderr)
       assert.equal(stderr, '')
-      // A JSON text that is not an object fails the next line.
-      assert.ok(Object.hasOwn(JSON.parse(stdout) as object, member), stdout)
+      const value: unknown = JSON.parse(stdout)
+      assert.equal(Array.isArray(value), line.includes(' list'), 'a list is an array')
+      // A JSON text that is neither an object nor an array of them fails the next line.
+      const [first] = (Array.isArray(value) ? value : [value]) as object[]
+      assert.ok(first !== undefined && Object.hasOwn(first, member), stdout)
     })
   }
 })

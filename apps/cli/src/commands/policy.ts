@@ -12,8 +12,8 @@ export function addPolicy(program: CliCommand, cli: Cli): void {
     .description('list the storage policies')
     .action(() =>
       cli.showAnswer(
-        (client) => client.policies(),
-        ({ policies }) =>
+        async (client) => (await client.policies()).policies,
+        (policies) =>
           table(
             ['NAME', 'ENCRYPTION', 'DESCRIPTION'],
             policies.map(({ name, encryption, description }) => [name, encryption ? 'yes' : 'no', description]),

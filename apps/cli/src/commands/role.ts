@@ -13,8 +13,8 @@ export function addRole(program: CliCommand, cli: Cli): void {
     .description('list the roles with their privileges')
     .action(() =>
       cli.showAnswer(
-        (client) => client.roles(),
-        ({ roles }) =>
+        async (client) => (await client.roles()).roles,
+        (roles) =>
           table(
             ['NAME', 'SYSTEM', 'PRIVILEGES'],
             roles.flatMap(({ name, system, privileges: [first, ...others] }) => [

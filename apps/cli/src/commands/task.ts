@@ -24,8 +24,8 @@ export function addTask(program: CliCommand, cli: Cli): void {
     .examples('task list --state running')
     .action((options: ListOptions) =>
       cli.showAnswer(
-        (client) => client.tasks(options),
-        ({ tasks }) => taskTable(tasks, cli.paint),
+        async (client) => (await client.tasks(options)).tasks,
+        (tasks) => taskTable(tasks, cli.paint),
       ),
     )
   task

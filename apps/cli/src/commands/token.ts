@@ -14,8 +14,8 @@ export function addToken(program: CliCommand, cli: Cli): void {
     .description('list your API tokens, never their values')
     .action(() =>
       cli.showAnswer(
-        (client) => client.tokens(),
-        ({ tokens }) =>
+        async (client) => (await client.tokens()).tokens,
+        (tokens) =>
           table(
             ['ID', 'NAME', 'USER', 'CREATED', 'EXPIRES', 'LAST USED'],
             tokens.map(({ id, name, user, createdAt, expiresAt, lastUsedAt }) => [

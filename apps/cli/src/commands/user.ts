@@ -22,8 +22,8 @@ export function addUser(program: CliCommand, cli: Cli): void {
     .description('list the users')
     .action(() =>
       cli.showAnswer(
-        (client) => client.users(),
-        ({ users }) =>
+        async (client) => (await client.users()).users,
+        (users) =>
           table(
             ['NAME', 'ROLE', 'CREATED', 'LOCKED UNTIL'],
             users.map(({ name, role, createdAt, lockedUntil }) => [

@@ -26,8 +26,8 @@ export function addVm(program: CliCommand, cli: Cli): void {
     .description('list the VMs with encryption and lock state')
     .action(() =>
       cli.showAnswer(
-        (client) => client.vms(),
-        ({ vms }) => vmTable(vms, cli.paint),
+        async (client) => (await client.vms()).vms,
+        (vms) => vmTable(vms, cli.paint),
       ),
     )
   vm.command('show')
