@@ -37,13 +37,22 @@ test('raw and qcow2 disks of one VM, there and back', async (context) => {
   const lab = await LabUnderTest.start(context)
   const text = knownText()
   const raw = lab.path('raw.img')
-  // 8 MiB and 700 bytes: not whole sectors.
-  makeRawImage(raw, 8 * mib + 700, text)
+  // Sectors that fill no chunk.
+  makeRawImage(raw, 8 * mib + 3 * 512, text)
   const whole = lab.path('whole.img')
   makeRawImage(whole, 24 * mib, text)
   const qcow2 = lab.path('disk.qcow2')
   await makeQcow2Image(whole, qcow2)
   const sums = [await sha256(raw), await sha256(qcow2)]
+
+  await context.test('an image that is not whole sectors is refused, and nothing is left of its VM', async () => {
+    const odd = lab.path('odd.img')
+    makeRawImage(odd, 700, text)
+    const { exitCode, stderr } = await lab.cryptvisor('vm', 'import', 'odd', '--disk', odd)
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /512/)
+    assert.deepEqual(readdirSync(lab.description.datastore), [])
+  })
 
   await lab.json('vm', 'import', 'web', '--disk', raw, '--disk', qcow2, '--notes', text)
   const plain = await lab.vm('web')

@@ -48,7 +48,8 @@ export async function planDiskAddition(
 
 /** Works out how a plain image is imported, and checks all of it before anything happens. */
 export async function planDiskImport(work: WorkContext, vm: VmRecord, request: ImportDisk): Promise<VmChange> {
-  if (request.format === 'raw') checkSize(request.contentBytes, 'contentBytes')
+  if (request.format === 'raw')
+    checkSize(request.contentBytes, 'contentBytes', ': pad it first, for instance with truncate -s %512 FILE')
   requireIdle(vm)
   requireConnection(work, { id: vm.row.host_id, name: vm.hostName })
   return {
@@ -61,12 +62,11 @@ export async function planDiskImport(work: WorkContext, vm: VmRecord, request: I
   }
 }
 
-/** A disk is a whole number of sectors. */
-export function checkSize(sizeBytes: number, field: string): void {
+/** A disk is a whole number of sectors; `advice` ends the error's text. */
+export function checkSize(sizeBytes: number, field: string, advice = ''): void {
   if (sizeBytes % sectorBytes === 0) return
-  throw new ControlPlaneError('invalid', `${field}: a disk has a multiple of ${sectorBytes} bytes, not ${sizeBytes}`, {
-    field,
-  })
+  const text = `${field}: a disk has a multiple of ${sectorBytes} bytes, not ${sizeBytes}${advice}`
+  throw new ControlPlaneError('invalid', text, { field })
 }
 
 function freeNumber(vm: VmRecord): number {
