@@ -107,7 +107,7 @@ test('raw and qcow2 disks of one VM, there and back', async (context) => {
     const { host, port, ca, controlPlaneCert, controlPlaneKey } = lab.description.keyServer
     const details = JSON.parse(
       await succeed(
-        'python3',
+        '/usr/bin/python3',
         ['-', encrypted.path, host, String(port), ca, controlPlaneCert, controlPlaneKey],
         recoveryScript('recover-home.py'),
       ),
