@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { AgentError } from '../agent-error.ts'
+import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 
 /** Called before each change that a folder makes on disk; a test stops the world there to play a crash. */
@@ -83,6 +84,26 @@ export class Folder implements AsyncDisposable {
     } catch (cause) {
       if (errnoOf(cause) === 'ENOENT') return null
       throw this.#error(`cannot read ${name}`, cause)
+    }
+  }
+
+  /**
+   * The whole of a file as its disk gives it back, past the page cache where the file system can do that; `null` when it is
+   * not there. For files that were just written and synced.
+   */
+  async readBack(name: string, sizeMax: number): Promise<Buffer | null> {
+    if (!(await this.has(name))) return null
+    try {
+      const { handle } = await openReadBack(this.at(name), 0)
+      await using file = handle
+      const { size } = await file.stat()
+      if (size > sizeMax)
+        throw new AgentError('datastore-mismatch', `${this.path}/${name}: has more than ${sizeMax} bytes`)
+      const bytes = pageAlignedBuffer(Math.ceil((size + 1) / directAlignmentBytes) * directAlignmentBytes)
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+      return bytes.subarray(0, bytesRead)
+    } catch (cause) {
+      throw this.#error(`cannot read ${name} back`, cause)
     }
   }
 

@@ -46,7 +46,7 @@ export async function writeConfiguration(
     using key = homeKeyOf(access.dek)
     await home.write(name, seal({ key, associatedData: associatedDataOf(access.vmId, name) }, plain))
   }
-  const found = await readBytes(home, name, access)
+  const found = open(await home.readBack(name, configurationSizeMax), home, name, access)
   if (!plain.equals(found)) {
     throw new AgentError('verification-failed', `${home.path}/${name}: does not read back as it was written`)
   }
@@ -58,7 +58,7 @@ export async function writeConfiguration(
  */
 export async function readConfiguration(home: Folder, generation: number, access: HomeAccess): Promise<VmDetails> {
   const name = configurationName(generation, access.dek !== null)
-  const bytes = await readBytes(home, name, access)
+  const bytes = open(await home.read(name, configurationSizeMax), home, name, access)
   let value: unknown
   try {
     value = JSON.parse(bytes.toString('utf8'))
@@ -71,8 +71,7 @@ export async function readConfiguration(home: Folder, generation: number, access
   return value as VmDetails
 }
 
-async function readBytes(home: Folder, name: string, { vmId, dek }: HomeAccess): Promise<Buffer> {
-  const bytes = await home.read(name, configurationSizeMax)
+function open(bytes: Buffer | null, home: Folder, name: string, { vmId, dek }: HomeAccess): Buffer {
   if (bytes === null) throw new AgentError('file-missing', `${home.path}/${name}: is missing`)
   if (dek === null) return bytes
   using key = homeKeyOf(dek)

@@ -47,11 +47,13 @@ export function newHomeEncryption(key: KeyReference): EncryptionAuthority {
 export async function writeKeySafe(folder: Folder, vmId: string, key: HomeKey, kek: NamedKek): Promise<void> {
   await folder.write(keySafeName, Buffer.from(key.record))
   const expected: Authority = { kind: 'vm-home', vmId, kids: [kek.kid], generationMin: firstRecordGeneration }
-  const { dek } = await unwrapDek(await readKeySafe(folder), kek, expected)
-  using found = dek
-  if (!found.equal(key.dek)) {
+  const bytes = await folder.readBack(keySafeName, recordSizeMax)
+  if (bytes?.toString('utf8') !== key.record) {
     throw new AgentError('verification-failed', `${folder.path}/${keySafeName}: does not read back as it was written`)
   }
+  const { dek } = await unwrapDek(key.record, kek, expected)
+  using found = dek
+  if (!found.equal(key.dek)) throw new AgentError('internal', 'a key record opens to another DEK')
 }
 
 /**

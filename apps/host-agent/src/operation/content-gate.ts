@@ -7,17 +7,18 @@ export const contentWaitMaxMs = 600_000
 /** Where an import waits for the bytes that come in another call. */
 export class ContentGate {
   readonly #arrival = Promise.withResolvers<Readable>()
-  #state: 'closed' | 'waiting' | 'passed' = 'closed'
+  #waiting = false
+  #offered = false
 
-  /** Whether content may be offered now. */
+  /** Whether the import waits for content now. */
   get waiting(): boolean {
-    return this.#state === 'waiting'
+    return this.#waiting && !this.#offered
   }
 
   /** Waits for the content, which ends with `signal`. Rejects with the signal's reason, or AgentError `io` after a while. */
   async wait(signal: AbortSignal): Promise<Readable> {
     signal.throwIfAborted()
-    this.#state = 'waiting'
+    this.#waiting = true
     const giveUp = () => this.#arrival.reject(signal.reason)
     const timer = setTimeout(() => {
       this.#arrival.reject(new AgentError('io', `no content came within ${contentWaitMaxMs / 1000} s; start it again`))
@@ -28,16 +29,14 @@ export class ContentGate {
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', giveUp)
-      this.#state = 'passed'
+      this.#waiting = false
     }
   }
 
-  /** Gives the content to whoever waits. Throws AgentError `not-waiting-for-content`. */
+  /** Gives the content to the import, which may wait for it already or not yet. Throws AgentError `not-waiting-for-content`. */
   offer(content: Readable): void {
-    if (this.#state !== 'waiting') {
-      throw new AgentError('not-waiting-for-content', 'this operation does not wait for content, or has it already')
-    }
-    this.#state = 'passed'
+    if (this.#offered) throw new AgentError('not-waiting-for-content', 'this operation has its content already')
+    this.#offered = true
     this.#arrival.resolve(content)
   }
 }

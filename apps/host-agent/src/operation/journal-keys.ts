@@ -7,7 +7,7 @@ import type { Folder } from '../datastore/folder.ts'
 import type { VmDocument } from '../datastore/vm-document.ts'
 import { recordAuthorityOf } from '../disk/open-disk.ts'
 import { homeAuthorityOf } from '../home/key-safe.ts'
-import { isAuthentic, Journal, type JournalContent, type JournalFile } from './journal.ts'
+import { isAuthentic, Journal, type JournalContent, readJournal } from './journal.ts'
 import type { KeyLoans } from './key-loans.ts'
 import { changedDisks, type Plan } from './plan.ts'
 
@@ -24,10 +24,10 @@ export async function authenticJournal(
   plan: Plan,
   next: VmAuthority,
   document: VmDocument,
-  file: JournalFile | null,
   keys: KeyLoans,
 ): Promise<Journal> {
   const refuse = (text: string) => new AgentError('datastore-mismatch', `${folder.path}/journal.json: ${text}`)
+  const file = await readJournal(folder)
   if (file === null) throw refuse('is missing, yet vm.json was switched: somebody else wrote it')
   const { content } = file
   if (content.operationId !== plan.operationId) throw refuse(`belongs to operation ${content.operationId}`)

@@ -50,9 +50,19 @@ export class Operations implements AsyncDisposable {
     return operation.status
   }
 
-  /** Gives an import its content, and waits until it has ended. Throws AgentError `not-waiting-for-content`. */
-  async content(id: string, content: Readable): Promise<OperationStatus> {
+  /**
+   * Gives an import its content, and waits until it has ended. `contentBytes` is how much is announced, if it is. Throws
+   * AgentError `not-waiting-for-content`, `bad-image` for another size than the one it waits for.
+   */
+  async content(id: string, content: Readable, contentBytes: number | null): Promise<OperationStatus> {
     const operation = this.#get(id)
+    const { request } = operation
+    if (request.kind !== 'import-disk' || !operation.running) {
+      throw new AgentError('not-waiting-for-content', `operation ${id} does not wait for content`)
+    }
+    if (contentBytes !== null && contentBytes !== request.payloadBytes) {
+      throw new AgentError('bad-image', `content-length: is ${contentBytes}, the import is for ${request.payloadBytes}`)
+    }
     operation.gate.offer(content)
     await operation.ended
     return operation.status

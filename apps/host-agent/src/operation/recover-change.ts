@@ -2,14 +2,17 @@ import type { VmAuthority } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { differenceOf, readVmDocument, type VmDocument } from '../datastore/vm-document.ts'
+import { layerName } from '../disk/layer-file.ts'
 import { type Change, planOf } from './changes.ts'
 import { checkMade } from './check-made.ts'
 import { finish, undo, undoCreation } from './clean.ts'
 import { isCreatedBy } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
-import { type JournalFile, journalName, readJournal } from './journal.ts'
+import { virtualBytesOf } from './import-disk.ts'
+import { journalName, readJournal } from './journal.ts'
 import { authenticJournal } from './journal-keys.ts'
 import { KeyLoans } from './key-loans.ts'
+import { readableError } from './operation-error.ts'
 import { type Plan, type Sizes, withSizes } from './plan.ts'
 import { openVmSite, type VmSite } from './vm-site.ts'
 
@@ -34,17 +37,17 @@ export async function recoverChange(
   const plan = planOf(operationId, change)
   await using site = await openVmSite(host.datastores, plan.vm)
   if (site === null) return nothingThere(plan, change)
-  const document = await readVmDocument(site.folder)
-  const journal = await readJournal(site.folder)
-  if (document !== null && document.generation === plan.next.generation) {
-    return { state: 'done', vm: await finishCommitted(host, task, site, plan, document, journal) }
+  try {
+    const document = await readVmDocument(site.folder)
+    if (document !== null && document.generation === plan.next.generation && document.vmId === plan.vm.vmId) {
+      return { state: 'done', vm: await finishCommitted(host, task, site.folder, plan, change, document) }
+    }
+    if (change.kind === 'create-vm') return await undoCreated(task, site, plan, document)
+    await refuseOthers(site.folder, operationId)
+    return await undoChanged(task, site, plan, document)
+  } catch (error) {
+    throw readableError(error, site.folder)
   }
-  if (journal !== null && journal.content.operationId !== operationId && journal.content.state !== 'cleaned') {
-    throw new AgentError('vm-busy', `operation ${journal.content.operationId} on this VM comes first; recover that one`)
-  }
-  return change.kind === 'create-vm'
-    ? await undoCreated(task, site, plan, document)
-    : await undoChanged(task, site, plan, document)
 }
 
 function nothingThere(plan: Plan, change: Change): Recovery {
@@ -52,24 +55,49 @@ function nothingThere(plan: Plan, change: Change): Recovery {
   throw new AgentError('file-missing', `${plan.vm.datastorePath}/${plan.vm.folder}: the VM’s folder is missing`)
 }
 
+/** Another operation's journal that is not at its end comes first. */
+async function refuseOthers(folder: Folder, operationId: string): Promise<void> {
+  const journal = await readJournal(folder)
+  if (journal === null || journal.content.state === 'cleaned' || journal.content.operationId === operationId) return
+  throw new AgentError('vm-busy', `operation ${journal.content.operationId} on this VM comes first; recover that one`)
+}
+
 async function finishCommitted(
   host: OperationHost,
   task: Task,
-  { folder }: VmSite,
+  folder: Folder,
   plan: Plan,
+  change: Change,
   document: VmDocument,
-  file: JournalFile | null,
 ): Promise<VmAuthority> {
-  const next = withSizes(plan, sizesIn(document))
+  const next = withSizes(plan, await sizesOf(folder, plan, change, document))
   const difference = differenceOf(document, next)
   if (difference !== null) throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   using stack = new DisposableStack()
   const keys = stack.use(new KeyLoans(host.keys, plan.keys, host.cryptoSupported))
-  const journal =
-    plan.direction === null ? null : stack.use(await authenticJournal(folder, plan, next, document, file, keys))
+  const journal = plan.direction === null ? null : stack.use(await authenticJournal(folder, plan, next, document, keys))
   await checkMade(folder, plan, next, document, keys)
   await task.insist('removing what was replaced', () => finish(folder, plan, document, journal))
+  task.progress.begin('done')
   return next
+}
+
+/** Sizes of the measured layers as `vm.json` says them; `checkMade` compares them with the files. */
+async function sizesOf(
+  folder: Folder,
+  { measured, next }: Plan,
+  change: Change,
+  document: VmDocument,
+): Promise<Map<string, Sizes>> {
+  const sizes = new Map<string, Sizes>()
+  for (const { layerId, format, virtualBytes, encryption } of next.disks) {
+    const payloadBytes = document.disks.find((disk) => disk.layerId === layerId)?.payloadBytes
+    if (payloadBytes === undefined || !measured.includes(layerId)) continue
+    const path = folder.at(layerName({ layerId, format, encryption }))
+    const imported = change.kind === 'import-disk' ? await virtualBytesOf(path, format, payloadBytes) : virtualBytes
+    sizes.set(layerId, { payloadBytes, virtualBytes: imported })
+  }
+  return sizes
 }
 
 async function undoChanged(task: Task, { folder }: VmSite, plan: Plan, document: VmDocument | null): Promise<Recovery> {
@@ -88,9 +116,8 @@ async function undoCreated(
   plan: Plan,
   document: VmDocument | null,
 ): Promise<Recovery> {
-  if (document !== null || !(await isCreatedBy(folder, plan.operationId))) {
-    throw new AgentError('datastore-mismatch', `${folder.path}: was not made by operation ${plan.operationId}`)
-  }
+  // A folder that somebody else made is no trace of ours.
+  if (document !== null || !(await isCreatedBy(folder, plan.operationId))) return { state: 'unknown' }
   await task.insist('undoing', () => undoCreation(datastore, folder, plan))
   return { state: 'failed' }
 }
@@ -99,8 +126,4 @@ async function undoCreated(
 async function tracesOf(folder: Folder, plan: Plan): Promise<boolean> {
   for (const name of [...plan.makes, journalName]) if (await folder.has(name)) return true
   return false
-}
-
-function sizesIn({ disks }: VmDocument): Map<string, Sizes> {
-  return new Map(disks.map(({ layerId, payloadBytes, virtualBytes }) => [layerId, { payloadBytes, virtualBytes }]))
 }

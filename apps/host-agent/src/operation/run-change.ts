@@ -9,6 +9,7 @@ import { createVmSite } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
 import { journalName, readJournal } from './journal.ts'
 import { KeyLoans } from './key-loans.ts'
+import { readableError } from './operation-error.ts'
 import { homeGenerationAfter, type Plan } from './plan.ts'
 import { agreedDocument, homeOf, requireVmSite, type VmSite } from './vm-site.ts'
 import type { Made } from './work.ts'
@@ -47,7 +48,7 @@ export async function runChange(
     signal.throwIfAborted()
   } catch (error) {
     await task.insist('undoing', () => undoChange(site, plan, previous))
-    throw error
+    throw readableError(error, site.folder)
   }
   const document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))
   await commit(site, plan, previous, document, task)

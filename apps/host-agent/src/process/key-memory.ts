@@ -6,7 +6,7 @@ import { runTool } from './tool.ts'
 
 /** Options of Node that open its memory to somebody or write it to a file. */
 const unsafeOption =
-  /(^|\s)--(inspect|debug|heapsnapshot|heap-prof|diagnostic-dir|report|trace-event|abort-on-uncaught-exception)/
+  /(^|\s)--(inspect|debug|heapsnapshot|heap-prof|diagnostic-dir|report|trace-event|trace-tls|tls-keylog|abort-on-uncaught-exception)/
 
 /**
  * Guards the memory that keys lie in, as far as a process of Node can: no debugger, no dumps. Throws AgentError
@@ -19,6 +19,12 @@ export async function guardKeyMemory(): Promise<void> {
     throw new AgentError(
       'unsafe-process',
       `the agent holds keys and does not start with a debugger or memory dumps (${unsafe?.[0].trim() ?? 'inspector'}…)`,
+    )
+  }
+  if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    throw new AgentError(
+      'unsafe-process',
+      'NODE_TLS_REJECT_UNAUTHORIZED=0: the agent does not start without checking its peers',
     )
   }
   // Node opens its debugger on this signal unless somebody else listens.

@@ -19,14 +19,19 @@ export function addOperationRoutes(app: RestServer, operations: Operations): voi
     operations.status(params.id),
   )
 
-  app.put('/v1/operations/:id/content', { schema: { params: Params, response: answers } }, async ({ params, body }) => {
-    if (!(body instanceof Readable)) {
-      throw new RestError(415, 'wrong-content-type', 'content-type: expected application/octet-stream', {
-        field: 'content-type',
-      })
-    }
-    return await operations.content(params.id, body)
-  })
+  app.put(
+    '/v1/operations/:id/content',
+    { schema: { params: Params, response: answers } },
+    async ({ params, body, headers }) => {
+      if (!(body instanceof Readable)) {
+        throw new RestError(415, 'wrong-content-type', 'content-type: expected application/octet-stream', {
+          field: 'content-type',
+        })
+      }
+      const announced = headers['content-length']
+      return await operations.content(params.id, body, announced === undefined ? null : Number(announced))
+    },
+  )
 
   app.post(
     '/v1/operations/:id/recover',
