@@ -3,6 +3,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, rename, rmdir, unlink } f
 import { AgentError } from '../agent-error.ts'
 import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
 import { errnoOf, ioError } from '../io-error.ts'
+import { notOurs, openFolder } from './open-folder.ts'
 
 /** Called before each change that a folder makes on disk; a test stops the world there to play a crash. */
 export type BeforeChange = (what: string) => Promise<void>
@@ -120,6 +121,16 @@ export class Folder implements AsyncDisposable {
     await this.#change('sync', () => this.#handle.sync())
   }
 
+  /** Makes a new file that reads as `sizeBytes` zeros and takes no room; durable when it resolves. */
+  async makeHole(name: string, sizeBytes: number): Promise<void> {
+    await this.#change(`make ${name}`, async () => {
+      await using file = await open(this.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      await file.truncate(sizeBytes)
+      await file.sync()
+    })
+    await this.sync()
+  }
+
   /** Removes a file; `false` when it was not there. Durable only after `sync`. */
   async remove(name: string): Promise<boolean> {
     if ((await this.#look(name)) === null) return false
@@ -205,19 +216,4 @@ export class Folder implements AsyncDisposable {
 /** What a file is called while it is written. */
 export function freshName(name: string): string {
   return `${name}.new`
-}
-
-async function openFolder(path: string, shown: string, flags: number): Promise<FileHandle | null> {
-  try {
-    return await open(path, flags)
-  } catch (cause) {
-    const errno = errnoOf(cause)
-    if (errno === 'ENOENT') return null
-    if (errno === 'ENOTDIR' || errno === 'ELOOP') throw notOurs(shown, 'a folder, and no link to one', cause)
-    throw ioError(`${shown}: cannot be opened`, cause)
-  }
-}
-
-function notOurs(path: string, expected: string, cause?: unknown): AgentError {
-  return new AgentError('datastore-mismatch', `${path}: expected ${expected}`, { cause })
 }

@@ -36,10 +36,14 @@ export function addDiskPlan(operationId: string, request: Request): Plan {
   }
 }
 
-/** Makes the new layer: an empty image in the agent's own folder, copied or encrypted into the VM's and compared. */
+/** Makes the new layer: a hole for plain raw, else an empty image in the agent's own folder, copied or encrypted into the VM's and compared. */
 export async function makeDisk(work: Work, request: Request): Promise<Made> {
   const { plan } = work
-  const { virtualBytes } = request
+  const { virtualBytes, key, format } = request
+  if (key === null && format === 'raw') {
+    await work.folder.makeHole(layerName(newDisk(plan.operationId, request, virtualBytes)), virtualBytes)
+    return { next: plan.next, journal: null }
+  }
   work.progress.begin('making an empty image')
   await using empty = await emptyImage(work.scratch, newLayerId(plan.operationId, request.diskId), request)
   const payloadBytes = empty.image.sizeBytes

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { runTool } from '../process/tool.ts'
+import { endOf, importRequest, TestHost } from '../testing/test-host.ts'
+import { details, newVm } from '../testing/test-vm.ts'
+
+async function emptyVm(host: TestHost) {
+  return await host.done({ kind: 'create-vm', vm: newVm(host.datastore), details, key: null })
+}
+
+async function qcow2(host: TestHost, ...options: string[]): Promise<Buffer> {
+  const path = join(host.root, `${randomUUID()}.qcow2`)
+  const { exitCode, stderr } = await runTool('qemu-img', ['create', '-q', '-f', 'qcow2', ...options, path, '1048576'])
+  assert.equal(exitCode, 0, stderr)
+  return readFileSync(path)
+}
+
+/** An import that must fail, after which the folder is as it was. */
+async function assertRefused(host: TestHost, format: 'raw' | 'qcow2', content: Buffer, text: RegExp): Promise<void> {
+  const vm = await host.done({ kind: 'create-vm', vm: newVm(host.datastore, `vm-${randomUUID()}`), details, key: null })
+  const files = host.files(vm.folder)
+  const { state, error } = await host.run(importRequest(vm, content.length, format), content)
+  assert.deepEqual([state, error?.code], ['failed', 'bad-image'], error?.message)
+  assert.match(error?.message ?? '', text)
+  assert.deepEqual(host.files(vm.folder), files)
+}
+
+test('what comes lies on disk as it came, and zeros take no room', async () => {
+  await using host = new TestHost()
+  const content = Buffer.concat([
+    randomBytes(70_000),
+    Buffer.alloc(16 * 1_048_576),
+    randomBytes(1000),
+    Buffer.alloc(168),
+  ])
+  assert.equal(content.length % 512, 0)
+  const vm = await host.done(importRequest(await emptyVm(host), content.length), content)
+  const [disk] = vm.disks
+  assert.ok(disk !== undefined)
+  const path = host.path(`${disk.layerId}.raw`)
+  assert.ok(readFileSync(path).equals(content))
+  assert.ok(statSync(path).blocks * 512 < 1_048_576)
+  assert.deepEqual([disk.payloadBytes, disk.virtualBytes, disk.encryption], [content.length, content.length, null])
+})
+
+test('a qcow2 image tells the size of its disk itself', async () => {
+  await using host = new TestHost()
+  const content = await qcow2(host)
+  const vm = await host.done(importRequest(await emptyVm(host), content.length, 'qcow2'), content)
+  const [disk] = vm.disks
+  assert.deepEqual([disk?.payloadBytes, disk?.virtualBytes, disk?.format], [content.length, 1_048_576, 'qcow2'])
+})
+
+test('images that hide something are refused', async () => {
+  await using host = new TestHost()
+  const backing = ['-b', '/etc/hostname', '-F', 'raw']
+  await assertRefused(host, 'qcow2', await qcow2(host, ...backing), /backing file/)
+  await assertRefused(host, 'qcow2', await qcow2(host, '-o', `data_file=${host.root}/data.raw`), /another file/)
+  await assertRefused(host, 'qcow2', randomBytes(65_536), /qcow2/)
+  const disguised = Buffer.alloc(1_048_576)
+  ;(await qcow2(host)).copy(disguised)
+  await assertRefused(host, 'raw', disguised, /qcow2 image/)
+  await assertRefused(host, 'raw', randomBytes(1000), /whole sectors/)
+})
+
+test('content of another size than announced is refused, and nothing stays', async () => {
+  await using host = new TestHost()
+  const vm = await emptyVm(host)
+  const files = host.files()
+  for (const size of [512, 1536]) {
+    await using operations = host.operations()
+    const id = randomUUID()
+    operations.start(id, importRequest(vm, 1024))
+    const { error } = await operations.content(id, Readable.from([randomBytes(size)]), null)
+    assert.equal(error?.code, 'bad-image', error?.message)
+    assert.deepEqual(host.files(), files)
+    await assert.rejects(operations.content(id, Readable.from([]), null), { code: 'not-waiting-for-content' })
+  }
+})
+
+test('content that breaks off, or an announcement that is wrong, imports nothing', async () => {
+  await using host = new TestHost()
+  const vm = await emptyVm(host)
+  const files = host.files()
+  await using operations = host.operations()
+  const id = randomUUID()
+  operations.start(id, importRequest(vm, 1024))
+  await assert.rejects(operations.content(id, Readable.from([]), 512), { code: 'bad-image' })
+  const broken = Readable.from(
+    (async function* () {
+      yield randomBytes(512)
+      throw new Error('the connection broke')
+    })(),
+  )
+  const { error } = await operations.content(id, broken, 1024)
+  assert.equal(error?.code, 'io')
+  assert.match(error?.message ?? '', /512 of 1024|0 of 1024/)
+  assert.deepEqual(host.files(), files)
+})
+
+test('a cancel ends an import that waits for the rest of its content', async () => {
+  await using host = new TestHost()
+  const vm = await emptyVm(host)
+  const files = host.files()
+  await using operations = host.operations()
+  const id = randomUUID()
+  operations.start(id, importRequest(vm, 1_048_576))
+  const endless = new Readable({ read() {} })
+  endless.push(randomBytes(65_536))
+  const answer = operations.content(id, endless, null)
+  while (operations.status(id).doneBytes === 0) await new Promise((resolve) => setImmediate(resolve))
+  operations.cancel(id)
+  assert.equal((await answer).error?.code, 'cancelled')
+  assert.equal((await endOf(operations, id)).state, 'failed')
+  assert.deepEqual(host.files(), files)
+})
