@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { hostUri } from '@cryptvisor/host-agent-api'
+import { CertificateAuthority, createRequest, readCertificate } from '@cryptvisor/pki'
+import { temporaryFolder } from '@cryptvisor/testkit'
+import { agentFiles, readConfig } from './config.ts'
+import { type EnrolOptions, enrol } from './enrol.ts'
+import { TestControlPlane } from './testing/test-control-plane.ts'
+
+function optionsFor(folder: string): EnrolOptions {
+  return { folder, urlHost: '127.0.0.1', port: null, hardwareUuid: 'new' }
+}
+
+test('a token makes a host: identity and configuration for its owner alone, the port kept', async (context) => {
+  const plane = await TestControlPlane.start(context, { mutual: false })
+  const folder = join(temporaryFolder(context), 'agent')
+  const config = await enrol(`${plane.token()}\n`, optionsFor(folder))
+  assert.deepEqual(await readConfig(folder), config)
+  assert.equal(config.url, `https://127.0.0.1:${config.port}`)
+  assert.equal(config.controlPlaneUrl, plane.url)
+  assert.equal(plane.enrolments[0]?.url, config.url)
+  assert.equal(plane.enrolments[0]?.hardwareUuid, config.hardwareUuid)
+  assert.equal(statSync(folder).mode & 0o777, 0o700)
+  for (const path of Object.values(agentFiles).slice(0, 4)) {
+    assert.equal(statSync(path(folder)).mode & 0o777, 0o600)
+  }
+  const { uris } = readCertificate(readFileSync(agentFiles.certificate(folder)))
+  assert.deepEqual(uris, [hostUri(config.hostId)])
+  await assert.rejects(enrol(plane.token(), optionsFor(folder)), { code: 'already-enrolled' })
+})
+
+test('a control plane with another CA than the token says gets no secret', async (context) => {
+  const plane = await TestControlPlane.start(context, { mutual: false })
+  const other = await TestControlPlane.start(context, { mutual: false })
+  const token = JSON.parse(Buffer.from(plane.token(), 'base64url').toString()) as object
+  const forged = Buffer.from(JSON.stringify({ ...token, url: other.url })).toString('base64url')
+  const folder = join(temporaryFolder(context), 'agent')
+  await assert.rejects(enrol(forged, optionsFor(folder)), { code: 'enrolment-refused' })
+  assert.equal(other.enrolments.length, 0)
+})
+
+test('an answer that is not for this host and its key is refused, and nothing is written', async (context) => {
+  const plane = await TestControlPlane.start(context, { mutual: false })
+  const { authority, privateKey } = await CertificateAuthority.create('Other CA', 1, () => new Date())
+  using _ = privateKey
+  const stranger = await createRequest('stranger')
+  using _key = stranger.privateKey
+  const profile = { commonName: 'x', usages: ['client'] as const, uris: [hostUri('id')], validDays: 1 }
+  const strangers = await plane.authority.signRequest(stranger.csr, profile)
+  const forgeries: [Parameters<typeof Object.assign>[1], RegExp][] = [
+    [{ hostId: 'another' }, /names another host/],
+    [{ ca: authority.certificate }, /another CA/],
+    [{ certificate: strangers, hostId: 'id' }, /another key/],
+    [{ certificate: 'none' }, /certificate in PEM/],
+  ]
+  for (const [change, text] of forgeries) {
+    plane.forge = (answer) => ({ ...answer, ...change })
+    const folder = join(temporaryFolder(context), 'agent')
+    await assert.rejects(enrol(plane.token(), optionsFor(folder)), { code: 'enrolment-refused', message: text })
+    assert.ok(!existsSync(agentFiles.config(folder)))
+    assert.ok(!existsSync(agentFiles.privateKey(folder)))
+  }
+})
+
+test('a damaged token is told apart, and not repeated', async (context) => {
+  const options = optionsFor(temporaryFolder(context))
+  for (const token of ['', 'no token', Buffer.from('{"version":1}').toString('base64url'), 'eyJ2ZXJzaW9uIjoxfQ']) {
+    await assert.rejects(enrol(token, options), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'bad-usage')
+      assert.ok(token === '' || !error.message.includes(token))
+      return true
+    })
+  }
+})
