@@ -10,7 +10,7 @@ export { exerciseObjectStore } from './object/exercise-object-store.ts'
 export { indexKeys } from './object/index-keys.ts'
 export { advance } from './object/lifecycle.ts'
 export { MemoryObjectStore } from './object/memory-object-store.ts'
-export type { ObjectStore, ObjectTransaction } from './object/object-store.ts'
+export type { LocateOrder, ObjectStore, ObjectTransaction } from './object/object-store.ts'
 export { attributesSizeMax, decodeAttributes, encodeAttributes } from './object/stored-attributes.ts'
 export {
   isDestroyed,

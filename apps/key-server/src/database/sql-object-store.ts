@@ -2,6 +2,7 @@ import { type Barrier, type Context, KeyStore } from '@cryptvisor/key-store'
 import {
   type AuditRecord,
   indexKeys,
+  type LocateOrder,
   type ObjectStore,
   type ObjectTransaction,
   type StoredObject,
@@ -83,25 +84,26 @@ class SqlObjectTransaction implements ObjectTransaction {
     this.hasErased = true
   }
 
-  async *locate(owner: string, keys: readonly string[]): AsyncIterable<StoredObject> {
-    let before: string | null = null
+  async *locate(owner: string, keys: readonly string[], order: LocateOrder): AsyncIterable<StoredObject> {
+    const [direction, beyond] = order === 'oldest-first' ? (['asc', '>'] as const) : (['desc', '<'] as const)
+    let last: string | undefined
     for (;;) {
       let query = this.#db
         .selectFrom('object')
         .selectAll()
         .where('owner', '=', owner)
         .where('is_destroyed', '=', 0)
-        .orderBy('id', 'desc')
+        .orderBy('id', direction)
         .limit(locatePageSize)
       for (const key of keys) {
         query = query.where('id', 'in', (from) =>
           from.selectFrom('object_key').select('object_id').where('object_key', '=', key),
         )
       }
-      if (before !== null) query = query.where('id', '<', before)
+      if (last !== undefined) query = query.where('id', beyond, last)
       const page = await query.execute()
       for (const row of page) yield fromRow(row)
-      before = page.at(-1)?.id ?? null
+      last = page.at(-1)?.id
       if (page.length < locatePageSize) return
     }
   }

@@ -81,9 +81,8 @@ export class MessageProcessor {
     const header = request.requestHeader
     this.#checkHeader(request)
     const message = this.#contextOf(client, header.protocolVersion)
-    const { clientCorrelationValue } = header
     const writer = new AnswerWriter(
-      { ...this.#headerOf(message), ...(clientCorrelationValue === undefined ? {} : { clientCorrelationValue }) },
+      this.#headerOf(message),
       Math.min(header.maximumResponseSize ?? Number.POSITIVE_INFINITY, this.#limits.responseSizeMax),
     )
     try {

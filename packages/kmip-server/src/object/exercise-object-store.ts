@@ -3,7 +3,7 @@ import { attribute, customAttribute } from '@cryptvisor/kmip'
 import { Secret } from '@cryptvisor/secret'
 import type { AuditRecord } from '../audit-record.ts'
 import { indexKeyOf } from './index-keys.ts'
-import type { ObjectStore } from './object-store.ts'
+import type { LocateOrder, ObjectStore } from './object-store.ts'
 import type { StoredObject } from './stored-object.ts'
 
 /** What every `ObjectStore` must do; for tests. Needs an empty store and throws an AssertionError where it falls short. */
@@ -71,12 +71,15 @@ async function exerciseLocate(store: ObjectStore, mine: StoredObject, second: St
   const key = indexKeyOf('me', customAttribute('x-label', 'one'))
   const common = indexKeyOf('me', customAttribute('x-common', 'same'))
   assert.ok(key !== null && common !== null)
-  const locate = (owner: string, keys: readonly string[]) =>
-    store.transaction(async (transaction) =>
-      (await Array.fromAsync(transaction.locate(owner, keys))).map(({ id }) => id),
-    )
-  assert.deepEqual(await locate('me', []), ['id-2', 'id-1'], 'the newest first')
-  assert.deepEqual(await locate('me', [common]), ['id-2', 'id-1'])
+  const locate = (owner: string, keys: readonly string[], order: LocateOrder = 'oldest-first') =>
+    store.transaction(async (transaction) => {
+      const found = await Array.fromAsync(transaction.locate(owner, keys, order))
+      return found.map(({ id }) => id)
+    })
+  assert.deepEqual(await locate('me', []), ['id-1', 'id-2'])
+  assert.deepEqual(await locate('me', [], 'newest-first'), ['id-2', 'id-1'])
+  assert.deepEqual(await locate('me', [common]), ['id-1', 'id-2'])
+  assert.deepEqual(await locate('me', [common], 'newest-first'), ['id-2', 'id-1'])
   assert.deepEqual(await locate('me', [key, common]), ['id-1'])
   assert.deepEqual(await locate('them', [key]), [], 'keys are an owner’s own')
   assert.deepEqual(await locate('nobody', []), [])
@@ -97,7 +100,7 @@ async function exerciseErasing(store: ObjectStore, mine: StoredObject): Promise<
   await store.transaction(async (transaction) => {
     assert.equal(await transaction.loadValue(mine), null)
     assert.deepEqual(await transaction.load('me', 'id-1'), destroyed, 'attributes stay')
-    const ids = (await Array.fromAsync(transaction.locate('me', []))).map(({ id }) => id)
+    const ids = (await Array.fromAsync(transaction.locate('me', [], 'oldest-first'))).map(({ id }) => id)
     assert.deepEqual(ids, ['id-2'], 'what is destroyed is not found')
   })
 }

@@ -1,7 +1,7 @@
 import type { Secret } from '@cryptvisor/secret'
 import type { AuditRecord } from '../audit-record.ts'
 import { indexKeys } from './index-keys.ts'
-import type { ObjectStore, ObjectTransaction } from './object-store.ts'
+import type { LocateOrder, ObjectStore, ObjectTransaction } from './object-store.ts'
 import { isDestroyed, type StoredObject } from './stored-object.ts'
 
 interface Content {
@@ -65,9 +65,9 @@ class MemoryTransaction implements ObjectTransaction {
     this.#content.values.delete(object.id)
   }
 
-  async *locate(owner: string, keys: readonly string[]): AsyncIterable<StoredObject> {
-    const newestFirst = [...this.#content.objects.values()].toSorted((one, other) => (one.id < other.id ? 1 : -1))
-    for (const object of newestFirst) {
+  async *locate(owner: string, keys: readonly string[], order: LocateOrder): AsyncIterable<StoredObject> {
+    const oldestFirst = [...this.#content.objects.values()].toSorted((one, other) => (one.id < other.id ? -1 : 1))
+    for (const object of order === 'oldest-first' ? oldestFirst : oldestFirst.reverse()) {
       if (object.owner !== owner || isDestroyed(object)) continue
       const own = indexKeys(object)
       if (keys.every((key) => own.has(key))) yield object

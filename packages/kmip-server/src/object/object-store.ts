@@ -14,6 +14,8 @@ export interface ObjectStore {
   transaction<Result>(run: (transaction: ObjectTransaction) => Promise<Result>): Promise<Result>
 }
 
+export type LocateOrder = 'oldest-first' | 'newest-first'
+
 /** One transaction; of no use after it ended. An object of another owner is like one that does not exist. */
 export interface ObjectTransaction {
   /** Adds an object and its value, which stays the caller's. The id must be new. */
@@ -27,10 +29,10 @@ export interface ObjectTransaction {
   /** Makes the value unreadable, in older copies too as far as that can be done. */
   eraseValue(object: StoredObject): Promise<void>
   /**
-   * The owner's objects that are not destroyed and have all of `keys` among their `indexKeys`, the newest id first;
-   * all of them when no key is given.
+   * The owner's objects that are not destroyed and have all of `keys` among their `indexKeys`, in the order of their
+   * ids, which rise with time; all of them when no key is given.
    */
-  locate(owner: string, keys: readonly string[]): AsyncIterable<StoredObject>
+  locate(owner: string, keys: readonly string[], order: LocateOrder): AsyncIterable<StoredObject>
   /** Adds to the audit. */
   append(record: AuditRecord): Promise<void>
 }

@@ -1,5 +1,6 @@
 import { attributeValue, type CreateRequest, type CreateResponse, KmipError } from '@cryptvisor/kmip'
 import { newObject } from '../attribute/new-object.ts'
+import { withUsageMask } from './default-usage-mask.ts'
 import { madeKeySizeBytes, setOddParity } from './key-length.ts'
 import type { Handler } from './operation-context.ts'
 import { attributesOf, insertObject } from './template.ts'
@@ -15,9 +16,6 @@ export const create: Handler<CreateRequest, CreateResponse> = async (request, co
   if (algorithm === undefined || lengthBits === undefined) {
     throw new KmipError('InvalidField', 'Cryptographic Algorithm and Cryptographic Length are needed to make a key')
   }
-  if (attributeValue(attributes, 'Cryptographic Usage Mask') === undefined) {
-    throw new KmipError('InvalidField', 'Cryptographic Usage Mask is needed: say what the key is for')
-  }
   const sizeBytes = madeKeySizeBytes(algorithm, lengthBits)
   if (sizeBytes === null) {
     throw new KmipError('InvalidField', `keys of ${lengthBits} bits for algorithm ${algorithm} are not made here`)
@@ -28,7 +26,7 @@ export const create: Handler<CreateRequest, CreateResponse> = async (request, co
     owner: context.owner,
     objectType: 'SymmetricKey',
     format: { keyFormatType: 'Raw', secretDataType: null, opaqueDataType: null },
-    attributes,
+    attributes: withUsageMask(attributes, algorithm),
     version: context.version,
     now: context.now,
     isGenerated: true,

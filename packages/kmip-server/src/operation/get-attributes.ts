@@ -1,4 +1,5 @@
-import { type GetAttributesRequest, type GetAttributesResponse, KmipError } from '@cryptvisor/kmip'
+import { type GetAttributesRequest, type GetAttributesResponse, KmipError, v1_1 } from '@cryptvisor/kmip'
+import { compareVersions, type Version } from '@cryptvisor/ttlv'
 import { allAttributes, attributesIn } from '../attribute/attribute-view.ts'
 import { isDestroyed, type StoredObject } from '../object/stored-object.ts'
 import type { Handler, OperationContext } from './operation-context.ts'
@@ -16,7 +17,7 @@ export const getAttributes: Handler<GetAttributesRequest, GetAttributesResponse>
     throw new KmipError('InvalidMessage', `Attribute Name: at most ${attributeNamesMax} names are taken`)
   }
   const object = await context.find(request.uniqueIdentifier)
-  const isWanted = (name: string) => names.size === 0 || names.has(name)
+  const isWanted = (name: string) => (names.size === 0 ? !isOnlyByName(name, context.version) : names.has(name))
   const attributes = await viewOf(object, isWanted('Digest'), context)
   return {
     uniqueIdentifier: object.id,
@@ -25,6 +26,25 @@ export const getAttributes: Handler<GetAttributesRequest, GetAttributesResponse>
       context.version,
     ),
   }
+}
+
+/**
+ * What the server sets by itself and PyKMIP's client (0.10) cannot read: it stops at the first such attribute, so whoever
+ * asks it for all attributes would get none. They are there for whoever names them, and GetAttributeList lists them.
+ */
+const onlyByName: ReadonlySet<string> = new Set([
+  'Always Sensitive',
+  'Extractable',
+  'Key Value Present',
+  'Never Extractable',
+  'Original Creation Date',
+  'Random Number Generator',
+  'Revocation Reason',
+])
+
+/** The Digest of KMIP 1.0 has no Key Format Type, which PyKMIP reads all the same. */
+function isOnlyByName(name: string, version: Version): boolean {
+  return onlyByName.has(name) || (name === 'Digest' && compareVersions(version, v1_1) < 0)
 }
 
 /** All attributes of an object; the Digest, which needs the value, only when it is wanted and the value is there. */

@@ -4,7 +4,7 @@ import {
   type LocateRequest,
   type LocateResponse,
   StorageStatusMask,
-  v1_3,
+  v1_4,
 } from '@cryptvisor/kmip'
 import { compareVersions } from '@cryptvisor/ttlv'
 import { declarationIn } from '../attribute/attribute-rules.ts'
@@ -18,7 +18,7 @@ import type { Handler, OperationContext } from './operation-context.ts'
 /** How many attributes one request may have to find objects by. */
 export const locateAttributesMax = 100
 
-/** KMIP 1.4, 4.9: the client's objects that have all of these attributes, the newest first; none is no error. */
+/** KMIP 1.4, 4.9: the client's objects that have all of these attributes; none is no error. */
 export const locate: Handler<LocateRequest, LocateResponse> = async (request, context) => {
   const wanted = request.attribute
   if (wanted.length > locateAttributesMax) {
@@ -41,7 +41,8 @@ export const locate: Handler<LocateRequest, LocateResponse> = async (request, co
   context.message.placeholder = only
   context.objectId = only
   return {
-    ...(compareVersions(context.version, v1_3) >= 0 ? { locatedItems } : {}),
+    // Who pages wants to know how many there are; others are not told what they did not ask for.
+    ...(request.offsetItems === undefined ? {} : { locatedItems }),
     uniqueIdentifier: found,
   }
 }
@@ -52,7 +53,11 @@ async function* candidates(wanted: readonly Attribute[], context: OperationConte
     const key = indexKeyOf(context.owner, each)
     if (key !== null) keys.add(key)
   }
-  for await (const object of context.transaction.locate(context.owner, [...keys])) yield advance(object, context.now)
+  // The published cases want the newest first from 1.4 on, and the oldest first before.
+  const order = compareVersions(context.version, v1_4) >= 0 ? 'newest-first' : 'oldest-first'
+  for await (const object of context.transaction.locate(context.owner, [...keys], order)) {
+    yield advance(object, context.now)
+  }
 }
 
 async function isMatch(

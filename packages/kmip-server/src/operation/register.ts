@@ -1,6 +1,7 @@
 import type { RegisterRequest, RegisterResponse } from '@cryptvisor/kmip'
 import { type Attribute, attribute, attributeValue, KmipError } from '@cryptvisor/kmip'
 import { newObject } from '../attribute/new-object.ts'
+import { withUsageMask } from './default-usage-mask.ts'
 import { isLengthOf } from './key-length.ts'
 import type { Handler } from './operation-context.ts'
 import { type RegisteredValue, registeredValue } from './registered-value.ts'
@@ -38,17 +39,14 @@ function withBlockAttributes(given: readonly Attribute[], registered: Registered
   checkSame('Cryptographic Length', lengthBits, registered.lengthBits)
   const finalAlgorithm = algorithm ?? registered.algorithm
   const finalLength = lengthBits ?? registered.lengthBits
-  if (finalAlgorithm === undefined || finalLength === undefined || mask === undefined) {
-    throw new KmipError(
-      'InvalidField',
-      'a symmetric key needs Cryptographic Algorithm, Cryptographic Length and Cryptographic Usage Mask',
-    )
+  if (finalAlgorithm === undefined || finalLength === undefined) {
+    throw new KmipError('InvalidField', 'a symmetric key needs Cryptographic Algorithm and Cryptographic Length')
   }
   if (!isLengthOf(finalAlgorithm, finalLength, sizeBytes)) {
     throw new KmipError('InvalidField', `Cryptographic Length: is ${finalLength}, and the key has ${sizeBytes} bytes`)
   }
   return [
-    ...given,
+    ...withUsageMask(given, finalAlgorithm),
     ...(algorithm === undefined ? [{ attributeName: 'Cryptographic Algorithm', attributeValue: finalAlgorithm }] : []),
     ...(lengthBits === undefined ? [attribute('Cryptographic Length', finalLength)] : []),
   ] as readonly Attribute[]

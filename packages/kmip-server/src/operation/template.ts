@@ -24,7 +24,7 @@ export async function checkNames(
   for (const each of attributes) {
     if (each.attributeName !== 'Name') continue
     const key = indexKeyOf(context.owner, each)
-    for await (const other of context.transaction.locate(context.owner, key === null ? [] : [key])) {
+    for await (const other of context.transaction.locate(context.owner, key === null ? [] : [key], 'oldest-first')) {
       if (other.id !== id) throw new KmipError(reason, 'Name: another object of yours has it; choose another')
     }
   }
