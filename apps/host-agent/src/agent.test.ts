@@ -150,7 +150,7 @@ test('the agent does not start where its memory would be given away, or its fold
 
 test('a debugger cannot be called into a running agent, and it leaves no core dump', async (context) => {
   const agent = await TestAgent.create(context)
-  await agent.start()
+  await agent.start({ prefix: ['/usr/bin/prlimit', '--core=unlimited'] })
   const client = await agent.client()
   process.kill(agent.pid, 'SIGUSR1')
   const { keyMemory, tools } = await client.host()

@@ -15,6 +15,14 @@ import { type AgentConfig, agentFiles } from '../config.ts'
 
 const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url))
 
+/** How the process is started. */
+export interface StartOptions {
+  /** A program that becomes the agent, and its arguments. */
+  readonly prefix?: readonly string[]
+  readonly nodeArgs?: readonly string[]
+  readonly env?: Record<string, string>
+}
+
 /** A real agent process for a test, in an enrolled folder of its own, and the control plane's side of it. */
 export class TestAgent {
   /** The agent's own folder. */
@@ -63,9 +71,9 @@ export class TestAgent {
   }
 
   /** Starts the process, and waits until it says that it is ready. */
-  async start(options: { readonly nodeArgs?: readonly string[]; readonly env?: Record<string, string> } = {}) {
-    const args = [...(options.nodeArgs ?? []), mainPath, 'serve', '--dir', this.folder]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...options.env } })
+  async start({ prefix = [], nodeArgs = [], env = {} }: StartOptions = {}) {
+    const [command = '', ...args] = [...prefix, process.execPath, ...nodeArgs, mainPath, 'serve', '--dir', this.folder]
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env } })
     this.#child = child
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.log += text
