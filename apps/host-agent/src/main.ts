@@ -6,6 +6,7 @@ import { startAgent } from './agent.ts'
 import { AgentError } from './agent-error.ts'
 import { enrol } from './enrol.ts'
 import type { HardwareUuidSource } from './hardware-uuid.ts'
+import { keepHeapSmall } from './process/heap.ts'
 import { guardKeyMemory } from './process/key-memory.ts'
 
 const usage = `Usage:
@@ -19,6 +20,7 @@ const usage = `Usage:
 const tokenSizeMax = 8192
 
 async function main(args: readonly string[]): Promise<void> {
+  keepHeapSmall()
   await guardKeyMemory()
   const [command, ...rest] = args
   if (command === 'enroll') return await runEnrol(rest)

@@ -28,11 +28,14 @@ export class Folder implements AsyncDisposable {
   /** The path, for texts. */
   readonly path: string
   readonly #handle: FileHandle
+  /** The same folder as the kernel knows it while it is open. */
+  readonly #held: string
   readonly #beforeChange: BeforeChange
 
   private constructor(path: string, handle: FileHandle, beforeChange: BeforeChange) {
     this.path = path
     this.#handle = handle
+    this.#held = `/proc/self/fd/${handle.fd}`
     this.#beforeChange = beforeChange
   }
 
@@ -64,12 +67,12 @@ export class Folder implements AsyncDisposable {
   at(name: string): string {
     if (!namePattern.test(name))
       throw new AgentError('internal', `${JSON.stringify(name)} is no name of a file of ours`)
-    return `/proc/self/fd/${this.#handle.fd}/${name}`
+    return `${this.#held}/${name}`
   }
 
   /** `text` with the paths of `at` put back into readable ones. */
   readable(text: string): string {
-    return text.replaceAll(`/proc/self/fd/${this.#handle.fd}`, this.path)
+    return text.replaceAll(this.#held, this.path)
   }
 
   /** The whole of a file; `null` when it is not there. */
@@ -165,7 +168,7 @@ export class Folder implements AsyncDisposable {
   /** The names of all that lies in the folder. */
   async names(): Promise<string[]> {
     try {
-      const names = await readdir(`/proc/self/fd/${this.#handle.fd}/.`)
+      const names = await readdir(`${this.#held}/.`)
       if (names.length <= entriesMax) return names
     } catch (cause) {
       throw this.#error('cannot list the folder', cause)
@@ -177,7 +180,7 @@ export class Folder implements AsyncDisposable {
   async files(): Promise<{ name: string; sizeBytes: number; allocatedBytes: number }[]> {
     const files: { name: string; sizeBytes: number; allocatedBytes: number }[] = []
     for (const name of await this.names()) {
-      const stats = await lstat(`/proc/self/fd/${this.#handle.fd}/${name}`).catch(() => null)
+      const stats = await lstat(`${this.#held}/${name}`).catch(() => null)
       if (stats?.isFile() !== true) continue
       files.push({ name, sizeBytes: stats.size, allocatedBytes: stats.blocks * blockSizeBytes })
     }
