@@ -77,3 +77,10 @@ test('a datastore is an absolute path below the roots, by its real place', async
   }
   await assert.rejects(datastores.open({ datastorePath: join(root, 'stores', 'gone') }), { code: 'datastore-mismatch' })
 })
+
+test('a folder that was closed reaches nothing any more', async (context) => {
+  const folder = await open(temporaryFolder(context))
+  await folder[Symbol.asyncDispose]()
+  assert.throws(() => folder.at('vm.json'), { code: 'internal' })
+  await assert.rejects(folder.names(), { code: 'internal' })
+})

@@ -65,8 +65,10 @@ export class Folder implements AsyncDisposable {
 
   /** Where `name` in this folder is reached. Use it at once or while this folder is open; it is no path for texts. */
   at(name: string): string {
-    if (!namePattern.test(name))
+    this.#checkOpen()
+    if (!namePattern.test(name)) {
       throw new AgentError('internal', `${JSON.stringify(name)} is no name of a file of ours`)
+    }
     return `${this.#held}/${name}`
   }
 
@@ -167,6 +169,7 @@ export class Folder implements AsyncDisposable {
 
   /** The names of all that lies in the folder. */
   async names(): Promise<string[]> {
+    this.#checkOpen()
     try {
       const names = await readdir(`${this.#held}/.`)
       if (names.length <= entriesMax) return names
@@ -189,6 +192,11 @@ export class Folder implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close()
+  }
+
+  /** The number of a closed folder may be another file's by now. */
+  #checkOpen(): void {
+    if (this.#handle.fd < 0) throw new AgentError('internal', `${this.path}: was closed`)
   }
 
   async #look(name: string) {
