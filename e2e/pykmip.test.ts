@@ -102,7 +102,11 @@ test('PyKMIP’s client agrees with our key server', async (context) => {
   const { host, port, ca, clientCert, clientKey } = lab.description.keyServer
   for (const version of ['KMIP_1_0', 'KMIP_1_1', 'KMIP_1_2', 'KMIP_1_3', 'KMIP_1_4']) {
     await context.test(version, async () => {
-      const output = await succeed('/usr/bin/python3', ['-', host, String(port), ca, clientCert, clientKey, version], script)
+      const output = await succeed(
+        '/usr/bin/python3',
+        ['-', host, String(port), ca, clientCert, clientKey, version],
+        script,
+      )
       assert.equal(output.trim(), 'ok')
     })
   }
