@@ -69,7 +69,7 @@ export class Work implements HostObserver {
     this.#context = { ...parts, labels: settings.labels, timings, stopping: this.#stopping.signal }
     const kms = new Kms(this.#context)
     const maker = new KekMaker(this.#context, kms)
-    const handOver = new HandOver(this.#context, kms)
+    const handOver = new HandOver(this.#context, kms, (hostId) => this.#catchUp.again(hostId))
     this.#disposal = new KeyDisposal(this.#context)
     const hostKeys = new HostKeys(this.#context, kms, maker, handOver, this.#disposal)
     this.#locks = new LockStates(this.#context)

@@ -16,10 +16,13 @@ export const handOverConcurrencyMax = 8
 export class HandOver {
   readonly #work: WorkContext
   readonly #kms: Kms
+  readonly #leftOver: (hostId: string) => void
 
-  constructor(work: WorkContext, kms: Kms) {
+  /** `leftOver` is told of a host that did not forget a key: it has to be brought up to date. */
+  constructor(work: WorkContext, kms: Kms, leftOver: (hostId: string) => void) {
     this.#work = work
     this.#kms = kms
+    this.#leftOver = leftOver
   }
 
   /** Gives `kek` to one host; throws what `sendKeyError` gives, its event recorded. */
@@ -92,8 +95,8 @@ export class HandOver {
   }
 
   /**
-   * Has every connected host of a cluster forget KEKs that nothing uses. One that cannot is caught when it connects
-   * the next time: it is then told to forget whatever its cluster does not need.
+   * Has every connected host of a cluster forget KEKs that nothing uses. One that does not, or is not connected, is
+   * caught when it is brought up to date: it is then told to forget whatever its cluster does not need.
    */
   async forget(clusterId: string, keys: readonly KeyReference[]): Promise<void> {
     if (keys.length === 0) return
@@ -106,7 +109,8 @@ export class HandOver {
           await connection.client.removeKey(key)
         } catch (error) {
           this.#work.stopping.throwIfAborted()
-          this.#work.log.warn({ err: error, host: host.name, ...key }, 'a host did not forget a key')
+          this.#work.log.warn({ err: error, host: host.name, ...key }, 'a host did not forget a key yet')
+          this.#leftOver(host.id)
         }
       }
     })

@@ -22,11 +22,12 @@ const unlockConcurrencyMax = 8
 /** Why keys could not be handed over, by `keyText`. */
 type Failures = ReadonlyMap<string, ControlPlaneError>
 
-/** One session of a host, while it is brought up to date. */
+/** One session of a host. */
 interface Session {
   readonly hostId: string
   readonly connection: HostConnection
   readonly outages: Outages
+  readonly ended: AbortController
   /** Fires when the session is over, or the control plane stops. */
   readonly over: AbortSignal
 }
@@ -42,8 +43,8 @@ export class HostCatchUp {
   readonly #handOver: HandOver
   readonly #hostKeys: HostKeys
   readonly #locks: LockStates
-  readonly #sessions = new Map<string, AbortController>()
-  readonly #background = new Set<Promise<void>>()
+  readonly #sessions = new Map<string, Session>()
+  readonly #background = new Map<Session, Promise<void>>()
 
   constructor(work: WorkContext, kms: Kms, handOver: HandOver, hostKeys: HostKeys, locks: LockStates) {
     this.#work = work
@@ -57,27 +58,36 @@ export class HostCatchUp {
   async connected(host: HostRow, connection: HostConnection): Promise<void> {
     this.disconnected(host.id)
     const ended = new AbortController()
-    this.#sessions.set(host.id, ended)
     const session: Session = {
       hostId: host.id,
       connection,
       outages: new Outages(),
+      ended,
       over: AbortSignal.any([this.#work.stopping, ended.signal]),
     }
-    if (await this.#attempt(session, true)) return
-    const background = this.#retry(session).finally(() => this.#background.delete(background))
-    this.#background.add(background)
+    this.#sessions.set(host.id, session)
+    if (!(await this.#attempt(session, true))) this.again(host.id)
+  }
+
+  /** Something is left to do on a host: it is brought up to date again, soon, if it is connected. */
+  again(hostId: string): void {
+    const session = this.#sessions.get(hostId)
+    if (session === undefined || session.over.aborted || this.#background.has(session)) return
+    this.#background.set(
+      session,
+      this.#retry(session).finally(() => this.#background.delete(session)),
+    )
   }
 
   /** The session is over. */
   disconnected(hostId: string): void {
-    this.#sessions.get(hostId)?.abort(new Error('the host is not connected any more'))
+    this.#sessions.get(hostId)?.ended.abort(new Error('the host is not connected any more'))
     this.#sessions.delete(hostId)
   }
 
   /** Resolves when nothing goes on in the background any more. */
   async stopped(): Promise<void> {
-    await Promise.all(this.#background)
+    await Promise.all(this.#background.values())
   }
 
   async #retry(session: Session): Promise<void> {
@@ -101,9 +111,9 @@ export class HostCatchUp {
   async #round(session: Session, first: boolean): Promise<boolean> {
     const host = await findHost(this.#work.database, session.hostId)
     const safe = await this.#makeSafe(session, host)
-    const failures = safe.isSafe ? await this.#bringKeys(session, host.name, first) : new Map<string, never>()
-    const opened = await this.#openVms(session, failures, first)
-    return failures.size === 0 && opened && safe.isDone
+    const keys = safe.isSafe ? await this.#bringKeys(session, host.name, first) : { failures: new Map(), isDone: true }
+    const opened = await this.#openVms(session, keys.failures, first)
+    return keys.isDone && opened && safe.isDone
   }
 
   /**
@@ -130,28 +140,32 @@ export class HostCatchUp {
   }
 
   /** Gives the host what it lacks, and takes from it what its cluster does not need. Says which keys it did not get. */
-  async #bringKeys(session: Session, hostName: string, first: boolean): Promise<Failures> {
+  async #bringKeys(
+    session: Session,
+    hostName: string,
+    first: boolean,
+  ): Promise<{ readonly failures: Failures; readonly isDone: boolean }> {
     const { connection } = session
     // In this order: a key is on record before any host gets it, so what is held and not on record is not needed.
     const { keys: held } = await connection.client.keys()
     const needed = await this.#needed(session)
     const heldNames = new Set(held.map(keyText))
     const missing = [...needed.values()].filter(({ key }) => !heldNames.has(keyText(key)))
-    await this.#removeAll(session, held, needed)
+    const removed = await this.#removeAll(session, held, needed)
     if (first) await this.#lockQuietly(session, missing)
     const failures = await this.#give(session, hostName, missing)
-    await this.#removeAll(session, [...missing.map(({ key }) => key)], await this.#needed(session))
+    const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
+    const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
     const host = await findHost(this.#work.database, session.hostId)
     if (host.host_key_provider !== null && host.host_key_id !== null) {
       const hostKey = { provider: host.host_key_provider, keyId: host.host_key_id }
       if (!failures.has(keyText(hostKey))) await connection.client.setHostKey(hostKey)
     }
-    const givenCount = missing.length - failures.size
-    if (givenCount > 0) {
-      const text = `Host ${hostName} was given ${givenCount} ${givenCount === 1 ? 'key' : 'keys'} of its cluster`
+    if (given.length > 0) {
+      const text = `Host ${hostName} was given ${given.length} ${given.length === 1 ? 'key' : 'keys'} of its cluster`
       await this.#work.events.record({ type: 'host.crypto.keys-sent', host: hostName, text })
     }
-    return failures
+    return { failures, isDone: failures.size === 0 && removed && stillNeeded }
   }
 
   async #needed(session: Session): Promise<ReadonlyMap<string, NeededKey>> {
@@ -180,21 +194,25 @@ export class HostCatchUp {
     return failures
   }
 
+  /** Has the host forget those of `held` that are not needed; whether it did. */
   async #removeAll(
     session: Session,
     held: readonly KeyReference[],
     needed: ReadonlyMap<string, NeededKey>,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    let all = true
     for (const key of held) {
       if (needed.has(keyText(key))) continue
       try {
         await session.connection.client.removeKey(key)
       } catch (error) {
-        // An operation uses it still: it goes when the host connects the next time.
+        // An operation uses it still.
         if (!(error instanceof RestClientError) || error.code !== 'answered') throw error
-        this.#work.log.warn({ err: error, host: session.hostId, ...key }, 'a host did not forget a key')
+        all = false
+        this.#work.log.warn({ err: error, host: session.hostId, ...key }, 'a host did not forget a key yet')
       }
     }
+    return all
   }
 
   /** VMs whose keys the host lost are locked from the moment that this is known; the event says how that ends. */

@@ -119,7 +119,12 @@ export class Saga {
       acknowledged: false,
     }))
     if (outcome.kind === 'done') {
-      await this.#run.save({ ...(await this.#latest(task)).context, doneCount: 0 })
+      const { context: latest } = await this.#latest(task)
+      await this.#work.database.transaction().execute(async (transaction) => {
+        // Nothing is wrapped with its KEK any more, so that this can be given up too.
+        await storeAuthority(transaction, { ...authorityOf(vm), generation: 0, encryption: null, disks: [] })
+        await updateTask(transaction, row.id, { context: formatContext({ ...latest, doneCount: 0 }) })
+      })
       return
     }
     await this.#ending.halfMade(await this.#latest(task), {

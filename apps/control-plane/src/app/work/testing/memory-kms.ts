@@ -23,6 +23,11 @@ export class MemoryKms {
     this.name = name
   }
 
+  /** Becomes as `other` is. */
+  copy(other: MemoryKms): void {
+    for (const [keyId, key] of other.keys) this.keys.set(keyId, structuredClone(key))
+  }
+
   /** The provider as one process uses it. */
   provider(faults: Faults): KeyProvider {
     const { name } = this

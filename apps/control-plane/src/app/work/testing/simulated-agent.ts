@@ -51,6 +51,13 @@ export class SimulatedAgent {
     this.datastore = datastore
   }
 
+  /** Becomes as `other` is, which runs no operation. */
+  copy(other: SimulatedAgent): void {
+    this.bootId = other.bootId
+    this.hostKey = other.hostKey
+    for (const [name, print] of other.keys) this.keys.set(name, print)
+  }
+
   /** The agent was killed and started again: its memory is gone. */
   restart(): void {
     this.bootId = randomUUID()

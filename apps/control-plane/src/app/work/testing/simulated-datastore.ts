@@ -15,6 +15,12 @@ export class SimulatedDatastore {
   readonly vms = new Map<string, StoredVm>()
   #layerCount = 0
 
+  /** Becomes as `other` is. */
+  copy(other: SimulatedDatastore): void {
+    for (const [folder, vm] of other.vms) this.vms.set(folder, structuredClone(vm))
+    this.#layerCount = other.#layerCount
+  }
+
   newLayerId(): string {
     this.#layerCount++
     return `layer-${this.#layerCount}`

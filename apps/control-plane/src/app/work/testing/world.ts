@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Event, type Privilege, privileges, type Task } from '@cryptvisor/control-plane-api'
@@ -8,6 +8,8 @@ import { openControlPlaneDatabase } from '../../../database/open.ts'
 import type { Schema } from '../../../database/schema.ts'
 import type { Principal } from '../../ports.ts'
 import type { Timings } from '../context.ts'
+import { getTask } from '../tasks/task-store.ts'
+import { isOver, taskView } from '../tasks/task-view.ts'
 import { ControlPlaneProcess } from './control-plane-process.ts'
 import { MemoryKms } from './memory-kms.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
@@ -17,6 +19,8 @@ import { SimulatedDatastore } from './simulated-datastore.ts'
 interface Ending {
   after(run: () => void | Promise<void>): void
 }
+
+const looksMax = 20_000
 
 /** A user who may do everything but these. */
 export function userWithout(...missing: Privilege[]): Principal {
@@ -43,6 +47,20 @@ export class World {
   private constructor(folder: string, timings: Partial<Timings>) {
     this.folder = folder
     this.#timings = timings
+  }
+
+  /** A lab that is as this one is, whose control plane was stopped; with a life of its own. */
+  async fork(context: Ending): Promise<World> {
+    const other = new World(temporaryFolder(context), this.#timings)
+    context.after(() => other.stop())
+    copyFileSync(this.databasePath, other.databasePath)
+    other.datastore.copy(this.datastore)
+    other.kms.copy(this.kms)
+    other.otherKms.copy(this.otherKms)
+    other.hostA.copy(this.hostA)
+    other.hostB.copy(this.hostB)
+    await other.boot()
+    return other
   }
 
   /** A lab whose control plane runs and whose hosts are connected. */
@@ -105,18 +123,21 @@ export class World {
     await this.boot()
   }
 
-  /** Waits for a task's end. */
+  /** Waits for a task's end, without passing any fault. */
   async ended(task: Task): Promise<Task> {
     for (;;) {
-      const now = await this.work.showTask(task.id)
-      if (now.state !== 'queued' && now.state !== 'running') return now
+      const row = await getTask(this.process.database, task.id)
+      if (isOver(row)) return taskView(row, null)
       await this.pause()
     }
   }
 
-  /** Waits for something to become true; a test that waits for ever is a failed one. */
+  /** Waits for something to become true; gives up when it has looked for it so often that it will not. */
   async until(what: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await what())) await this.pause()
+    for (let lookCount = 0; !(await what()); lookCount++) {
+      if (lookCount === looksMax) throw new Error(`it did not become true: ${what}`)
+      await this.pause()
+    }
   }
 
   pause(): Promise<void> {
