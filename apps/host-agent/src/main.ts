@@ -2,9 +2,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { destination, type Logger, pino } from 'pino'
-import { startAgent } from './agent.ts'
 import { AgentError } from './agent-error.ts'
-import { enrol } from './enrol.ts'
 import type { HardwareUuidSource } from './hardware-uuid.ts'
 import { keepHeapSmall } from './process/heap.ts'
 import { guardKeyMemory } from './process/key-memory.ts'
@@ -35,6 +33,7 @@ async function runEnrol(args: readonly string[]): Promise<void> {
     port: { type: 'string' },
     'hardware-uuid': { type: 'string', default: 'auto' },
   })
+  const { enrol } = await import('./enrol.ts')
   const config = await enrol(await readToken(), {
     folder: required(options['dir'], '--dir'),
     urlHost: required(options['url-host'], '--url-host'),
@@ -48,6 +47,8 @@ async function runServe(args: readonly string[]): Promise<void> {
   const folder = required(parse(args, { dir: { type: 'string' } })['dir'], '--dir')
   const log = makeLog()
   const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  // Loaded here, after the heap was told to stay small: what is loaded before has grown it already.
+  const { startAgent } = await import('./agent.ts')
   await using agent = await startAgent(folder, log)
   say({ ready: true, url: agent.config.url, name: agent.config.name })
   log.info({ url: agent.config.url }, 'agent is ready')
