@@ -1,6 +1,6 @@
 import type { Task, TaskStarted } from '@cryptvisor/control-plane-api'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { RestClient } from '@cryptvisor/rest'
+import { RestClient } from '@cryptvisor/rest/client'
 import { type ConnectionOptions, type Place, requireToken, resolveConnection } from './connection.ts'
 import { type Paint, paintFor } from './paint.ts'
 import { line } from './printable.ts'

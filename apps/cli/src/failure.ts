@@ -1,4 +1,4 @@
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 import { CliError } from './cli-error.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 import { listCommand } from './list-commands.ts'

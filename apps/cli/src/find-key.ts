@@ -1,6 +1,6 @@
 import type { Key } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 import { CliError } from './cli-error.ts'
 
 /**

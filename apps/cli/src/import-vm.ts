@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { CreateVm, Task } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 import type { Cli } from './cli.ts'
 import { CliError } from './cli-error.ts'
 import { isEncryptionPolicy } from './encryption-policy.ts'

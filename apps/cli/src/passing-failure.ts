@@ -1,4 +1,4 @@
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 
 /** Whether the same call may well go through a moment later: the control plane restarts, or the network does. */
 export function isPassingFailure(error: unknown): boolean {

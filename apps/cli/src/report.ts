@@ -1,4 +1,4 @@
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 import { CliError } from './cli-error.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { failureOf } from './failure.ts'

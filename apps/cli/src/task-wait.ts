@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 import { CliError } from './cli-error.ts'
 import { isPassingFailure } from './passing-failure.ts'
 import { type ProgressDisplay, progressOf } from './progress.ts'

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Call, pathOf, type RestClient } from '@cryptvisor/rest'
+import { type Call, pathOf, type RestClient } from '@cryptvisor/rest/client'
 import type { Static } from 'typebox'
 import type {
   ApiToken,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { RestClient } from '@cryptvisor/rest'
+import { RestClient } from '@cryptvisor/rest/client'
 
 /** A logged-in client of a lab's control plane. Dispose of it to close its connections. */
 export interface LoggedIn extends AsyncDisposable {

@@ -1,4 +1,4 @@
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest/client'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
