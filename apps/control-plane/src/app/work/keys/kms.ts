@@ -12,7 +12,7 @@ export interface Purpose {
   readonly vm: string | null
   readonly user: string | null
   readonly task: string | null
-  /** Given by whoever tries again and again: a failure that is known to it makes no further event. */
+  /** Given by whoever may meet the same failure again: one that is known to it makes no further event. */
   readonly outages?: Outages
 }
 
@@ -126,7 +126,9 @@ export class Kms {
     purpose: Purpose,
   ): Promise<void> {
     const { host, vm, user, task, outages } = purpose
-    if (outages?.begins(provider, keyId ?? '', type) === false) return
+    // Labels are refused twice, product's and owner's; that the key itself works is no news about them.
+    const what = type === 'kms.crypto.labels-refused' ? ['labels', provider] : [provider]
+    if (outages?.begins(...what, keyId ?? '', type) === false) return
     await this.#work.events.record({ type, host, vm, provider, keyId, text, user, task })
   }
 

@@ -12,6 +12,7 @@ import { ownerLabels } from '../keys/key-labels.ts'
 import type { KeyOwner } from '../keys/key-rows.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import type { KekMaker } from '../keys/new-kek.ts'
+import { Outages } from '../keys/outages.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
 import { authorityOf, type VmRecord } from '../vms/vm-store.ts'
 import { keysNeeded, operationRequest } from './operation-request.ts'
@@ -53,7 +54,7 @@ export class Preparation {
     this.#context = context
     this.#row = task.row
     this.#vm = task.vm
-    this.#purpose = purposeOf(task.row, task.vm)
+    this.#purpose = { ...purposeOf(task.row, task.vm), outages: new Outages() }
   }
 
   /**

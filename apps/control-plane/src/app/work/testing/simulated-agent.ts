@@ -40,8 +40,8 @@ export class SimulatedAgent {
   looks = 2
   /** What the next operations fail with. */
   failWith: NonNullable<OperationStatus['error']> | null = null
-  /** Called at each look at an operation. */
-  onLook: () => void = () => undefined
+  /** Awaited at each chunk of an import. */
+  onChunk: () => Promise<void> = async () => undefined
   readonly keys = new Map<string, string>()
   hostKey: string | null = null
   readonly operations = new Map<string, RunningOperation>()
@@ -180,7 +180,6 @@ export class SimulatedAgent {
   #look(id: string): OperationStatus {
     const operation = this.operations.get(id)
     if (operation === undefined) throw refusal(404, 'no-such-operation', `operation ${id} is not known`)
-    this.onLook()
     if (operation.status.state !== 'running') return operation.status
     operation.looksLeft--
     if (operation.cancelled) {
@@ -266,7 +265,11 @@ export class SimulatedAgent {
     operation.status = { ...operation.status, state: 'running', step: 'receiving' }
     operation.looksLeft = Number.POSITIVE_INFINITY
     try {
-      for await (const chunk of content) operation.received += (chunk as Uint8Array).length
+      for await (const chunk of content) {
+        await this.onChunk()
+        // A stream of bytes.
+        operation.received += (chunk as Uint8Array).length
+      }
       if (operation.received !== contentBytes) throw new Error('another size')
       operation.looksLeft = 0
     } catch {
@@ -375,7 +378,8 @@ function referenceOf(name: string): KeyReference {
 }
 
 function keysOf({ encryption, disks }: VmAuthority): KeyReference[] {
-  return [encryption, ...disks.map((disk) => disk.encryption)].flatMap((part) => part?.keys ?? [])
+  const keys = [encryption, ...disks.map((disk) => disk.encryption)].flatMap((part) => part?.keys ?? [])
+  return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
 }
 
 /** Every KEK that is named in a request, apart from those of disks that it leaves alone. */

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encryptionPolicy } from '@cryptvisor/control-plane-api'
+import { assertWhole } from './testing/invariants.ts'
+import { admin, World } from './testing/world.ts'
+
+async function encryptedVm(context: Parameters<typeof World.start>[0]): Promise<World> {
+  const world = await World.start(context)
+  await world.plainVm()
+  await world.ended(await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
+  return world
+}
+
+test('a restarted host gets its keys, each fetched once, and its VMs unlock', async (context) => {
+  const world = await encryptedVm(context)
+  world.kms.gets.clear()
+  await world.disconnect(world.hostA)
+  assert.equal((await world.work.showVm('web')).lock.state, 'unknown')
+  world.hostA.restart()
+  await world.connect(world.hostA)
+  assert.equal((await world.work.showVm('web')).lock.state, 'unlocked')
+  assert.deepEqual(
+    [...world.kms.gets],
+    [
+      ['key-3', 1],
+      ['key-1', 1],
+    ],
+  )
+  assert.equal(world.hostA.hostKey, 'vault/key-1')
+  const types = (await world.events()).map(({ type }) => type).slice(-2)
+  assert.deepEqual(types, ['host.crypto.keys-sent', 'vm.crypto.unlocked'])
+  await assertWhole(world)
+})
+
+test('a host that comes back with its keys makes no event', async (context) => {
+  const world = await encryptedVm(context)
+  const count = (await world.events()).length
+  world.kms.gets.clear()
+  await world.disconnect(world.hostA)
+  await world.connect(world.hostA)
+  assert.equal((await world.work.showVm('web')).lock.state, 'unlocked')
+  assert.equal((await world.events()).length, count)
+  assert.equal(world.kms.gets.size, 0)
+})
+
+test('the key server is down when a host starts: VMs are locked, told once, and unlock when it is back', async (context) => {
+  const world = await encryptedVm(context)
+  await world.disconnect(world.hostA)
+  world.hostA.restart()
+  world.kms.down = true
+  await world.connect(world.hostA)
+  const { lock } = await world.work.showVm('web')
+  assert.equal(lock.state, 'locked')
+  assert.match(lock.text ?? '', /does not hold the keys: .*vault/)
+  await assert.rejects(world.work.unlockVm(admin, 'web'), { code: 'kms-unreachable' })
+  const begin = world.process.faults.points.length
+  const tries = () => world.process.faults.points.slice(begin).filter(({ name }) => name === 'kms getKey').length
+  await world.until(() => tries() > 6)
+  const errors = await world.eventsOf('kms.crypto.connection-error')
+  assert.deepEqual(
+    errors
+      .filter(({ user }) => user === null)
+      .map(({ host, vm, keyId }) => [host, vm, keyId])
+      .toSorted(),
+    [
+      ['host-a', null, 'key-1'],
+      ['host-a', 'web', 'key-3'],
+    ],
+    'once for each key, however often it is tried',
+  )
+  assert.equal((await world.eventsOf('vm.crypto.locked')).length, 1)
+  world.kms.down = false
+  await world.until(async () => (await world.work.showVm('web')).lock.state === 'unlocked')
+  assert.equal((await world.eventsOf('vm.crypto.unlocked')).length, 1)
+  await world.until(() => world.hostA.hostKey === 'vault/key-1')
+  await assertWhole(world)
+})
+
+test('what a host holds and its cluster does not need it is told to forget', async (context) => {
+  const world = await encryptedVm(context)
+  await world.disconnect(world.hostB)
+  world.hostB.keys.set('vault/key-of-yesterday', 'its fingerprint')
+  await world.connect(world.hostB)
+  assert.deepEqual([...world.hostB.keys.keys()], ['vault/key-2', 'vault/key-3'])
+})
+
+test('unlocking by hand fetches what the host lacks', async (context) => {
+  const world = await encryptedVm(context)
+  world.hostA.keys.delete('vault/key-3')
+  const vm = await world.work.unlockVm(admin, 'web')
+  assert.equal(vm.lock.state, 'unlocked')
+  assert.ok(world.hostA.keys.has('vault/key-3'))
+})
+
+test('a VM whose files are not what the database knows is locked, and says so', async (context) => {
+  const world = await encryptedVm(context)
+  const stored = world.datastore.vms.get('web')
+  assert.ok(stored)
+  stored.authority = { ...stored.authority, generation: stored.authority.generation - 1 }
+  const { lock } = await world.work.unlockVm(admin, 'web')
+  assert.equal(lock.state, 'locked')
+  assert.match(lock.text ?? '', /vm\.json is another one/)
+  const [event] = await world.eventsOf('vm.crypto.locked')
+  assert.equal(event?.user, 'ada')
+})
+
+test('the host restarts in the middle of an operation that it had committed: the task ends well', async (context) => {
+  const world = await World.start(context)
+  await world.plainVm()
+  world.hostA.looks = 1_000_000
+  const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
+  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  const stored = world.datastore.vms.get('web')
+  assert.ok(stored?.journal)
+  const { next } = stored.journal
+  const [kek] = next.encryption?.keys ?? []
+  const print = world.hostA.keys.get(`vault/${kek?.keyId}`) ?? ''
+  const layers = ['', ...next.disks.map(({ layerId }) => layerId)]
+  const wrappedWith = new Map(layers.map((layerId) => [layerId, print]))
+  world.datastore.vms.set('web', { authority: next, wrappedWith, journal: { ...stored.journal, committed: true } })
+  world.hostA.running = false
+  await world.disconnect(world.hostA)
+  world.hostA.restart()
+  world.hostA.looks = 2
+  await world.connect(world.hostA)
+  assert.equal((await world.ended(task)).state, 'success')
+  assert.equal((await world.work.showVm('web')).encryption, 'encrypted')
+  await assertWhole(world)
+})
+
+test('an agent that claims something else than it was asked for: nothing is undone, every key is kept', async (context) => {
+  const world = await World.start(context)
+  await world.plainVm()
+  world.hostA.looks = 1_000_000
+  const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
+  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  const journal = world.datastore.vms.get('web')?.journal
+  assert.ok(journal)
+  journal.next.disks.splice(1)
+  for (const operation of world.hostA.operations.values()) operation.looksLeft = 1
+  const ended = await world.ended(task)
+  assert.equal(ended.error?.code, 'agent-failed')
+  assert.match(ended.error.message, /1 disks and not 2.*every key is kept/)
+  const row = await world.process.database
+    .selectFrom('key')
+    .selectAll()
+    .where('key_id', '=', 'key-3')
+    .executeTakeFirst()
+  assert.equal(row?.state, 'retired')
+  assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
+  const vm = await world.work.showVm('web')
+  assert.equal(vm.encryption, 'plain')
+  assert.equal(vm.lock.state, 'locked')
+})
+
+test('hosts and providers in use are not removed', async (context) => {
+  const world = await encryptedVm(context)
+  const host = (name: string) =>
+    world.process.database.selectFrom('host').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
+  await assert.rejects(world.work.checkHostRemoval(await host('host-a')), { code: 'in-use', message: /web/ })
+  await world.work.checkHostRemoval(await host('host-b'))
+  await assert.rejects(world.work.checkProviderRemoval('vault'), { code: 'in-use', message: /VM web/ })
+  await world.work.checkProviderRemoval('spare')
+})
