@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Vm } from '@cryptvisor/control-plane-api'
 import { chooseCopy } from '@cryptvisor/key-record'
+import { keyProviderOf } from '@cryptvisor/lab'
 import { parseHeader, passphraseOf, readRecordCopies, unlock } from '@cryptvisor/luks'
 import type { Secret } from '@cryptvisor/secret'
 import { filesWithTrace, processTraces } from '@cryptvisor/testkit'
 import { knownText, makeRawImage } from './image.ts'
-import { kmipAs } from './kmip-identity.ts'
 import { eventually, LabUnderTest } from './lab-under-test.ts'
 
 const mib = 1_048_576
@@ -25,7 +25,7 @@ const copyOf = (name: string, secret: Secret): NamedKey => ({
 
 /** Every key that protects the VM: what a thief would look for. */
 async function keysOf(lab: LabUnderTest, vm: Vm): Promise<NamedKey[]> {
-  await using kmip = kmipAs(lab.description, 'control-plane')
+  await using kmip = keyProviderOf(lab.description, 'control-plane')
   const keys: NamedKey[] = []
   for (const { keyId } of await lab.keys()) {
     using kek = await kmip.getKey(keyId)

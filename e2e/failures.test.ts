@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Event, Host, Vm } from '@cryptvisor/control-plane-api'
+import { keyProviderOf } from '@cryptvisor/lab'
 import { knownText, makeRawImage } from './image.ts'
-import { kmipAs } from './kmip-identity.ts'
 import { eventually, LabUnderTest, sha256, succeed } from './lab-under-test.ts'
 
 const mib = 1_048_576
@@ -118,7 +118,7 @@ test('a key that is gone: the VM is locked with its reason, decrypting leaves al
   const keyId = vm.home.key?.keyId ?? ''
   const before = await stateOf(lab, 'web')
   {
-    await using kmip = kmipAs(lab.description, 'control-plane')
+    await using kmip = keyProviderOf(lab.description, 'control-plane')
     await kmip.revokeKey(keyId, 'cessation-of-operation')
     await kmip.destroyKey(keyId)
   }

@@ -8,7 +8,16 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { environment, Lab, type LabDescription, providerName, recoveryScript } from '@cryptvisor/lab'
+import {
+  environment,
+  keyProviderOf,
+  keyServerAdminOf,
+  Lab,
+  type LabDescription,
+  providerName,
+  recoveryScript,
+} from '@cryptvisor/lab'
+import { filesWithTrace } from '@cryptvisor/testkit'
 
 const imageMib = 96
 const vm = 'payroll'
@@ -22,6 +31,9 @@ function step(title: string, explanation: string): void {
   print(`\n${paint(1, `${stepCount}. ${title}`)}\n   ${explanation}\n`)
 }
 
+/** An argument as a shell would want it. */
+const quoted = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+
 const result = (text: string) => print(paint(32, `   => ${text}`))
 
 /** Runs a command in view of the reader, shows what it says (or what `show` makes of it), and fails when it fails. */
@@ -30,7 +42,7 @@ function shown(
   args: readonly string[],
   show: (output: string) => string = (output) => output,
 ): string {
-  print(paint(36, `   $ ${[command, ...args].join(' ')}`))
+  print(paint(36, `   $ ${[command, ...args].map(quoted).join(' ')}`))
   return finished(command, args, show)
 }
 
@@ -49,7 +61,7 @@ function finished(command: string, args: readonly string[], show: (output: strin
 
 /** Runs `cryptvisor` against the lab, as a user would. */
 function cryptvisor(dir: string, args: readonly string[], show?: (output: string) => string): string {
-  print(paint(36, `   $ cryptvisor ${args.join(' ')}`))
+  print(paint(36, `   $ cryptvisor ${args.map(quoted).join(' ')}`))
   const tool = fileURLToPath(new URL('./cryptvisor.ts', import.meta.url))
   return finished(process.execPath, [tool, '--dir', dir, ...args], show ?? ((output) => output))
 }
@@ -129,7 +141,7 @@ async function encryptPart(dir: string, secretText: string): Promise<void> {
   result(`${after.holding} of ${after.all} files in the datastore hold the text now`)
 }
 
-function showPart(dir: string): void {
+async function showPart(dir: string): Promise<void> {
   const { datastore } = labOf(dir)
   const disk = firstDisk(view(dir))
   step('What lies on the disk', 'An ordinary LUKS1 volume, say the tools that everybody has.')
@@ -139,12 +151,37 @@ function showPart(dir: string): void {
 
   step(
     'Each component’s part',
-    'Keys by name only: the key server makes and keeps them, the control plane names them, the hosts hold them in memory.',
+    'The key server makes and keeps the key; the control plane knows its name; the hosts hold it in memory.',
   )
+  await showKeyServer(dir, disk.key?.keyId ?? '')
+  cryptvisor(dir, ['keys', 'show', providerName, disk.key?.keyId ?? ''], lines(/^[a-z]|Usage|State|x-/))
+  await showControlPlane(dir, disk.key?.keyId ?? '')
   cryptvisor(dir, ['keys', 'list'])
-  cryptvisor(dir, ['keys', 'show', providerName, disk.key?.keyId ?? ''])
   cryptvisor(dir, ['host', 'list'])
-  cryptvisor(dir, ['event', 'list', '--limit', '12'])
+  cryptvisor(dir, ['event', 'list', '--limit', '8'])
+}
+
+/** What the key server's audit log says of a key. */
+async function showKeyServer(dir: string, objectId: string): Promise<void> {
+  await using admin = keyServerAdminOf(labOf(dir))
+  const { records } = await admin.client.audit({ objectId })
+  print(paint(36, `   the key server’s audit log of key ${objectId}`))
+  for (const { time, client, protocolVersion, operation, resultStatus } of records.toReversed()) {
+    print(`     ${time}  ${client}  KMIP ${protocolVersion ?? '-'}  ${operation ?? '-'}  ${resultStatus}`)
+  }
+}
+
+/** Looks for the KEK, and for its name, in everything that the control plane keeps. */
+async function showControlPlane(dir: string, keyId: string): Promise<void> {
+  await using provider = keyProviderOf(labOf(dir), 'control-plane')
+  using kek = await provider.getKey(keyId)
+  const folder = join(dir, 'control-plane')
+  const traces = await kek.expose((bytes) => filesWithTrace(folder, bytes))
+  const { holding } = await filesWith(folder, keyId)
+  if (traces.length > 0) throw new Error(`the KEK lies in ${traces.join(', ')}`)
+  result(
+    `of the control plane’s files ${holding} hold the key’s ID, and ${traces.length} the key (raw, hexadecimal or base64)`,
+  )
 }
 
 async function recoverPart(dir: string, imageSum: string, secretText: string): Promise<void> {
@@ -227,7 +264,7 @@ async function main(): Promise<void> {
     const secretText = `salary of the chief executive: ${randomUUID()}`
     await encryptPart(dir, secretText)
     const imageSum = await sha256(join(dir, 'payroll.img'))
-    showPart(dir)
+    await showPart(dir)
     await recoverPart(dir, imageSum, secretText)
     await restartPart(dir, lab)
     await decryptPart(dir, imageSum)

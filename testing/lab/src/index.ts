@@ -1,5 +1,6 @@
 export type { LoggedIn } from './control-plane.ts'
 export type { LabDescription } from './description.ts'
+export { keyProviderOf, keyServerAdminOf } from './key-server.ts'
 export { Lab } from './lab.ts'
 export {
   clusterName,
