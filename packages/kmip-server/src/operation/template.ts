@@ -22,12 +22,20 @@ export async function checkNames(
   context: OperationContext,
 ): Promise<void> {
   for (const each of attributes) {
-    if (each.attributeName !== 'Name') continue
+    if (each.attributeName !== 'Name' || isNoName(each.attributeValue)) continue
     const key = indexKeyOf(context.owner, each)
     for await (const other of context.transaction.locate(context.owner, key === null ? [] : [key], 'oldest-first')) {
       if (other.id !== id) throw new KmipError(reason, 'Name: another object of yours has it; choose another')
     }
   }
+}
+
+/** What PyKMIP's client, and so OpenStack, names each object that it registers without being given a name. */
+const typeNames: ReadonlySet<string> = new Set(['Symmetric Key', 'Secret Data', 'Opaque Object'])
+
+/** Whether a Name only repeats the type, so that it names nothing that could be unique. */
+function isNoName(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'nameValue' in value && typeNames.has(String(value.nameValue))
 }
 
 /** Adds a new object and makes it the ID Placeholder. */

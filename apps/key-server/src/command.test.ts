@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createRequest as createCsr } from '@cryptvisor/pki'
+import { temporaryFolder } from '@cryptvisor/testkit'
+import { KeyServerProcess, runCommand } from './testing/key-server-process.ts'
+
+test('what init makes belongs to its owner alone, and is made once', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  for (const name of readdirSync(server.data)) {
+    assert.equal(statSync(join(server.data, name)).mode & 0o077, 0, name)
+  }
+  assert.equal(statSync(server.rootKeyFile).mode & 0o777, 0o600)
+  const before = readFileSync(join(server.data, 'ca.pem'))
+  const again = await runCommand('init', '--dir', server.data, '--root-key-file', join(server.folder, 'another.key'))
+  assert.notEqual(again.exitCode, 0)
+  assert.match(again.complaint, /holds a key server already/)
+  assert.deepEqual(readFileSync(join(server.data, 'ca.pem')), before)
+  assert.ok(!existsSync(join(server.folder, 'another.key')))
+})
+
+test('a root key is never put with the data, and never replaced', async (context) => {
+  const folder = temporaryFolder(context)
+  const inside = await runCommand('init', '--dir', join(folder, 'd'), '--root-key-file', join(folder, 'd', 'root.key'))
+  assert.match(inside.complaint, /must lie outside of/)
+  assert.ok(!existsSync(join(folder, 'd')))
+  const taken = join(folder, 'taken')
+  writeFileSync(taken, 'something')
+  const used = await runCommand('init', '--dir', join(folder, 'd'), '--root-key-file', taken)
+  assert.match(used.complaint, /exists and is not replaced/)
+  assert.equal(readFileSync(taken, 'utf8'), 'something')
+})
+
+test('a client that made its own key gets a certificate for it', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  const { csr, privateKey } = await createCsr('whatever it says')
+  using key = privateKey
+  const csrFile = join(server.folder, 'request.pem')
+  const out = join(server.folder, 'client')
+  writeFileSync(csrFile, csr)
+  await server.command('issue-client', 'own-key', '--out', out, '--csr', csrFile)
+  assert.deepEqual(readdirSync(out).toSorted(), ['ca.pem', 'client.pem'])
+  key.expose((bytes) => writeFileSync(join(out, 'client.key'), bytes, { mode: 0o600 }))
+  await server.start()
+  const { vendorIdentification } = await server.client(out).query({ queryFunction: ['QueryServerInformation'] })
+  assert.match(vendorIdentification ?? '', /^Cryptvisor key server/)
+})
+
+test('wrong use says what is right', async (context) => {
+  const folder = temporaryFolder(context)
+  for (const [args, words] of [
+    [[], /expected the command/],
+    [['frobnicate'], /expected the command/],
+    [['init'], /--dir is needed/],
+    [['init', '--dir', folder, '--unknown'], /--unknown/],
+    [['init', '--dir', folder, '--kmip-port', '70000'], /--kmip-port/],
+    [['issue-client', '--dir', folder, '--out', folder], /NAME is needed/],
+  ] as const) {
+    const { exitCode, complaint } = await runCommand(...args)
+    assert.equal(exitCode, 2, args.join(' '))
+    assert.match(complaint, words)
+  }
+  const notSetUp = await runCommand('serve', '--dir', join(folder, 'nothing'))
+  assert.equal(notSetUp.exitCode, 1)
+  assert.match(notSetUp.complaint, /run «key-server init» first/)
+})
+
+test('a configuration with a mistake is refused by name', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  const path = join(server.data, 'config.json')
+  const config: unknown = JSON.parse(readFileSync(path, 'utf8'))
+  assert.ok(typeof config === 'object')
+  writeFileSync(path, JSON.stringify({ ...config, kmipPort: 5696 }))
+  await assert.rejects(server.start(), /kmipPort: there is no such field/)
+  writeFileSync(path, '{')
+  await assert.rejects(server.start(), /is not JSON/)
+})
