@@ -57,8 +57,9 @@ export function taskRoutes(work: Work): Routes {
       schema: {
         tags: ['tasks'],
         summary: 'Send the image that an import waits for (application/octet-stream); answers when it is on disk',
-        consumes: ['application/octet-stream'],
         params: ById,
+        // Taken as it comes: nothing checks or keeps it here.
+        body: { content: { 'application/octet-stream': { schema: Type.Unsafe<unknown>({}) } } },
         response: { 200: Task },
       },
       handler: ({ params, body, headers }, reply) => {

@@ -10,7 +10,8 @@ import { Faults } from './faults.ts'
 import type { MemoryKms } from './memory-kms.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 
-const shortTimings: Timings = { pollMs: 1, retryMs: 2, retryMaxMs: 4, hostReturnMs: 200, contentWaitMs: 10_000 }
+/** So that tests do not wait. */
+export const shortTimings: Timings = { pollMs: 1, retryMs: 2, retryMaxMs: 4, hostReturnMs: 200, contentWaitMs: 10_000 }
 
 /** One process of the control plane: its own connection to the database, its own sessions, its own faults. */
 export class ControlPlaneProcess {
@@ -69,7 +70,8 @@ export class ControlPlaneProcess {
   }
 }
 
-class Sessions implements HostConnections {
+/** The hosts that are connected, as the work sees them. */
+export class Sessions implements HostConnections {
   readonly #live = new Map<string, HostConnection>()
   readonly #waiting = new Set<(connection: HostConnection) => void>()
 
@@ -100,7 +102,8 @@ class Sessions implements HostConnections {
   }
 }
 
-function providersOf(providers: ReadonlyMap<string, MemoryKms>, faults: Faults): KeyProviders {
+/** The key providers, as the work sees them; `vault` is the default one. */
+export function providersOf(providers: ReadonlyMap<string, MemoryKms>, faults: Faults): KeyProviders {
   const get = async (name: string): Promise<KeyProvider> => {
     const kms = providers.get(name)
     if (kms === undefined) throw new ControlPlaneError('not-found', `there is no key provider ${name}`)

@@ -40,6 +40,8 @@ export class SimulatedAgent {
   looks = 2
   /** What the next operations fail with. */
   failWith: NonNullable<OperationStatus['error']> | null = null
+  /** Called before an operation starts. */
+  onStart: (asked: OperationRequest) => void = () => undefined
   /** Awaited at each chunk of an import. */
   onChunk: () => Promise<void> = async () => undefined
   readonly keys = new Map<string, string>()
@@ -145,6 +147,7 @@ export class SimulatedAgent {
   #start(id: string, asked: OperationRequest): OperationStatus {
     const known = this.operations.get(id)
     if (known !== undefined) return known.status
+    this.onStart(asked)
     const operation: RunningOperation = {
       request: asked,
       status: statusOf(id, asked.kind === 'import-disk' ? 'waiting-for-content' : 'running'),

@@ -3,14 +3,13 @@ import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Event, type Privilege, privileges, type Task } from '@cryptvisor/control-plane-api'
 import { holdsTrace, temporaryFolder } from '@cryptvisor/testkit'
-import type { Kysely } from 'kysely'
 import { openControlPlaneDatabase } from '../../../database/open.ts'
-import type { Schema } from '../../../database/schema.ts'
 import type { Principal } from '../../ports.ts'
 import type { Timings } from '../context.ts'
 import { getTask } from '../tasks/task-store.ts'
 import { isOver, taskView } from '../tasks/task-view.ts'
 import { ControlPlaneProcess } from './control-plane-process.ts'
+import { fillInventory } from './inventory.ts'
 import { MemoryKms } from './memory-kms.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
 import { SimulatedDatastore } from './simulated-datastore.ts'
@@ -68,7 +67,7 @@ export class World {
     const world = new World(temporaryFolder(context), timings)
     context.after(() => world.stop())
     const database = await openControlPlaneDatabase(world.databasePath)
-    await fill(database)
+    await fillInventory(database)
     await database.destroy()
     await world.boot()
     return world
@@ -169,47 +168,5 @@ export class World {
       if (keys.some((key) => holdsTrace(bytes, Buffer.from(key.bytes)))) found.push(name)
     }
     return found
-  }
-}
-
-async function fill(database: Kysely<Schema>): Promise<void> {
-  await database.insertInto('cluster').values({ id: 'cluster-1', name: 'lab' }).execute()
-  await database
-    .insertInto('datastore')
-    .values({ id: 'datastore-1', name: 'store', cluster_id: 'cluster-1', path: '/srv/store' })
-    .execute()
-  for (const name of ['host-a', 'host-b']) {
-    await database
-      .insertInto('host')
-      .values({
-        id: name,
-        name,
-        cluster_id: 'cluster-1',
-        url: `https://${name}.invalid`,
-        hardware_uuid: `uuid-of-${name}`,
-        certificate_serial: name,
-        certificate_expires_at: 0,
-        version: null,
-        last_seen_at: null,
-        crypto_supported: 1,
-        host_key_provider: null,
-        host_key_id: null,
-        created_at: 0,
-      })
-      .execute()
-  }
-  for (const name of ['vault', 'spare']) {
-    await database
-      .insertInto('key_provider')
-      .values({
-        name,
-        is_default: name === 'vault' ? 1 : 0,
-        servers: JSON.stringify([{ host: `${name}.invalid`, port: 5696 }]),
-        server_ca: '',
-        client_certificate: '',
-        client_key_sealed: new Uint8Array(1),
-        created_at: 0,
-      })
-      .execute()
   }
 }

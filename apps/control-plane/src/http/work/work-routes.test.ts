@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { encryptionPolicy, type Privilege, plainPolicy, privileges, type Task } from '@cryptvisor/control-plane-api'
+import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { pathOf, RestClient, RestClientError } from '@cryptvisor/rest'
+import { temporaryFolder } from '@cryptvisor/testkit'
+import { pino } from 'pino'
+import { providersOf, Sessions, shortTimings } from '../../app/work/testing/control-plane-process.ts'
+import { Faults } from '../../app/work/testing/faults.ts'
+import { fillInventory } from '../../app/work/testing/inventory.ts'
+import { MemoryKms } from '../../app/work/testing/memory-kms.ts'
+import { SimulatedAgent } from '../../app/work/testing/simulated-agent.ts'
+import { SimulatedDatastore } from '../../app/work/testing/simulated-datastore.ts'
+import { Work } from '../../app/work/work.ts'
+import { openControlPlaneDatabase } from '../../database/open.ts'
+import { initialize } from '../../initialize.ts'
+import { placesIn } from '../../places.ts'
+import { startService } from '../../service.ts'
+import { workRoutes } from './work-routes.ts'
+
+const password = 'correct horse battery staple'
+
+/** The real server for users over TLS, with the real work on one simulated host; and a client per user. */
+async function startServer(context: TestContext) {
+  const folder = join(temporaryFolder(context), 'data')
+  const rootKeyFile = join(folder, '..', 'root.key')
+  await initialize({ folder, rootKeyFile, adminUser: 'admin', adminPassword: password, host: '127.0.0.1' }, Date.now)
+  const database = await openControlPlaneDatabase(placesIn(folder).database)
+  await fillInventory(database)
+  const host = await database.selectFrom('host').selectAll().where('id', '=', 'host-a').executeTakeFirstOrThrow()
+  await database.destroy()
+
+  const faults = new Faults()
+  const kms = new MemoryKms('vault')
+  const sessions = new Sessions()
+  const agent = new SimulatedAgent('host-a', new SimulatedDatastore())
+  const { bootId, cryptoSupported } = agent
+  const connection = { hostId: host.id, bootId, cryptoSupported, client: agent.client(faults) }
+  sessions.begin(connection)
+  const service = await startService({
+    folder,
+    version: '1.2.3',
+    clock: Date.now,
+    log: pino({ level: 'silent' }),
+    createWork: ({ platform: { events }, ...parts }) => {
+      const keyProviders = providersOf(new Map([['vault', kms]]), faults)
+      const work = new Work({ ...parts, events, keyProviders, hostConnections: sessions, timings: shortTimings })
+      return { work, routes: (server) => workRoutes(server, work) }
+    },
+  })
+  const ca = readFileSync(join(folder, 'ca.pem'), 'utf8')
+  const rests: RestClient[] = []
+  const rest = (bearerToken?: string) => {
+    const client = new RestClient({
+      url: service.url,
+      ca,
+      ...(bearerToken === undefined ? {} : { bearerToken }),
+    })
+    rests.push(client)
+    return client
+  }
+  context.after(async () => {
+    for (const client of rests) await client[Symbol.asyncDispose]()
+    await service.close()
+  })
+  const logIn = async (user: string) => {
+    const { token } = await new ControlPlaneClient(rest()).login({ user, password })
+    const client = rest(token)
+    return { api: new ControlPlaneClient(client), rest: client }
+  }
+  return { kms, logIn, admin: await logIn('admin') }
+}
+
+async function ended(api: ControlPlaneClient, { task }: { task: Task }): Promise<Task> {
+  for (;;) {
+    const now = await api.task(task.id)
+    if (now.state !== 'queued' && now.state !== 'running') return now
+  }
+}
+
+test('the life of a VM over HTTP', async (context) => {
+  const { admin, kms } = await startServer(context)
+  const { api } = admin
+  const created = await api.createVm({ name: 'web', host: 'host-a', disks: [{ sizeBytes: 1024 }] })
+  assert.equal(created.task.type, 'vm.create')
+  assert.equal((await ended(api, created)).state, 'success')
+
+  const contentBytes = 1_048_576
+  const announced = await api.importDisk('web', { format: 'raw', contentBytes })
+  const content = Readable.from([Buffer.alloc(contentBytes / 2, 1), Buffer.alloc(contentBytes / 2, 2)])
+  const imported = await api.sendContent(announced.task.id, content, contentBytes)
+  assert.equal(imported.state, 'success')
+  assert.equal((await api.disks('web')).disks[1]?.sizeBytes, contentBytes)
+
+  assert.equal((await ended(api, await api.changePolicy('web', { policy: encryptionPolicy }))).error, null)
+  assert.equal((await ended(api, await api.addDisk('web', { sizeBytes: 512 }))).error, null)
+  const vm = await api.vm('web')
+  assert.equal(vm.encryption, 'encrypted')
+  assert.equal(vm.disks.length, 3)
+  assert.deepEqual((await api.vm(vm.id)).name, 'web')
+  assert.equal((await api.unlockVm('web')).lock.state, 'unlocked')
+
+  const { keys } = await api.keys()
+  const [hostKey, vmKey] = keys
+  assert.deepEqual(hostKey?.usedBy, [{ kind: 'host', id: 'host-a', name: 'host-a' }])
+  assert.deepEqual(vmKey?.usedBy, [{ kind: 'vm', id: vm.id, name: 'web' }])
+  assert.equal(vmKey.state, 'Active')
+  assert.equal(vmKey.orphan, false)
+  assert.deepEqual(await api.key('vault', vmKey.keyId), vmKey)
+  assert.equal((await api.keys({ provider: 'vault', offset: 1, limit: 1 })).keys[0]?.keyId, vmKey.keyId)
+
+  assert.equal((await ended(api, await api.changePolicy('web', { policy: plainPolicy }))).error, null)
+  assert.equal((await ended(api, await api.deleteVm('web'))).error, null)
+  assert.deepEqual((await api.vms()).vms, [])
+  assert.equal((await api.tasks({ vm: 'web' })).tasks.length, 6)
+  assert.equal((await api.tasks({ state: 'success', limit: 2 })).tasks.length, 2)
+  assert.equal(kms.keys.get(vmKey.keyId)?.state, 'Active')
+})
+
+test('a key that nothing knows of is an orphan, one that is gone is shown as gone', async (context) => {
+  const { admin, kms } = await startServer(context)
+  const { api } = admin
+  await ended(api, await api.createVm({ name: 'web', policy: encryptionPolicy }))
+  const provider = kms.provider(new Faults())
+  const stray = await provider.createKey()
+  const labelled = await provider.createKey()
+  await provider.labelKey(labelled, { 'x-Identifier': 'of a VM of another database' })
+  assert.equal((await api.key('vault', stray)).orphan, true)
+  assert.equal((await api.key('vault', labelled)).orphan, false)
+  kms.keys.delete('key-2')
+  const gone = await api.key('vault', 'key-2')
+  assert.equal(gone.state, null)
+  assert.equal(gone.usedBy[0]?.name, 'web')
+  await assert.rejects(api.key('vault', 'nothing'), isAnswer(404, 'not-found'))
+  await assert.rejects(api.keys({ provider: 'nowhere' }), isAnswer(404, 'not-found'))
+})
+
+/** What each route needs beside a session, and an attempt to use it. */
+const routes: readonly (readonly [Privilege, (api: ControlPlaneClient) => Promise<unknown>])[] = [
+  ['System.Read', (api) => api.vms()],
+  ['System.Read', (api) => api.vm('web')],
+  ['System.Read', (api) => api.disks('web')],
+  ['System.Read', (api) => api.tasks()],
+  ['System.Read', (api) => api.task('none')],
+  ['VirtualMachine.Inventory.Create', (api) => api.createVm({ name: 'new' })],
+  ['VirtualMachine.Inventory.Delete', (api) => api.deleteVm('web')],
+  ['StorageProfile.Apply', (api) => api.changePolicy('web', { policy: encryptionPolicy })],
+  ['Cryptographer.RegisterVM', (api) => api.unlockVm('web')],
+  ['VirtualMachine.Config.AddNewDisk', (api) => api.addDisk('web', { sizeBytes: 512 })],
+  ['VirtualMachine.Config.AddNewDisk', (api) => api.importDisk('web', { format: 'raw', contentBytes: 512 })],
+  ['VirtualMachine.Config.AddNewDisk', (api) => api.sendContent('none', Readable.from([Buffer.alloc(1)]), 1)],
+  ['Task.Cancel', (api) => api.cancelTask('none')],
+  ['Cryptographer.ManageKeys', (api) => api.keys()],
+  ['Cryptographer.ManageKeys', (api) => api.key('vault', 'none')],
+  // These depend on what is asked for.
+  ['Cryptographer.EncryptNew', (api) => api.createVm({ name: 'new', policy: encryptionPolicy })],
+  ['Cryptographer.Encrypt', (api) => api.changePolicy('web', { policy: encryptionPolicy })],
+  ['Cryptographer.RegisterHost', (api) => api.changePolicy('web', { policy: encryptionPolicy })],
+]
+
+test('each route asks for its privilege', async (context) => {
+  const { admin, logIn } = await startServer(context)
+  await ended(admin.api, await admin.api.createVm({ name: 'web' }))
+  for (const [number, privilege] of [...new Set(routes.map(([needed]) => needed))].entries()) {
+    const name = `all-but-${number}`
+    await admin.api.createRole({ name, privileges: privileges.filter((other) => other !== privilege) })
+    await admin.api.createUser({ name, password, role: name })
+    const { api } = await logIn(name)
+    for (const [needed, attempt] of routes) {
+      if (needed === privilege) await assert.rejects(attempt(api), isAnswer(403, 'no-privilege'), `${privilege}`)
+    }
+  }
+})
+
+test('wrong requests are refused by name', async (context) => {
+  const { admin } = await startServer(context)
+  const { rest, api } = admin
+  await ended(api, await api.createVm({ name: 'web' }))
+  const send = (path: string, json: unknown) => rest.call({ method: 'POST', path: `/api/v1${path}`, json })
+  await assert.rejects(send('/vms', { name: 'a/b' }), isAnswer(400, 'invalid-request', 'name'))
+  await assert.rejects(send('/vms', { name: 'x', colour: 'red' }), isAnswer(400, 'invalid-request', 'colour'))
+  await assert.rejects(send('/vms', { name: 'web' }), isAnswer(409, 'already-exists', 'name'))
+  await assert.rejects(send('/vms/web/policy', { policy: 1 }), isAnswer(400, 'invalid-request', 'policy'))
+  await assert.rejects(send('/vms/none/policy', { policy: plainPolicy }), isAnswer(404, 'not-found', 'vm'))
+  await assert.rejects(
+    send('/vms/web/policy', { disks: [{ number: 64, policy: plainPolicy }] }),
+    isAnswer(400, 'invalid-request', 'disks.0.number'),
+  )
+  await assert.rejects(
+    rest.call({ method: 'GET', path: '/api/v1/tasks', query: { state: 'sleeping' } }),
+    isAnswer(400, 'invalid-request', 'state'),
+  )
+  const { task } = await api.importDisk('web', { format: 'raw', contentBytes: 512 })
+  const path = `/api/v1${pathOf('tasks', task.id, 'content')}`
+  await assert.rejects(rest.call({ method: 'PUT', path, json: {} }), isAnswer(415, 'wrong-content-type'))
+  await assert.rejects(
+    api.sendContent(task.id, Readable.from([Buffer.alloc(100)]), 100),
+    isAnswer(400, 'invalid', 'content-length'),
+  )
+  await api.cancelTask(task.id)
+  await ended(api, { task })
+})
+
+test('a sender that breaks off ends the import', async (context) => {
+  const { admin } = await startServer(context)
+  const { api } = admin
+  await ended(api, await api.createVm({ name: 'web' }))
+  const { task } = await api.importDisk('web', { format: 'raw', contentBytes: 1_048_576 })
+  const gone = new AbortController()
+  const sending = api.sendContent(
+    task.id,
+    Readable.from(
+      (async function* () {
+        yield Buffer.alloc(65_536)
+        while ((await api.task(task.id)).step !== 'receiving') await Promise.resolve()
+        gone.abort()
+        yield Buffer.alloc(65_536)
+      })(),
+    ),
+    1_048_576,
+    gone.signal,
+  )
+  await assert.rejects(sending)
+  const { state, error } = await ended(api, { task })
+  assert.equal(state, 'error')
+  assert.equal(error?.code, 'invalid')
+  assert.deepEqual((await api.disks('web')).disks, [])
+})
+
+test('the document that describes the API has every route of the work, with its privileges', async (context) => {
+  const { admin } = await startServer(context)
+  interface Operation {
+    readonly 'x-privileges'?: string[]
+    readonly requestBody?: { readonly content: object }
+  }
+  const document = await admin.rest.call<{ paths: Record<string, Record<string, Operation>> }>({
+    method: 'GET',
+    path: '/openapi.json',
+  })
+  assert.deepEqual(document.paths['/api/v1/vms/{vm}/policy']?.['post']?.['x-privileges'], ['StorageProfile.Apply'])
+  const content = document.paths['/api/v1/tasks/{id}/content']?.['put']?.requestBody?.content
+  assert.deepEqual(Object.keys(content ?? {}), ['application/octet-stream'])
+})
+
+function isAnswer(status: number, code: string, field?: string) {
+  return (error: unknown) => {
+    assert.ok(error instanceof RestClientError, String(error))
+    assert.deepEqual([error.status, error.answerCode, error.message], [status, code, error.message])
+    if (field !== undefined) assert.equal(error.field, field)
+    return true
+  }
+}
