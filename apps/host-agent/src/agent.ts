@@ -26,6 +26,9 @@ export const agentVersion = '0.1.0'
 /** How many operations of one host move data at once. */
 const bulkOperationsMax = 2
 
+/** How long before its end a certificate is spoken of. */
+const expiryWarningMs = 30 * 86_400_000
+
 /** A running agent. Disposing of it ends the session, undoes what runs as far as that works at once, and wipes all keys. */
 export interface Agent extends AsyncDisposable {
   readonly config: AgentConfig
@@ -54,9 +57,17 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   const app = await buildApp(enrolled, host, operations, status, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
+  tellExpiry(identity.certificate, log)
   startSession(enrolled, status, log, stack)
   const running = stack.move()
   return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+/** Certificates do not renew themselves yet, so that an administrator has to know in time. */
+function tellExpiry(certificate: string, log: Logger): void {
+  const { notAfter } = readCertificate(certificate)
+  if (notAfter.getTime() - Date.now() > expiryWarningMs) return
+  log.warn({ notAfter: notAfter.toISOString() }, 'the certificate of this host ends soon, or has ended: enrol it anew')
 }
 
 type HostIdentity = Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>

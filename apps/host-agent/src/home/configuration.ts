@@ -21,6 +21,13 @@ export interface HomeAccess {
   readonly dek: Secret | null
 }
 
+/** Opens `home/` of a VM that exists. Throws AgentError `file-missing`. */
+export async function requireHome(folder: Folder): Promise<Folder> {
+  const home = await folder.folder(homeFolderName)
+  if (home === null) throw new AgentError('file-missing', `${folder.path}/${homeFolderName}: is missing`)
+  return home
+}
+
 /** The name in `home/` of the configuration that was written with that generation of `vm.json`. */
 export function configurationName(generation: number, sealed: boolean): string {
   return `config.${generation}.${sealed ? 'sealed' : 'json'}`

@@ -1,9 +1,8 @@
 import type { VmAuthority, VmDetails } from '@cryptvisor/host-agent-api'
 import type { NamedKek } from '@cryptvisor/key-record'
-import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import type { VmDocument } from '../datastore/vm-document.ts'
-import { homeFolderName, readConfiguration } from './configuration.ts'
+import { readConfiguration, requireHome } from './configuration.ts'
 import { openKeySafe } from './key-safe.ts'
 
 /**
@@ -16,8 +15,7 @@ export async function openHome(
   document: VmDocument,
   keks: readonly NamedKek[],
 ): Promise<VmDetails> {
-  await using home = await folder.folder(homeFolderName)
-  if (home === null) throw new AgentError('file-missing', `${folder.path}/${homeFolderName}: is missing`)
+  await using home = await requireHome(folder)
   const { generation } = document.home
   if (encryption === null) return await readConfiguration(home, generation, { vmId, dek: null })
   using key = await openKeySafe(folder, vmId, encryption, keks)

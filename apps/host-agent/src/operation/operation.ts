@@ -17,6 +17,7 @@ export type Outcome =
 
 /** What an operation tells the log. */
 export interface OperationLog {
+  info(fields: object, text: string): void
   warn(fields: object, text: string): void
   error(fields: object, text: string): void
 }
@@ -71,9 +72,12 @@ export class Operation implements Task {
 
   /** Does the work, to an outcome in any case. Called once. */
   run(work: (task: Task) => Promise<Outcome>): void {
+    const fields = { operationId: this.id, kind: this.request.kind, vm: this.request.vm.vmId }
+    this.#log.info(fields, 'operation begins')
     this.#ended = work(this).then(
       (outcome) => {
         this.#outcome = outcome
+        this.#log.info({ ...fields, state: outcome.state }, 'operation ended')
       },
       (error: unknown) => {
         this.#outcome = this.#failure(error)

@@ -9,7 +9,7 @@ import { finish, undo, undoCreation } from './clean.ts'
 import { isCreatedBy } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
 import { virtualBytesOf } from './import-disk.ts'
-import { journalName, readJournal } from './journal.ts'
+import { readJournal } from './journal.ts'
 import { authenticJournal } from './journal-keys.ts'
 import { KeyLoans } from './key-loans.ts'
 import { readableError } from './operation-error.ts'
@@ -43,7 +43,6 @@ export async function recoverChange(
       return { state: 'done', vm: await finishCommitted(host, task, site.folder, plan, change, document) }
     }
     if (change.kind === 'create-vm') return await undoCreated(task, site, plan, document)
-    await refuseOthers(site.folder, operationId)
     return await undoChanged(task, site, plan, document)
   } catch (error) {
     throw readableError(error, site.folder)
@@ -53,13 +52,6 @@ export async function recoverChange(
 function nothingThere(plan: Plan, change: Change): Recovery {
   if (change.kind === 'create-vm') return { state: 'unknown' }
   throw new AgentError('file-missing', `${plan.vm.datastorePath}/${plan.vm.folder}: the VM’s folder is missing`)
-}
-
-/** Another operation's journal that is not at its end comes first. */
-async function refuseOthers(folder: Folder, operationId: string): Promise<void> {
-  const journal = await readJournal(folder)
-  if (journal === null || journal.content.state === 'cleaned' || journal.content.operationId === operationId) return
-  throw new AgentError('vm-busy', `operation ${journal.content.operationId} on this VM comes first; recover that one`)
 }
 
 async function finishCommitted(
@@ -122,8 +114,13 @@ async function undoCreated(
   return { state: 'failed' }
 }
 
-/** Whether an operation has left anything in the VM's folder. */
-async function tracesOf(folder: Folder, plan: Plan): Promise<boolean> {
-  for (const name of [...plan.makes, journalName]) if (await folder.has(name)) return true
+/** Whether an operation has left anything in the VM's folder. Throws AgentError `vm-busy` when another one comes first. */
+async function tracesOf(folder: Folder, { makes, operationId }: Plan): Promise<boolean> {
+  const content = (await readJournal(folder))?.content
+  if (content?.operationId === operationId) return true
+  if (content !== undefined && content.state !== 'cleaned') {
+    throw new AgentError('vm-busy', `operation ${content.operationId} on this VM comes first; recover that one`)
+  }
+  for (const name of makes) if (await folder.has(name)) return true
   return false
 }

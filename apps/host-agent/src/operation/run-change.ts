@@ -3,6 +3,7 @@ import type { VmAuthority } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { documentOf, readVmDocument, type VmDocument, writeVmDocument } from '../datastore/vm-document.ts'
+import { homeFolderName, requireHome } from '../home/configuration.ts'
 import { type Change, isBulk, make, planOf } from './changes.ts'
 import { finish, undo, undoCreation } from './clean.ts'
 import { createVmSite } from './create-site.ts'
@@ -11,7 +12,7 @@ import { journalName, readJournal } from './journal.ts'
 import { KeyLoans } from './key-loans.ts'
 import { readableError } from './operation-error.ts'
 import { homeGenerationAfter, type Plan } from './plan.ts'
-import { agreedDocument, homeOf, requireVmSite, type VmSite } from './vm-site.ts'
+import { agreedDocument, requireVmSite, type VmSite } from './vm-site.ts'
 import type { Made } from './work.ts'
 
 /**
@@ -32,7 +33,7 @@ export async function runChange(
     ? await createVmSite(host.datastores, plan.vm, operationId)
     : await requireVmSite(host.datastores, plan.vm)
   const previous = creates ? null : await agreedDocument(site.folder, plan.vm)
-  await refuseUnfinished(site.folder)
+  if (!creates) await refuseUnfinished(site.folder)
   let made: Made
   try {
     const content = change.kind === 'import-disk' ? await task.content() : null
@@ -40,7 +41,7 @@ export async function runChange(
       task.progress.begin('waiting for other operations on this host')
       stack.use(await host.bulk.enter(task.signal))
     }
-    await using home = await homeOf(site.folder)
+    await using home = await (creates ? site.folder.makeFolder(homeFolderName) : requireHome(site.folder))
     const { folder } = site
     const { scratch, warn } = host
     const { progress, signal } = task

@@ -4,7 +4,6 @@ import type { Datastores } from '../datastore/datastores.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { differenceOf, readVmDocument, type VmDocument } from '../datastore/vm-document.ts'
 import { lockVm } from '../datastore/vm-lock.ts'
-import { homeFolderName } from '../home/configuration.ts'
 
 /** A VM's place on its datastore, locked for one operation. Disposing of it closes and unlocks it. */
 export interface VmSite extends AsyncDisposable {
@@ -29,11 +28,6 @@ export async function requireVmSite(datastores: Datastores, vm: VmAuthority): Pr
   const site = await openVmSite(datastores, vm)
   if (site !== null) return site
   throw new AgentError('file-missing', `${vm.datastorePath}/${vm.folder}: the VM’s folder is missing`)
-}
-
-/** Opens `home/`, and makes it where it is missing. */
-export async function homeOf(folder: Folder): Promise<Folder> {
-  return (await folder.folder(homeFolderName)) ?? (await folder.makeFolder(homeFolderName))
 }
 
 /** Reads `vm.json` as far as it agrees with the control plane. Throws AgentError `file-missing`, `datastore-mismatch`. */

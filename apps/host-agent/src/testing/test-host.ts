@@ -47,7 +47,11 @@ export class TestHost implements AsyncDisposable {
   }
 
   operations(beforeChange?: BeforeChange): Operations {
-    return new Operations(this.host(beforeChange), { warn: () => {}, error: (_, text) => this.warnings.push(text) })
+    return new Operations(this.host(beforeChange), {
+      info: () => {},
+      warn: () => {},
+      error: (_, text) => this.warnings.push(text),
+    })
   }
 
   /** Runs one operation to its end, in an agent of its own, and puts its outcome on record. */
