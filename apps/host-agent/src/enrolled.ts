@@ -17,13 +17,13 @@ export async function readEnrolled(folder: string): Promise<Enrolled> {
   if (config === null) {
     throw new AgentError('bad-config', `${folder}: this host is not enrolled; run «host-agent enroll --dir ${folder}»`)
   }
-  const certificate = (await require(agentFiles.certificate(folder))).toString('utf8')
-  const ca = (await require(agentFiles.ca(folder))).toString('utf8')
-  const privateKey = Secret.from(await require(agentFiles.privateKey(folder)))
+  const certificate = (await readRequired(agentFiles.certificate(folder))).toString('utf8')
+  const ca = (await readRequired(agentFiles.ca(folder))).toString('utf8')
+  const privateKey = Secret.from(await readRequired(agentFiles.privateKey(folder)))
   return { config, ca, identity: { certificate, privateKey, [Symbol.dispose]: () => privateKey[Symbol.dispose]() } }
 }
 
-async function require(path: string): Promise<Buffer> {
+async function readRequired(path: string): Promise<Buffer> {
   const bytes = await readAgentFile(path)
   if (bytes === null)
     throw new AgentError('bad-config', `${path}: is missing; remove the folder and enrol this host anew`)
