@@ -1,5 +1,5 @@
-import type { AddressInfo, Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { type AddressInfo, createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Client } from '../client.ts'
 import type { MessageProcessor } from '../message/message-processor.ts'
 import type { EventSink } from '../server-event.ts'
@@ -27,33 +27,43 @@ export interface KmipServerOptions {
 export class KmipServer {
   readonly #options: KmipServerOptions
   readonly #limits: ServerLimits
-  readonly #server: Server
+  /** Takes connections and counts them; those that may come in are the TLS server's, which listens nowhere. */
+  readonly #tcp: TcpServer
+  readonly #tls: TlsServer
   readonly #admission: Admission
   readonly #connections = new Set<Connection>()
+  /** Connections whose handshake is not over, by the peer's address and port. */
+  readonly #handshaking = new Map<string, Socket>()
   #isClosing = false
 
   private constructor(options: KmipServerOptions) {
     this.#options = options
     this.#limits = { ...defaultServerLimits, ...options.limits }
     this.#admission = new Admission(this.#limits)
-    this.#server = options.identity.privateKey.expose((key) =>
-      createServer(tlsOptions(options.identity, key, this.#limits)),
+    this.#tls = options.identity.privateKey.expose((key) =>
+      createTlsServer(tlsOptions(options.identity, key, this.#limits)),
     )
-    this.#server.on('connection', (socket) => this.#admit(socket))
-    this.#server.on('secureConnection', (socket) => void this.#serve(socket))
-    this.#server.on('tlsClientError', (error, socket) => {
+    this.#tls.on('secureConnection', (socket) => void this.#serve(socket))
+    this.#tls.on('tlsClientError', (error, socket) => {
       const address = socket.remoteAddress ?? 'unknown'
       options.emit({ kind: 'handshake-failed', address, code: codeOf(error) })
+      // Node leaves a connection open that said nothing in time.
+      socket.destroy()
     })
+    this.#tcp = createTcpServer((socket) => this.#admit(socket))
   }
 
   /** Listens; rejects when the port is taken. */
   static async listen(options: KmipServerOptions): Promise<KmipServer> {
     const server = new KmipServer(options)
     await new Promise<void>((resolve, reject) => {
-      server.#server.once('error', reject)
-      server.#server.listen({ host: options.host, port: options.port }, () => {
-        server.#server.off('error', reject)
+      server.#tcp.once('error', reject)
+      server.#tcp.listen({ host: options.host, port: options.port }, () => {
+        server.#tcp.off('error', reject)
+        // Such as too many open files: who is in stays in, and the next one may get in again.
+        server.#tcp.on('error', (error) =>
+          options.emit({ kind: 'internal-error', client: 'none', doing: 'taking a connection', error }),
+        )
         resolve()
       })
     })
@@ -63,13 +73,13 @@ export class KmipServer {
   /** Where it listens. */
   get address(): { readonly host: string; readonly port: number } {
     // A server that listens on a port has such an address.
-    const { address, port } = this.#server.address() as AddressInfo
+    const { address, port } = this.#tcp.address() as AddressInfo
     return { host: address, port }
   }
 
   /** Shows another certificate to whoever connects from now on. Whom it believes cannot change. */
   renewIdentity(identity: ServerIdentity): void {
-    identity.privateKey.expose((key) => this.#server.setSecureContext(tlsOptions(identity, key, this.#limits)))
+    identity.privateKey.expose((key) => this.#tls.setSecureContext(tlsOptions(identity, key, this.#limits)))
   }
 
   /** Ends the connections of a certificate, for instance one that was revoked. */
@@ -83,8 +93,9 @@ export class KmipServer {
   async close(): Promise<void> {
     this.#isClosing = true
     const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
+      this.#tcp.close(() => resolve())
     })
+    for (const socket of this.#handshaking.values()) socket.destroy()
     for (const connection of this.#connections) connection.close()
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.destroy()
@@ -97,7 +108,13 @@ export class KmipServer {
     const address = socket.remoteAddress ?? 'unknown'
     const refusal = this.#admission.enter(address)
     if (refusal === null) {
-      socket.once('close', () => this.#admission.leave(address))
+      const peer = peerOf(socket)
+      this.#handshaking.set(peer, socket)
+      socket.once('close', () => {
+        this.#handshaking.delete(peer)
+        this.#admission.leave(address)
+      })
+      this.#tls.emit('connection', socket)
     } else {
       this.#options.emit({ kind: 'connection-refused', address, reason: refusal })
       socket.destroy()
@@ -106,6 +123,7 @@ export class KmipServer {
 
   async #serve(socket: TLSSocket): Promise<void> {
     const address = socket.remoteAddress ?? 'unknown'
+    this.#handshaking.delete(peerOf(socket))
     // Reading shows errors too; until then nobody else would take them.
     socket.on('error', () => undefined)
     let client: Client | null = null
@@ -140,6 +158,10 @@ export class KmipServer {
       this.#options.emit({ kind: 'connection-closed', address, client: client.name, why })
     }
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 function codeOf(error: Error): string {
