@@ -28,6 +28,8 @@ type Item = RequestMessage['batchItem'][number]
 export class Harness {
   readonly store = new MemoryObjectStore()
   readonly events: ServerEvent[] = []
+  /** The secrets that the server made. */
+  readonly made: Secret[] = []
   now = new Date('2026-06-01T12:00:00.250Z')
   #lastId = 0
 
@@ -35,7 +37,11 @@ export class Harness {
     vendorIdentification: 'Test',
     versions,
     now: () => this.now,
-    random: (sizeBytes) => Secret.random(sizeBytes),
+    random: (sizeBytes) => {
+      const secret = Secret.random(sizeBytes)
+      this.made.push(secret)
+      return secret
+    },
     newId: () => `id-${String(++this.#lastId).padStart(6, '0')}`,
   }
 
