@@ -8,7 +8,7 @@ import {
   standardAttribute,
 } from '@cryptvisor/kmip'
 import type { Version } from '@cryptvisor/ttlv'
-import { appliesTo, type StoredObjectType } from '../object/stored-object.ts'
+import type { StoredObjectType } from '../object/stored-object.ts'
 
 /** How many characters the name of a custom attribute may have. */
 export const attributeNameLengthMax = 255
@@ -56,14 +56,6 @@ export function checkCustom({ attributeName, attributeValue }: Attribute): void 
   if (isStructure(value) && value.value.some((field) => isStructure(field))) {
     throw new KmipError('InvalidField', `${shown(attributeName)}: a custom attribute has no structures in a structure`)
   }
-}
-
-/** The attributes of `names` that objects of this type have. */
-export function applicable<Name extends Parameters<typeof appliesTo>[0]>(
-  names: readonly Name[],
-  objectType: StoredObjectType,
-): Name[] {
-  return names.filter((name) => appliesTo(name, objectType))
 }
 
 /** A name from outside, short enough for an error text. */
