@@ -47,16 +47,20 @@ export class ControlPlaneProcess {
       .set({ crypto_supported: agent.cryptoSupported ? 1 : 0 })
       .where('id', '=', agent.name)
       .execute()
-    const host = await this.#host(agent)
+    await this.work.hostConnected(await this.host(agent), this.beginSession(agent))
+  }
+
+  /** The agent's session begins, and the work has not been told of it yet. */
+  beginSession(agent: SimulatedAgent): HostConnection {
     const { bootId, cryptoSupported } = agent
     const connection = { hostId: agent.name, bootId, cryptoSupported, client: agent.client(this.faults) }
     this.#sessions.begin(connection)
-    await this.work.hostConnected(host, connection)
+    return connection
   }
 
   async disconnect(agent: SimulatedAgent): Promise<void> {
     this.#sessions.end(agent.name)
-    await this.work.hostDisconnected(await this.#host(agent))
+    await this.work.hostDisconnected(await this.host(agent))
   }
 
   /** Ends it, dead or alive. */
@@ -65,7 +69,7 @@ export class ControlPlaneProcess {
     await this.database.destroy()
   }
 
-  #host(agent: SimulatedAgent): Promise<HostRow> {
+  host(agent: SimulatedAgent): Promise<HostRow> {
     return this.database.selectFrom('host').selectAll().where('id', '=', agent.name).executeTakeFirstOrThrow()
   }
 }

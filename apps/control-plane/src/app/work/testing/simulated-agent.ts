@@ -40,6 +40,8 @@ export class SimulatedAgent {
   looks = 2
   /** What the next operations fail with. */
   failWith: NonNullable<OperationStatus['error']> | null = null
+  /** Awaited before a key is taken. */
+  onAddKey: (name: string) => Promise<void> = async () => undefined
   /** Called before an operation starts. */
   onStart: (asked: OperationRequest) => void = () => undefined
   /** Awaited at each chunk of an import. */
@@ -102,7 +104,8 @@ export class SimulatedAgent {
     }
   }
 
-  #addKey(name: string, { content }: Call): null {
+  async #addKey(name: string, { content }: Call): Promise<null> {
+    await this.onAddKey(name)
     if (!this.cryptoSupported) throw refusal(501, 'crypto-unsupported', 'this host does not support encryption')
     if (content === undefined || content instanceof Readable) throw new Error('a key comes as a secret')
     const print = content.expose(fingerprint)
