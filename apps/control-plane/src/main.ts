@@ -1,1 +1,156 @@
-export {}
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { EventLog } from './app/events.ts'
+import { Users } from './app/users.ts'
+import { Work } from './app/work/work.ts'
+import { readConfig } from './config.ts'
+import { openControlPlaneDatabase } from './database/open.ts'
+import { workRoutes } from './http/work/work-routes.ts'
+import { checkAdministrator, initialize } from './initialize.ts'
+import { createLog } from './log.ts'
+import { readPassword } from './password-input.ts'
+import { placesIn } from './places.ts'
+import { startService, type WorkPart, type WorkParts } from './service.ts'
+import { SetUpError } from './set-up-error.ts'
+
+const usage = `usage: control-plane init --dir DIR [--root-key-file FILE] [--admin-user NAME] [--host HOST]
+                          [--listen ADDRESS] [--port N] [--hosts-port N] [--labels cryptvisor|vsphere]
+       control-plane serve --dir DIR
+       control-plane recover-admin --dir DIR [--admin-user NAME]
+
+init and recover-admin read the administrator's password, one line, from standard input.
+`
+
+/** How long a stop may take before the process ends anyway; what was answered is on disk by then. */
+const stopWithinMs = 10_000
+
+/** The version of this program, from its package. */
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
+  throw new Error('package.json has no version')
+}
+
+type Options = ReturnType<typeof parse>['values']
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        dir: { type: 'string' },
+        'root-key-file': { type: 'string' },
+        'admin-user': { type: 'string', default: 'admin' },
+        host: { type: 'string', default: '127.0.0.1' },
+        listen: { type: 'string' },
+        port: { type: 'string' },
+        'hosts-port': { type: 'string' },
+        labels: { type: 'string' },
+      },
+    })
+  } catch (cause) {
+    throw new SetUpError('usage', cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+function portOf(option: 'port' | 'hosts-port', text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const port = Number(text)
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port
+  throw new SetUpError('usage', `--${option}: expected a number from 1 to 65535`)
+}
+
+function labelsOption(text: string | undefined): 'cryptvisor' | 'vsphere' | undefined {
+  if (text === undefined || text === 'cryptvisor' || text === 'vsphere') return text
+  throw new SetUpError('usage', '--labels: expected cryptvisor or vsphere')
+}
+
+async function init(folder: string, options: Options): Promise<void> {
+  const config = await initialize(
+    {
+      folder,
+      rootKeyFile: options['root-key-file'],
+      adminUser: options['admin-user'],
+      adminPassword: await readPassword(process.stdin),
+      host: options.host,
+      listenAddress: options.listen,
+      port: portOf('port', options.port),
+      hostsPort: portOf('hosts-port', options['hosts-port']),
+      labels: labelsOption(options.labels),
+    },
+    Date.now,
+  )
+  process.stderr.write(
+    `set up in ${folder}. Its root key is ${config.rootKeyFile}: keep a copy, and keep it out of the backups of ${folder}\n`,
+  )
+}
+
+async function recoverAdmin(folder: string, options: Options): Promise<void> {
+  await readConfig(folder)
+  const password = await readPassword(process.stdin)
+  checkAdministrator(options['admin-user'], password)
+  const database = await openControlPlaneDatabase(placesIn(folder).database)
+  try {
+    await new Users(database, new EventLog(database, Date.now), Date.now).setAdministrator(
+      options['admin-user'],
+      password,
+    )
+  } finally {
+    await database.destroy()
+  }
+  process.stderr.write(`${options['admin-user']} is an administrator with the new password; their sessions are over\n`)
+}
+
+function createWork({ platform, ...parts }: WorkParts): WorkPart {
+  const { events, keyProviders, sessions: hostConnections } = platform
+  const work = new Work({ ...parts, events, keyProviders, hostConnections })
+  return { work, routes: (server) => workRoutes(server, work) }
+}
+
+async function serve(folder: string): Promise<void> {
+  const log = createLog((await readConfig(folder)).logLevel)
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'a fault of ours; the process ends')
+    process.exit(1)
+  })
+  const stopped = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(signal))
+  const service = await startService({ folder, version: version(), clock: Date.now, log, createWork })
+  process.stdout.write(`${JSON.stringify({ ready: true, url: service.url, hostsUrl: service.hostsUrl })}\n`)
+  log.info({ url: service.url, hostsUrl: service.hostsUrl }, 'ready')
+  log.info({ signal: await stopped.promise }, 'stopping')
+  setTimeout(() => {
+    log.error('stopping takes too long; the process ends')
+    process.exit(1)
+  }, stopWithinMs).unref()
+  await service.close()
+  log.info('stopped')
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  process.umask(0o077)
+  const { values, positionals } = parse(args)
+  const [verb, ...rest] = positionals
+  if (rest[0] !== undefined) throw new SetUpError('usage', `${rest[0]}: there is no such argument`)
+  if (values.dir === undefined)
+    throw new SetUpError('usage', '--dir: is missing; say where the control plane’s data is')
+  switch (verb ?? '') {
+    case 'init':
+      return init(values.dir, values)
+    case 'serve':
+      return serve(values.dir)
+    case 'recover-admin':
+      return recoverAdmin(values.dir, values)
+    default:
+      throw new SetUpError('usage', `${verb ?? 'VERB'}: expected init, serve or recover-admin`)
+  }
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  const help = error instanceof SetUpError && error.code === 'usage' ? usage : ''
+  process.stderr.write(`control-plane: ${error instanceof Error ? error.message : String(error)}\n${help}`)
+  process.exitCode = error instanceof SetUpError && error.code === 'usage' ? 2 : 1
+}

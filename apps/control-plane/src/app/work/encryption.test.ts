@@ -101,8 +101,13 @@ test('disks first and VM Home last are decrypted; the KEK is forgotten and stays
   assert.match(vm.disks[0]?.path ?? '', /\.raw$/)
   assert.ok(!world.hostA.keys.has('vault/key-3') && !world.hostB.keys.has('vault/key-3'))
   assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
-  const [, last] = await world.eventsOf('vm.crypto.decrypted')
-  assert.match(last?.text ?? '', /stays in its key server/)
+  const decrypted = await world.eventsOf('vm.crypto.decrypted')
+  assert.match(decrypted[0]?.text ?? '', /^VM web: disk 1 decrypted$/)
+  assert.match(decrypted[1]?.text ?? '', /stays in its key server/)
+  assert.deepEqual(
+    decrypted.map(({ keyId }) => keyId),
+    ['key-3', 'key-3'],
+  )
   await assertWhole(world)
 })
 

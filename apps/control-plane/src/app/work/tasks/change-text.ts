@@ -49,7 +49,7 @@ export function successEvents(
     case 'create-vm': {
       const created = event('vm.created', key, `VM ${vm} was created on host ${host}`)
       if (!change.encrypted) return [created]
-      return [created, event('vm.crypto.encrypted', key, `VM ${vm} was created encrypted with key ${named(key)}`)]
+      return [created, event('vm.crypto.encrypted', key, `VM ${vm}: created encrypted with key ${named(key)}`)]
     }
     case 'delete-vm':
       return [event('vm.deleted', retired[0] ?? null, `VM ${vm} was deleted with its files${kept}`)]
@@ -59,17 +59,15 @@ export function successEvents(
       if (!encrypted) return [added]
       return [
         added,
-        event('vm.crypto.encrypted', key, `Disk ${number} of VM ${vm} is encrypted with key ${named(key)}`),
+        event('vm.crypto.encrypted', key, `VM ${vm}: disk ${number} added encrypted with key ${named(key)}`),
       ]
     }
     case 'import-disk':
       return [event('vm.disk-added', null, `Disk ${change.number} of VM ${vm} was imported`)]
     case 'encrypt':
-      return [
-        event('vm.crypto.encrypted', key, `${partsText(change)} of VM ${vm} were encrypted with key ${named(key)}`),
-      ]
+      return [event('vm.crypto.encrypted', key, `VM ${vm}: ${partsText(change)} encrypted with key ${named(key)}`)]
     case 'decrypt':
-      return [event('vm.crypto.decrypted', retired[0] ?? key, `${partsText(change)} of VM ${vm} were decrypted${kept}`)]
+      return [event('vm.crypto.decrypted', key, `VM ${vm}: ${partsText(change)} decrypted${kept}`)]
   }
 }
 

@@ -18,7 +18,7 @@ export interface Ending {
   readonly row: TaskRow
   readonly vm: VmRecord
   readonly context: OpenContext
-  /** The KEK for what is encrypted, where there is one. */
+  /** The KEK that it is about, where there is one. */
   readonly key: KeyReference | null
 }
 

@@ -190,7 +190,7 @@ export class Saga {
 
 const cancelled: Failure = { state: 'cancelled', code: 'cancelled', message: 'the task was cancelled' }
 
-/** The KEK for what the task encrypts. */
+/** The KEK that the task is about. */
 function keyOf(row: TaskRow, context: OpenContext): KeyReference | null {
   if (context.key.kind === 'existing') return context.key.key
   return row.key_provider === null || row.key_id === null ? null : { provider: row.key_provider, keyId: row.key_id }

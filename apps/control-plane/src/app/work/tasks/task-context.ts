@@ -36,7 +36,7 @@ export type VmChange =
       readonly disks: readonly { readonly diskId: string; readonly number: number; readonly policy: string }[]
     }
 
-/** The KEK that new DEKs are wrapped with. */
+/** The KEK that the change is about: what is encrypted is wrapped with it, what is decrypted was. */
 export type KeyPlan =
   | { readonly kind: 'none' }
   | { readonly kind: 'existing'; readonly key: KeyReference }

@@ -2,7 +2,7 @@ import type { KeyReference, LockState } from '@cryptvisor/host-agent-api'
 import type { HostRow } from '../../../database/schema.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
-import { authorityOf, type VmRecord } from './vm-store.ts'
+import { authorityOf, keysOf, type VmRecord } from './vm-store.ts'
 
 /** What is known of whether a VM can be opened. */
 export interface KnownLock {
@@ -70,7 +70,7 @@ export class LockStates {
       return row.lock_state
     })
     if (before === null || telling === 'nothing') return
-    const [key] = lock.missingKeys
+    const [key] = [...lock.missingKeys, ...keysOf(authorityOf(vm))]
     const named = { host: vm.hostName, vm: vm.row.name, provider: key?.provider ?? null, keyId: key?.keyId ?? null }
     if (lock.state === 'locked' && (before !== 'locked' || telling === 'locked')) {
       const text = `VM ${vm.row.name} is locked on host ${vm.hostName}: ${lock.text ?? 'its host does not say why'}`

@@ -57,8 +57,7 @@ export async function planPolicyChange(
   }
   const key = direction === 'encrypt' ? await keyFor(work, vm, change, request.keyProvider) : existingKey(vm)
   await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
-  // What is decrypted wraps nothing anew.
-  return { change, key: direction === 'encrypt' ? key : { kind: 'none' } }
+  return { change, key }
 }
 
 const isEncrypting = (policy: PolicyRow) => policy.encryption === 1

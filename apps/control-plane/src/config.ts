@@ -1,0 +1,93 @@
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { shapeCheck } from '@cryptvisor/rest'
+import { type Static, Type } from 'typebox'
+import type { Labels } from './app/settings.ts'
+import { SetUpError } from './set-up-error.ts'
+
+const Port = Type.Integer({ minimum: 1, maximum: 65535 })
+const TimeoutMs = Type.Integer({ minimum: 100, maximum: 600_000 })
+const LabelValue = Type.String({ minLength: 1, maxLength: 128 })
+
+/** What `config.json` in the data folder says; `init` writes it, an operator may change it. */
+export const Config = Type.Object(
+  {
+    version: Type.Literal(1),
+    /** The name or address by which users and hosts reach us; the servers' certificates show it. */
+    host: Type.String({ minLength: 1, maxLength: 255 }),
+    /** Where to listen; the same as `host` when left out. */
+    listenAddress: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+    /** Of the listener for users, and of the one for hosts. */
+    port: Port,
+    hostsPort: Port,
+    /** Absolute; outside the data folder and outside every backup. */
+    rootKeyFile: Type.String({ minLength: 2, maxLength: 4096, pattern: '^/' }),
+    /** What KEKs are labelled with; `vsphere` gives the values that vCenter gives. */
+    labels: Type.Union([
+      Type.Literal('cryptvisor'),
+      Type.Literal('vsphere'),
+      Type.Object({ vendor: LabelValue, product: LabelValue }, { additionalProperties: false }),
+    ]),
+    kmip: Type.Object({ connectTimeoutMs: TimeoutMs, requestTimeoutMs: TimeoutMs }, { additionalProperties: false }),
+    logLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
+  },
+  { additionalProperties: false },
+)
+export type Config = Static<typeof Config>
+
+/** KMIP times: short enough that the next of several servers is asked soon. */
+export const defaultKmip: Config['kmip'] = { connectTimeoutMs: 5000, requestTimeoutMs: 15_000 }
+
+const check = shapeCheck(Config, 'config.json')
+
+/** Where the configuration lies. It is written last: a folder that has it is set up. */
+export const configPath = (folder: string): string => join(folder, 'config.json')
+
+/** Reads the configuration. Throws `not-set-up` and `bad-config`, naming the field. */
+export async function readConfig(folder: string): Promise<Config> {
+  const path = configPath(folder)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new SetUpError('not-set-up', `${path} cannot be read: run «control-plane init --dir ${folder}» first`, {
+      cause,
+    })
+  }
+  const value = parse(text, path)
+  const problem = check(value)
+  if (problem !== null) throw new SetUpError('bad-config', `${path}: ${problem.message}`)
+  // It was just checked.
+  return value as Config
+}
+
+/** Writes the configuration, whole or not at all (mode 0600). */
+export async function writeConfig(folder: string, config: Config): Promise<void> {
+  const path = configPath(folder)
+  const fresh = `${path}.new`
+  await writeSynced(fresh, `${JSON.stringify(config, null, 2)}\n`)
+  await rename(fresh, path)
+  await using opened = await open(folder, 'r')
+  await opened.sync()
+}
+
+/** What KEKs are labelled with. */
+export function labelsOf(config: Config, productVersion: string): Labels {
+  if (config.labels === 'cryptvisor') return { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion }
+  if (config.labels === 'vsphere') return { vendor: 'VMware, Inc.', product: 'VMware vSphere', productVersion }
+  return { ...config.labels, productVersion }
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new SetUpError('bad-config', `${path}: is not JSON`, { cause })
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  await using file = await open(path, 'w', 0o600)
+  await file.writeFile(text)
+  await file.sync()
+}

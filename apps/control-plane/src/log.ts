@@ -1,0 +1,19 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+import type { Config } from './config.ts'
+
+/** Never logged, wherever somebody may put it by mistake. */
+const hidden = ['authorization', 'clientKey', 'cookie', 'headers', 'password', 'privateKey', 'secret', 'token'] as const
+
+/** Our log: one JSON object a line, on standard error unless `destination` says otherwise. */
+export function createLog(level: Config['logLevel'], destination?: DestinationStream): Logger {
+  return pino(
+    {
+      level,
+      base: { service: 'control-plane' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: hidden.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[hidden]' },
+    },
+    destination ?? pino.destination({ fd: 2, sync: true }),
+  )
+}

@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises'
+import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
+import { type RestServer, renewIdentity, type TlsIdentity } from '@cryptvisor/rest'
+import type { Kysely } from 'kysely'
+import type { Logger } from 'pino'
+import { Certificates, ownValidDays } from './app/certificates.ts'
+import type { Clock } from './app/clock.ts'
+import { Platform } from './app/platform.ts'
+import type { HostObserver } from './app/ports.ts'
+import type { Settings } from './app/settings.ts'
+import { type Config, labelsOf, readConfig } from './config.ts'
+import { openControlPlaneDatabase } from './database/open.ts'
+import type { Schema } from './database/schema.ts'
+import { SealedTable } from './database/sealed-table.ts'
+import { buildHostsServer } from './http/hosts-server.ts'
+import type { Routes } from './http/routes.ts'
+import { buildUsersServer } from './http/users-server.ts'
+import { placesIn } from './places.ts'
+
+/** Our certificates are renewed at two thirds of their life; how often that is looked at. */
+const renewAfterMs = (ownValidDays * 86_400_000 * 2) / 3
+const renewalCheckMs = 3_600_000
+
+/** The work half as the service sees it. */
+export interface WorkPart {
+  readonly work: HostObserver & {
+    /** Takes up what an earlier run left. */
+    start(): Promise<void>
+    /** Lets go of everything; what is under way is taken up after the next start. */
+    stop(): Promise<void>
+  }
+  readonly routes: Routes
+}
+
+/** What the work half is built from. */
+export interface WorkParts {
+  readonly database: Kysely<Schema>
+  readonly platform: Platform
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface ServiceOptions {
+  readonly folder: string
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly createWork: (parts: WorkParts) => WorkPart
+}
+
+/** A control plane that runs. */
+export interface Service {
+  readonly url: string
+  readonly hostsUrl: string
+  readonly platform: Platform
+  /** Ends everything; what was answered is on disk. */
+  close(): Promise<void>
+}
+
+/** Starts the control plane of a data folder that is set up. Throws `SetUpError`, `KeyStoreError`, `SqliteError`. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { folder, version, clock, log } = options
+  const config = await readConfig(folder)
+  // What was opened is closed in the opposite order, also when a later step fails.
+  await using opened = new AsyncDisposableStack()
+  const database = opened.adopt(await openControlPlaneDatabase(placesIn(folder).database), (open) => open.destroy())
+  const barrier = opened.use(await openBarrier(config, database))
+  const ca = await readFile(placesIn(folder).ca, 'utf8')
+  const certificates = await Certificates.load(database, barrier, ca, clock)
+  const settings: Settings = { labels: labelsOf(config, version), kmip: config.kmip }
+  const hostsUrl = urlOf(config.host, config.hostsPort)
+  const agentIdentity = await certificates.issueClient()
+  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log }
+  const platform = opened.use(new Platform(parts))
+  const { work, routes } = options.createWork({ database, platform, settings, clock, log })
+  platform.observe(work)
+  const shown = () => serverIdentities(certificates, config)
+  const tls = await shown()
+  const users = await buildUsersServer(platform, routes, tls.users, version, log)
+  opened.defer(() => users.close())
+  const hosts = await buildHostsServer(platform, tls.hosts, version, log)
+  opened.defer(() => hosts.close())
+  opened.defer(() => platform.sessions.close())
+  opened.defer(() => work.stop())
+  const host = config.listenAddress ?? config.host
+  // Both ports are taken before anything is begun, so that no second process works on this folder at the same time.
+  const started = Promise.withResolvers<void>()
+  for (const server of [users, hosts]) server.addHook('onRequest', () => started.promise)
+  await users.listen({ host, port: config.port })
+  await hosts.listen({ host, port: config.hostsPort })
+  await work.start()
+  started.resolve()
+  const timer = keepRenewed(platform, users, hosts, shown, clock, log)
+  opened.defer(() => clearInterval(timer))
+  const running = opened.move()
+  return {
+    url: urlOf(config.host, config.port),
+    hostsUrl,
+    platform,
+    close: () => running.disposeAsync(),
+  }
+}
+
+async function openBarrier(config: Config, database: Kysely<Schema>): Promise<Barrier> {
+  using rootKey = await readRootKeyFile(config.rootKeyFile)
+  // Awaited here: the root key is lent until then.
+  return await Barrier.open(new SealedTable(database), rootKey)
+}
+
+/** What both servers show; fresh keys, which are nowhere but in memory. */
+async function serverIdentities(
+  certificates: Certificates,
+  config: Config,
+): Promise<{ users: TlsIdentity; hosts: TlsIdentity }> {
+  const issue = async (): Promise<TlsIdentity> => {
+    using identity = await certificates.issueServer([config.host])
+    const privateKey = identity.privateKey.expose((bytes) => Uint8Array.from(bytes))
+    return { certificate: identity.certificate, privateKey }
+  }
+  return {
+    users: await issue(),
+    hosts: { ...(await issue()), clientCa: certificates.ca, clientCertificate: 'optional' },
+  }
+}
+
+function keepRenewed(
+  platform: Platform,
+  users: RestServer,
+  hosts: RestServer,
+  shown: () => ReturnType<typeof serverIdentities>,
+  clock: Clock,
+  log: Logger,
+): NodeJS.Timeout {
+  let issuedAt = clock()
+  const renew = async () => {
+    if (clock() - issuedAt < renewAfterMs) return
+    issuedAt = clock()
+    const tls = await shown()
+    renewIdentity(users, tls.users)
+    renewIdentity(hosts, tls.hosts)
+    await platform.sessions.renewIdentity()
+    log.info('our certificates were renewed')
+  }
+  const timer = setInterval(() => {
+    renew().catch((error: unknown) => {
+      // Tried again at the next look.
+      issuedAt = 0
+      log.error({ err: error }, 'our certificates could not be renewed')
+    })
+  }, renewalCheckMs)
+  return timer.unref()
+}
+
+function urlOf(host: string, port: number): string {
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,38 @@
+import type { HostConnection, HostObserver } from '../app/ports.ts'
+import type { HostRow } from '../database/schema.ts'
+
+/** Stands where the work half stands, and keeps what it was told. */
+export class TestWork implements HostObserver {
+  readonly told: string[] = []
+  /** Called with each connection. */
+  onConnected: (host: HostRow, connection: HostConnection) => Promise<void> = async () => {}
+  /** Thrown when somebody wants to remove a host or a provider. */
+  refusal: Error | null = null
+
+  async start(): Promise<void> {
+    this.told.push('start')
+  }
+
+  async stop(): Promise<void> {
+    this.told.push('stop')
+  }
+
+  async hostConnected(host: HostRow, connection: HostConnection): Promise<void> {
+    this.told.push(`connected ${host.name} ${connection.bootId}`)
+    await this.onConnected(host, connection)
+  }
+
+  async hostDisconnected(host: HostRow): Promise<void> {
+    this.told.push(`disconnected ${host.name}`)
+  }
+
+  async checkHostRemoval(host: HostRow): Promise<void> {
+    this.told.push(`removing host ${host.name}`)
+    if (this.refusal !== null) throw this.refusal
+  }
+
+  async checkProviderRemoval(provider: string): Promise<void> {
+    this.told.push(`removing provider ${provider}`)
+    if (this.refusal !== null) throw this.refusal
+  }
+}
