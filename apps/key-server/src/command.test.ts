@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createRequest as createCsr } from '@cryptvisor/pki'
@@ -64,6 +65,30 @@ test('wrong use says what is right', async (context) => {
   const notSetUp = await runCommand('serve', '--dir', join(folder, 'nothing'))
   assert.equal(notSetUp.exitCode, 1)
   assert.match(notSetUp.complaint, /run «key-server init» first/)
+})
+
+test('the server’s certificate follows the host names of the configuration', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  const identity = await server.issueClient('me')
+  await server.start()
+  const path = join(server.data, 'config.json')
+  const text = readFileSync(path, 'utf8')
+  const before = new X509Certificate(readFileSync(join(server.data, 'server.pem')))
+  assert.equal(before.checkHost('kms.example.org'), undefined)
+  await server.stop()
+  writeFileSync(path, text.replace('"127.0.0.1"', '"127.0.0.1", "kms.example.org"'))
+  await server.start()
+  const after = new X509Certificate(readFileSync(join(server.data, 'server.pem')))
+  assert.equal(after.checkHost('kms.example.org'), 'kms.example.org')
+  await server.client(identity).query({ queryFunction: [] })
+})
+
+test('a folder whose config.json is missing is left alone', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  rmSync(join(server.data, 'config.json'))
+  const again = await runCommand('init', '--dir', server.data, '--root-key-file', server.rootKeyFile)
+  assert.match(again.complaint, /has a database and no config\.json/)
+  assert.ok(existsSync(server.rootKeyFile))
 })
 
 test('a configuration with a mistake is refused by name', async (context) => {

@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile, rename, rm } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import type { Barrier } from '@cryptvisor/key-store'
 import { CertificateAuthority, type Identity, readCertificate } from '@cryptvisor/pki'
 import type { Secret } from '@cryptvisor/secret'
@@ -42,6 +43,11 @@ export class IdentityFiles {
     return await CertificateAuthority.load(await readFile(this.#folder.ca, 'utf8'), key, this.#now)
   }
 
+  /** The CA's certificate, PEM, without its key. */
+  caCertificate(): Promise<string> {
+    return readFile(this.#folder.ca, 'utf8')
+  }
+
   /** Makes our own identity anew, in place of the one that is there. */
   async issueServer(authority: CertificateAuthority, hostNames: readonly string[]): Promise<void> {
     using identity = await authority.issue({
@@ -56,29 +62,31 @@ export class IdentityFiles {
   }
 
   /**
-   * Our own identity. It is made anew when two thirds of its life are over, and when certificate and key are not a pair,
-   * because renewing was cut short.
+   * Our own identity. It is made anew when two thirds of its life are over, when it does not show all of `hostNames`,
+   * and when certificate and key are not a pair, because renewing was cut short.
    */
   async server(hostNames: readonly string[]): Promise<{ identity: Identity; isRenewed: boolean }> {
-    const current = await this.#readServer()
+    const current = await this.#readServer(hostNames)
     if (current !== null) return { identity: current, isRenewed: false }
     await this.issueServer(await this.authority(), hostNames)
-    const renewed = await this.#readServer()
+    const renewed = await this.#readServer(hostNames)
     if (renewed !== null) return { identity: renewed, isRenewed: true }
     throw new KeyServerError('bad-config', `${this.#folder.server} was made anew and is not good: is the clock right?`)
   }
 
   /** `null` when it is to be made anew. */
-  async #readServer(): Promise<Identity | null> {
+  async #readServer(hostNames: readonly string[]): Promise<Identity | null> {
     const certificate = await readFile(this.#folder.server, 'utf8')
+    const parsed = new X509Certificate(certificate)
+    if (!hostNames.every((name) => (isIP(name) === 0 ? parsed.checkHost(name) : parsed.checkIP(name)) !== undefined)) {
+      return null
+    }
     const { notBefore, notAfter } = readCertificate(certificate)
     const lifeMs = notAfter.getTime() - notBefore.getTime()
     if (this.#now().getTime() > notBefore.getTime() + (lifeMs * 2) / 3) return null
     const privateKey = await this.#unseal(this.#folder.serverKey, 'server.key')
     const isPair = privateKey.expose((pem) =>
-      new X509Certificate(certificate).checkPrivateKey(
-        createPrivateKey(Buffer.from(pem.buffer, pem.byteOffset, pem.length)),
-      ),
+      parsed.checkPrivateKey(createPrivateKey(Buffer.from(pem.buffer, pem.byteOffset, pem.length))),
     )
     if (isPair) return { certificate, privateKey, [Symbol.dispose]: () => privateKey[Symbol.dispose]() }
     privateKey[Symbol.dispose]()

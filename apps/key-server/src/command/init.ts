@@ -38,8 +38,14 @@ export async function init(options: InitOptions, now: () => Date): Promise<void>
   const [first] = options.hostNames
   if (first === undefined) throw new KeyServerError('bad-usage', '--host-name: at least one is needed')
   checkRootKeyPlace(rootKeyFile, folder)
-  if (existsSync(folder.config) || existsSync(folder.database)) {
+  if (existsSync(folder.config)) {
     throw new KeyServerError('already-set-up', `${folder.path} holds a key server already: choose another folder`)
+  }
+  if (existsSync(folder.database)) {
+    throw new KeyServerError(
+      'already-set-up',
+      `${folder.path} has a database and no config.json: bring that back, or choose another folder if init was cut short`,
+    )
   }
   await mkdir(folder.path, { recursive: true, mode: 0o700 })
   using rootKey = await createRootKeyFile(rootKeyFile)

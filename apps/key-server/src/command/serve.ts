@@ -41,7 +41,7 @@ export async function serve(options: ServeOptions, createLog: (level: Config['lo
   const log = createLog(config.logLevel)
   await using stack = new AsyncDisposableStack()
   const data = stack.use(await openData(folder, config, options.now))
-  const { certificate: ca } = await data.identities.authority()
+  const ca = await data.identities.caCertificate()
   const { identity } = await data.identities.server(config.hostNames)
   const { kmip, admin } = await startListeners({ ...options, config, data, ca, identity, log })
   stack.defer(() => kmip.close())

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Attribute, attribute, isCustomName, standardAttributes, v1_4 } from '@cryptvisor/kmip'
+import { Attribute, attribute, isCustomName, standardAttributes, v1_1, v1_4 } from '@cryptvisor/kmip'
 import type { Secret } from '@cryptvisor/secret'
 import { compareVersions, encode, TtlvError, type Version } from '@cryptvisor/ttlv'
 import type { StoredObject } from '../object/stored-object.ts'
@@ -33,10 +33,14 @@ export function attributesIn(attributes: readonly Attribute[], version: Version)
     )
 }
 
-/** The attribute that an operation added, changed or deleted; KMIP 1.0 wants its index in the answer. */
-export function changedAttributeIn(changed: Attribute, version: Version): Attribute {
+/**
+ * The attribute that an operation added, changed or deleted. An index of 0 is left out, but not in KMIP 1.0, which wants
+ * one in the answer, and not for a client that gave it and may look for it.
+ */
+export function changedAttributeIn(changed: Attribute, version: Version, isIndexGiven: boolean): Attribute {
   const { attributeIndex = 0, ...each } = fitted(changed, version)
-  return attributeIndex === 0 && (version.major > 1 || version.minor > 0) ? each : { ...each, attributeIndex }
+  const isLeftOut = attributeIndex === 0 && !isIndexGiven && compareVersions(version, v1_1) >= 0
+  return isLeftOut ? each : { ...each, attributeIndex }
 }
 
 function digestOf(object: StoredObject, value: Secret): Attribute {

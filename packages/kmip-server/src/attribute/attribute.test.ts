@@ -113,6 +113,12 @@ test('KMIP 1.0 wants the index in the answers about one attribute', async () => 
   assert.equal((await harness.ok('AddAttribute', request, v1_0)).attribute.attributeIndex, 0)
   assert.equal((await harness.ok('ModifyAttribute', request, v1_0)).attribute.attributeIndex, 0)
   assert.equal((await harness.ok('ModifyAttribute', request, v1_1)).attribute.attributeIndex, undefined)
+  const given = { uniqueIdentifier: id, attribute: customAttribute('x-a', 'c', 0) }
+  assert.deepEqual(
+    (await harness.ok('ModifyAttribute', given, v1_2)).attribute,
+    given.attribute,
+    'as Synology sends it',
+  )
 })
 
 test('the reasons for refusals are those of the standard', async () => {

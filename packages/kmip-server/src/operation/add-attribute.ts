@@ -10,5 +10,5 @@ export const addAttribute: Handler<AddAttributeRequest, AddAttributeResponse> = 
   const change = add(object, request.attribute, context.version, context.now)
   await checkNames([change.attribute], object.id, 'IllegalOperation', context)
   await context.transaction.update(change.object)
-  return { uniqueIdentifier: object.id, attribute: changedAttributeIn(change.attribute, context.version) }
+  return { uniqueIdentifier: object.id, attribute: changedAttributeIn(change.attribute, context.version, false) }
 }

@@ -9,5 +9,8 @@ export const deleteAttribute: Handler<DeleteAttributeRequest, DeleteAttributeRes
   const index = request.attributeIndex ?? 0
   const change = remove(object, request.attributeName, index, context.version, context.now)
   await context.transaction.update(change.object)
-  return { uniqueIdentifier: object.id, attribute: changedAttributeIn(change.attribute, context.version) }
+  return {
+    uniqueIdentifier: object.id,
+    attribute: changedAttributeIn(change.attribute, context.version, request.attributeIndex !== undefined),
+  }
 }

@@ -10,5 +10,8 @@ export const modifyAttribute: Handler<ModifyAttributeRequest, ModifyAttributeRes
   const change = modify(object, request.attribute, context.version, context.now)
   await checkNames([change.attribute], object.id, 'IllegalOperation', context)
   await context.transaction.update(change.object)
-  return { uniqueIdentifier: object.id, attribute: changedAttributeIn(change.attribute, context.version) }
+  return {
+    uniqueIdentifier: object.id,
+    attribute: changedAttributeIn(change.attribute, context.version, request.attribute.attributeIndex !== undefined),
+  }
 }
