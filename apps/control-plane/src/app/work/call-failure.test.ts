@@ -124,7 +124,7 @@ async function assertTold(world: World, flow: Flow, task: Task): Promise<void> {
     assert.equal(told?.provider, 'vault')
     assert.equal(told.host, 'host-a')
     assert.equal(told.vm, task.target.name)
-    assert.match(error.message, /tried vault\.invalid:5696/)
+    assert.match(error.message, /tried vault\.invalid:5696, vault-2\.invalid:5696/)
   }
   if (error?.code === 'send-key-failed' || error?.code === 'host-disconnected') {
     const [told] = (await world.eventsOf('host.crypto.send-key-error')).filter((event) => event.task === task.id)

@@ -142,7 +142,7 @@ export class Kms {
       .executeTakeFirst()
     // Written by us from a checked list of addresses.
     const servers = row === undefined ? [] : (JSON.parse(row.servers) as { host: string; port: number }[])
-    return servers.length === 0 ? '' : ` (tried ${servers.map(({ host, port }) => `${host}:${port}`).join(', ')})`
+    return servers.length < 2 ? '' : ` (tried ${servers.map(({ host, port }) => `${host}:${port}`).join(', ')})`
   }
 }
 

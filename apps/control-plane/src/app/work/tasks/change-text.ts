@@ -20,7 +20,7 @@ export function isCryptographic(change: VmChange): boolean {
 }
 
 /** What a change is about, in words: «VM Home and disks 0, 1». */
-export function partsText(change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }>): string {
+function partsText(change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }>): string {
   const numbers = change.disks.map((disk) => disk.number).toSorted((one, other) => one - other)
   const disks = numbers.length === 0 ? [] : [`${numbers.length === 1 ? 'disk' : 'disks'} ${numbers.join(', ')}`]
   return [...(change.home === null ? [] : ['VM Home']), ...disks].join(' and ')
@@ -71,19 +71,36 @@ export function successEvents(
   }
 }
 
-/** The event that tells of a change which did not happen. */
-export function failureEvent(purpose: Purpose, key: KeyReference | null, failure: Failure): NewEvent {
+/** The event that tells of a change which did not happen. `key` is named as far as it exists. */
+export function failureEvent(
+  change: VmChange,
+  purpose: Purpose,
+  key: { readonly provider: string | null; readonly keyId: string | null },
+  failure: Failure,
+): NewEvent {
   const { host, vm, user, task } = purpose
-  const why = failure.state === 'cancelled' ? 'The task was cancelled' : `The task failed: ${failure.message}`
-  return {
-    type: 'vm.crypto.failed',
-    host,
-    vm,
-    provider: key?.provider ?? null,
-    keyId: key?.keyId ?? null,
-    text: `${why}. VM ${vm} is as it was`,
-    user,
-    task,
+  const what = `VM ${vm}: ${changeText(change)}`
+  const text =
+    failure.state === 'cancelled'
+      ? `${what} was cancelled, and all is as it was`
+      : `${what} failed, and all is as it was: ${failure.message}`
+  return { type: 'vm.crypto.failed', host, vm, provider: key.provider, keyId: key.keyId, text, user, task }
+}
+
+function changeText(change: VmChange): string {
+  switch (change.kind) {
+    case 'create-vm':
+      return 'making it'
+    case 'delete-vm':
+      return 'deleting it'
+    case 'add-disk':
+      return `adding disk ${change.disk.number}`
+    case 'import-disk':
+      return `importing disk ${change.number}`
+    case 'encrypt':
+      return `encrypting ${partsText(change)}`
+    case 'decrypt':
+      return `decrypting ${partsText(change)}`
   }
 }
 

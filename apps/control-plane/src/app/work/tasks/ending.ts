@@ -73,7 +73,7 @@ export class TaskEnding {
     await this.#handOver.forget(vm.clusterId, keys)
     await this.#hostKeys.giveUp(row.id)
     await this.#disposal.discard(keys)
-    const event = failureEvent(purposeOf(row, vm), ending.key, failure)
+    const event = failureOf(ending, failure)
     await this.#work.database.transaction().execute(async (transaction) => {
       await this.#end(transaction, ending, failure, {
         events: isCryptographic(context.change) ? [event] : [],
@@ -90,10 +90,8 @@ export class TaskEnding {
 
   /** A VM that was made in part, and could not be removed again, stays; it keeps its KEK. */
   async halfMade(ending: Ending, failure: Failure): Promise<void> {
-    const { row, vm, context } = ending
-    const events = isCryptographic(context.change)
-      ? [{ ...failureEvent(purposeOf(row, vm), ending.key, failure), text: failure.message }]
-      : []
+    const { vm, context } = ending
+    const events = isCryptographic(context.change) ? [{ ...failureOf(ending, failure), text: failure.message }] : []
     await this.#work.database.transaction().execute(async (transaction) => {
       await settleKeys(transaction, vm.row.id, keysOf(authorityOf(vm)))
       await this.#end(transaction, ending, failure, {
@@ -117,7 +115,7 @@ export class TaskEnding {
         if (key.owner_kind === 'vm') await setKeyState(transaction, referenceOf(key), 'retired')
       }
       const told = { ...failure, message: text }
-      const event = { ...failureEvent(purposeOf(row, vm), ending.key, told), text }
+      const event = { ...failureOf(ending, told), text }
       await this.#end(transaction, ending, told, { events: [event], forgetKeys: [], forgetOperations: [] })
       await transaction
         .updateTable('vm')
@@ -191,3 +189,10 @@ export class TaskEnding {
 function operationsOf(context: OpenContext): string[] {
   return context.operation === null ? [] : [context.operation.id]
 }
+
+function failureOf({ row, vm, context, key }: Ending, failure: Failure) {
+  const asked = context.key.kind === 'new' ? { provider: context.key.provider, keyId: null } : noKey
+  return failureEvent(context.change, purposeOf(row, vm), key ?? asked, failure)
+}
+
+const noKey = { provider: null, keyId: null }

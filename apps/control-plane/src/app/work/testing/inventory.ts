@@ -34,7 +34,7 @@ export async function fillInventory(database: Kysely<Schema>): Promise<void> {
       .values({
         name,
         is_default: name === 'vault' ? 1 : 0,
-        servers: JSON.stringify([{ host: `${name}.invalid`, port: 5696 }]),
+        servers: JSON.stringify([`${name}.invalid`, `${name}-2.invalid`].map((host) => ({ host, port: 5696 }))),
         server_ca: '',
         client_certificate: '',
         client_key_sealed: new Uint8Array(1),
