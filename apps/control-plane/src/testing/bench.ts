@@ -24,6 +24,8 @@ export interface Bench {
   client(bearerToken?: string): ControlPlaneClient
   /** Logs in: as the administrator, unless another user is named. */
   logIn(user?: string): Promise<ControlPlaneClient>
+  /** Lets its clock go forward. */
+  pass(ms: number): void
   /** Stops the control plane and starts it again from its folder. */
   restart(): Promise<void>
 }
@@ -39,8 +41,10 @@ export async function startBench(context: TestContext): Promise<Bench> {
   const lines: string[] = []
   const log = createLog('debug', { write: (line) => void lines.push(line) })
   const work = new TestWork()
+  let passedMs = 0
+  const clock = () => Date.now() + passedMs
   const start = () =>
-    startService({ folder, version: '1.2.3', clock: Date.now, log, createWork: () => ({ work, routes: () => {} }) })
+    startService({ folder, version: '1.2.3', clock, log, createWork: () => ({ work, routes: () => {} }) })
   await initialize({ folder, rootKeyFile, adminUser: 'admin', adminPassword: password, host: '127.0.0.1' }, Date.now)
   const ca = readFileSync(join(folder, 'ca.pem'), 'utf8')
   let service = await start()
@@ -69,6 +73,9 @@ export async function startBench(context: TestContext): Promise<Bench> {
     rest,
     client,
     logIn: async (user = 'admin') => client((await client().login({ user, password })).token),
+    pass: (ms) => {
+      passedMs += ms
+    },
     restart: async () => {
       await service.close()
       service = await start()

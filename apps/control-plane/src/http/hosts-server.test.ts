@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { controlPlaneUri } from '@cryptvisor/host-agent-api'
+import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
+import { ControlPlaneError } from '../app/control-plane-error.ts'
+import { type Bench, startBench } from '../testing/bench.ts'
+import { dial, enrolAgent, startAgent } from '../testing/test-agent.ts'
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(5)
+}
+
+const eventTexts = async (bench: Bench, type: string) =>
+  (await bench.service.platform.events.list({ type, limit: 100 })).map((event) => event.text)
+
+async function tokenFor(admin: ControlPlaneClient, name: string): Promise<string> {
+  const { clusters } = await admin.clusters()
+  if (clusters.length === 0) await admin.createCluster({ name: 'cluster' })
+  return (await admin.createEnrolmentToken({ name, cluster: 'cluster' })).token
+}
+
+test('a host enrols, connects, is called under our identity, and disconnects the moment its connection closes', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await using agent = await startAgent(await tokenFor(admin, 'host-a'))
+  const { answer } = agent.enrolled
+  assert.equal(answer.name, 'host-a')
+  assert.ok(new X509Certificate(answer.certificate).verify(new X509Certificate(answer.ca).publicKey))
+  const before = await admin.host('host-a')
+  assert.deepEqual(
+    [before.connection, before.cryptoState, before.cluster, before.lastSeenAt],
+    ['disconnected', 'incapable', 'cluster', null],
+  )
+  const waited = bench.service.platform.sessions.waitFor(answer.hostId, AbortSignal.timeout(10_000))
+  const session = await dial(agent.enrolled)
+  assert.equal(session.heartbeat, '{"heartbeat":0}')
+  assert.equal((await waited).bootId, 'boot-1')
+  await (await waited).client.host()
+  assert.deepEqual(agent.callers, [controlPlaneUri])
+  const during = await admin.host(answer.hostId)
+  assert.deepEqual([during.connection, during.cryptoState, during.version], ['connected', 'prepared', '0.1.0'])
+  assert.deepEqual(await admin.hosts(), { hosts: [await admin.host('host-a')] })
+  session.hangUp()
+  await until(async () => (await admin.host('host-a')).connection === 'disconnected')
+  await until(() => bench.work.told.includes('disconnected host-a'))
+  assert.deepEqual(bench.work.told, ['start', 'connected host-a boot-1', 'disconnected host-a'])
+  assert.deepEqual(await eventTexts(bench, 'host.disconnected'), ['host-a disconnected: its connection closed'])
+  assert.equal((await eventTexts(bench, 'host.connected')).length, 1)
+  await assert.rejects((await waited).client.host(), { name: 'RestClientError' })
+})
+
+test('an enrolment token works once, for its host, with a good request', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await assert.rejects(admin.createEnrolmentToken({ name: 'host-a', cluster: 'none' }), {
+    status: 404,
+    field: 'cluster',
+  })
+  const token = await tokenFor(admin, 'host-a')
+  const url = 'https://127.0.0.1:7443'
+  for (const [change, field] of [
+    [{ csr: 'nothing' }, 'csr'],
+    [{ csr: (await createRequest('x')).csr.replace(/\n[A-Za-z0-9+/]{8}/, '\nAAAAAAAA') }, 'csr'],
+    [{ hardwareUuid: 'not a UUID' }, 'hardwareUuid'],
+    [{ url: 'http://127.0.0.1:7443' }, 'url'],
+    [{ url: 'https://127.0.0.1:7443/path' }, 'url'],
+    [{ url: 'https://user@127.0.0.1:7443' }, 'url'],
+    [{ name: 'host-b' }, 'name'],
+  ] as const) {
+    await assert.rejects(enrolAgent(token, url, change), { status: 400, field }, JSON.stringify(change))
+  }
+  const noToken = { status: 401, answerCode: 'not-logged-in' }
+  await assert.rejects(enrolAgent(token, url, { secret: 'x'.repeat(43) }), noToken)
+  const { answer } = await enrolAgent(token, url)
+  assert.equal(new X509Certificate(answer.certificate).checkIP('127.0.0.1'), '127.0.0.1')
+  await assert.rejects(enrolAgent(token, url), noToken)
+  const late = await tokenFor(admin, 'host-b')
+  bench.pass(15 * 60_000)
+  await assert.rejects(enrolAgent(late, url), noToken)
+})
+
+test('two who use a token at once: one of them gets in', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const token = await tokenFor(admin, 'host-a')
+  const outcomes = await Promise.allSettled([1, 2].map((port) => enrolAgent(token, `https://127.0.0.1:${port}`)))
+  assert.deepEqual(outcomes.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
+  assert.equal((await admin.hosts()).hosts.length, 1)
+})
+
+test('who is no host gets no session', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const refused = { status: 401, answerCode: 'not-logged-in' }
+  const { authority } = await CertificateAuthority.create('Cryptvisor control plane CA', 1, () => new Date())
+  using foreign = await authority.issue({
+    commonName: 'host-a',
+    usages: ['client'],
+    uris: [`urn:cryptvisor:host:${enrolled.answer.hostId}`],
+    validDays: 1,
+  })
+  const asForeign = {
+    ...enrolled,
+    answer: { ...enrolled.answer, certificate: foreign.certificate },
+    privateKey: foreign.privateKey,
+  }
+  await assert.rejects(dial(asForeign), refused)
+  const anonymous = bench.rest({ url: bench.service.hostsUrl })
+  await assert.rejects(anonymous.call({ method: 'POST', path: '/v1/session', json: {} }), refused)
+  await assert.rejects(dial(enrolled, { url: 'https://127.0.0.1:7443/x' }), { status: 400, field: 'url' })
+  const good = await dial(enrolled)
+  good.hangUp()
+  await good.ended
+})
+
+test('a second start of the agent takes the session over and is an alarm; the same start is not', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const first = await dial(enrolled)
+  const again = await dial(enrolled)
+  await first.ended
+  assert.deepEqual(await eventTexts(bench, 'host.session-replaced'), [])
+  const other = await dial(enrolled, { bootId: 'boot-2', url: 'https://127.0.0.1:7444' })
+  await again.ended
+  assert.equal((await eventTexts(bench, 'host.session-replaced')).length, 1)
+  assert.deepEqual(await eventTexts(bench, 'host.address-changed'), [
+    'host-a answers at https://127.0.0.1:7444 now, not at https://127.0.0.1:7443 any more',
+  ])
+  const host = await admin.host('host-a')
+  assert.deepEqual([host.connection, host.url], ['connected', 'https://127.0.0.1:7444'])
+  assert.deepEqual(await eventTexts(bench, 'host.disconnected'), [])
+  other.hangUp()
+  await until(async () => (await admin.host('host-a')).connection === 'disconnected')
+})
+
+test('a host that enrols again keeps its ID, and its older identity is worthless at once', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const url = 'https://127.0.0.1:7443'
+  const old = await enrolAgent(await tokenFor(admin, 'host-a'), url)
+  const session = await dial(old)
+  await admin.createCluster({ name: 'other' })
+  await assert.rejects(admin.createEnrolmentToken({ name: 'host-a', cluster: 'other' }), { status: 409, field: 'name' })
+  const fresh = await enrolAgent(await tokenFor(admin, 'host-a'), url)
+  assert.equal(fresh.answer.hostId, old.answer.hostId)
+  await session.ended
+  await assert.rejects(dial(old), { status: 401 })
+  const again = await dial(fresh)
+  again.hangUp()
+  await again.ended
+})
+
+test('a host is removed unless the work objects; then nothing of it is good any more', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const session = await dial(enrolled)
+  bench.work.refusal = new ControlPlaneError('in-use', 'the VM web is on host-a')
+  await assert.rejects(admin.deleteHost('host-a'), { status: 409, answerCode: 'in-use', message: /web/ })
+  bench.work.refusal = null
+  await assert.rejects(admin.deleteCluster('cluster'), { status: 409, message: /host-a/ })
+  await admin.deleteHost('host-a')
+  await session.ended
+  await assert.rejects(dial(enrolled), { status: 401 })
+  await assert.rejects(admin.host('host-a'), { status: 404 })
+  assert.equal((await eventTexts(bench, 'host.removed')).length, 1)
+})
+
+test('hosts, users and their sessions outlive a restart; connections do not, and make no event', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const session = await dial(enrolled)
+  await bench.restart()
+  await session.ended
+  const host = await admin.host('host-a')
+  assert.deepEqual([host.connection, host.id], ['disconnected', enrolled.answer.hostId])
+  assert.notEqual(host.lastSeenAt, null)
+  assert.deepEqual(await eventTexts(bench, 'host.disconnected'), [])
+  const again = await dial(enrolled)
+  assert.equal((await admin.host('host-a')).connection, 'connected')
+  again.hangUp()
+  await again.ended
+})
