@@ -44,6 +44,14 @@ const troubles: readonly Trouble[] = [
     },
   },
   {
+    name: 'the database cannot be written',
+    at: ({ name }) => name.startsWith('db') && name !== 'db SelectQueryNode',
+    begin: () => {
+      throw new Error('database or disk is full')
+    },
+    end: async () => undefined,
+  },
+  {
     name: 'the host’s agent is killed and starts again',
     at: (point) => point.name.startsWith('host-a'),
     begin: (world) => {
@@ -101,7 +109,12 @@ async function withTrouble(
     began.resolve(`${point.when} ${point.name}`)
     trouble.begin(world, point)
   })
-  const task = await flow.act(world)
+  const task = await flow.act(world).catch(() => null)
+  // The request itself was refused, and nothing began.
+  if (task === null) {
+    await assertWhole(world)
+    return null
+  }
   const name = await Promise.race([began.promise, world.ended(task).then(() => null)])
   await trouble.end(world)
   await world.until(() => isSettled(world))

@@ -10,7 +10,7 @@ export type Database = Kysely<Schema> | Transaction<Schema>
 
 /** How long the work waits for what; tests wait less. All in milliseconds. */
 export interface Timings {
-  /** Between two looks at an agent's operation. */
+  /** Between two looks at an agent's operation, at most. */
   readonly pollMs: number
   /** Before the first new try of something that failed; doubles up to `retryMaxMs`. */
   readonly retryMs: number

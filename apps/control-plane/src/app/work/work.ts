@@ -29,7 +29,7 @@ import { TaskEnding } from './tasks/ending.ts'
 import { sendImportContent } from './tasks/import-request.ts'
 import { TaskRunner } from './tasks/task-runner.ts'
 import { getTask, listTasks, updateTask } from './tasks/task-store.ts'
-import { isOver, taskView } from './tasks/task-view.ts'
+import { taskView } from './tasks/task-view.ts'
 import { LockStates } from './vms/lock-states.ts'
 import { findVm } from './vms/lookup.ts'
 import { VmRequests } from './vms/vm-requests.ts'
@@ -165,7 +165,7 @@ export class Work implements HostObserver {
   async cancelTask(id: string): Promise<Task> {
     const { database } = this.#context
     const row = await getTask(database, id)
-    if (!isOver(row)) {
+    if (row.state === 'queued' || row.state === 'running') {
       await updateTask(database, id, { cancel_requested: 1 })
       this.#runner.get(id)?.cancel()
     }

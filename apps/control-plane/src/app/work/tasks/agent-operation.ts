@@ -12,6 +12,9 @@ import { checkOutcome } from './outcome-check.ts'
 import type { AskedOperation } from './task-context.ts'
 import type { TaskRun } from './task-run.ts'
 
+/** After this time an operation is looked at for the first time: it may be a short one. */
+const firstPollMs = 50
+
 /** How an agent's operation ended. `unclear`: it may have happened; nothing may be undone. */
 export type Outcome =
   | { readonly kind: 'done'; readonly vm: VmAuthority | null }
@@ -151,7 +154,7 @@ export class AgentOperation {
   async #follow(connection: HostConnection, first: OperationStatus): Promise<Outcome | 'forgotten'> {
     let status = first
     let cancelSent = false
-    for (;;) {
+    for (let lookCount = 0; ; lookCount++) {
       this.#run.note(status.step, status.doneBytes, status.totalBytes)
       if (status.state === 'unknown') return 'forgotten'
       if (status.state === 'done' || status.state === 'failed') return this.#judge(status, connection)
@@ -161,7 +164,7 @@ export class AgentOperation {
         status = await connection.client.cancelOperation(this.#asked.id)
         continue
       }
-      await this.#rest(cancelSent)
+      await this.#rest(cancelSent, lookCount)
       const now = this.#work.hostConnections.get(this.#hostId)
       if (now === null || now.bootId !== connection.bootId) throw new HostGoneError(`${this.#host} is gone`)
       try {
@@ -173,12 +176,12 @@ export class AgentOperation {
     }
   }
 
-  /** Waits until the next look; not that long when the task is cancelled meanwhile. */
-  async #rest(cancelSent: boolean): Promise<void> {
+  /** Waits until the next look, at first not as long; nor when the task is cancelled meanwhile. */
+  async #rest(cancelSent: boolean, lookCount: number): Promise<void> {
     const { stopping, timings } = this.#work
     const wake = cancelSent ? stopping : AbortSignal.any([stopping, this.#cancelling])
     try {
-      await pause(timings.pollMs, wake)
+      await pause(Math.min(timings.pollMs, firstPollMs * 2 ** Math.min(lookCount, 10)), wake)
     } catch (error) {
       stopping.throwIfAborted()
       if (!wake.aborted) throw error

@@ -81,6 +81,7 @@ export class Saga {
       request: operationRequest(context.change, context.doneCount, authority, key),
       acknowledged: false,
     }))
+    await this.#run.keepProgress()
     if (outcome.kind === 'unclear') {
       await this.#ending.unclear(task, { state: 'error', code: 'agent-failed', message: outcome.message })
     } else if (outcome.kind === 'failed') {

@@ -69,6 +69,12 @@ export class TaskRun {
     this.#meter.note(step, doneBytes, totalBytes, this.#work.clock())
   }
 
+  /** Puts on record how far it is. */
+  async keepProgress(): Promise<void> {
+    const { doneBytes, totalBytes } = this.progress
+    await updateTask(this.#work.database, this.id, { done_bytes: doneBytes, total_bytes: totalBytes })
+  }
+
   async save(context: OpenContext): Promise<void> {
     await updateTask(this.#work.database, this.id, { context: formatContext(context) })
   }

@@ -34,6 +34,7 @@ export class TaskRunner {
   run(row: TaskRow, resumed: boolean): void {
     if (this.#running.has(row.id)) return
     const run = new TaskRun(this.#work, row.id)
+    this.#work.log.info({ task: row.id, type: row.type, target: row.target_id, resumed }, 'a task is carried out')
     if (row.cancel_requested === 1) run.cancel()
     const ended = this.#toEnd(run, resumed).finally(() => {
       run.content.close()
@@ -62,6 +63,7 @@ export class TaskRunner {
     for (let failureCount = 0; !this.#work.stopping.aborted; failureCount++) {
       try {
         await new Saga(this.#work, this.#keys, this.#ending, run).toEnd(resumed || failureCount > 0)
+        this.#work.log.info({ task: run.id }, 'a task is over')
         return
       } catch (error) {
         if (this.#work.stopping.aborted) return
