@@ -19,6 +19,7 @@ interface RunningOperation {
   status: OperationStatus
   /** How many looks it takes until it is done. */
   looksLeft: number
+  lookCount: number
   cancelled: boolean
   received: number
 }
@@ -155,6 +156,7 @@ export class SimulatedAgent {
       request: asked,
       status: statusOf(id, asked.kind === 'import-disk' ? 'waiting-for-content' : 'running'),
       looksLeft: this.looks,
+      lookCount: 0,
       cancelled: false,
       received: 0,
     }
@@ -194,8 +196,14 @@ export class SimulatedAgent {
     } else if (operation.looksLeft <= 0) {
       operation.status = { ...operation.status, state: 'done', step: 'done', vm: this.#commit(id, operation.request) }
     } else {
-      const doneBytes = 100 - operation.looksLeft
-      operation.status = { ...operation.status, step: 'copying', doneBytes, totalBytes: 100 }
+      const { step } = operation.status
+      const doneBytes = operation.received + ++operation.lookCount
+      operation.status = {
+        ...operation.status,
+        step: step === 'receiving' ? step : 'copying',
+        doneBytes,
+        totalBytes: doneBytes + 1,
+      }
     }
     return operation.status
   }

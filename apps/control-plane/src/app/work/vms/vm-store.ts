@@ -150,11 +150,6 @@ function formatEncryption(encryption: EncryptionAuthority | null): string | null
   return encryption === null ? null : JSON.stringify(encryption)
 }
 
-/** Both name the same KEK. */
-export function sameKey(one: KeyReference, other: KeyReference): boolean {
-  return one.provider === other.provider && one.keyId === other.keyId
-}
-
 /** `<provider>/<key ID>`, as in a key record's `kid`; provider names have no slash. */
 export function keyText(key: KeyReference): string {
   return `${key.provider}/${key.keyId}`
