@@ -1,17 +1,16 @@
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { EventLog } from './app/events.ts'
 import { Users } from './app/users.ts'
-import { Work } from './app/work/work.ts'
 import { readConfig } from './config.ts'
+import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
-import { workRoutes } from './http/work/work-routes.ts'
 import { checkAdministrator, initialize } from './initialize.ts'
 import { createLog } from './log.ts'
 import { readPassword } from './password-input.ts'
 import { placesIn } from './places.ts'
-import { startService, type WorkPart, type WorkParts } from './service.ts'
+import { startService } from './service.ts'
 import { SetUpError } from './set-up-error.ts'
+import { ownVersion } from './version.ts'
 
 const usage = `usage: control-plane init --dir DIR [--root-key-file FILE] [--admin-user NAME] [--host HOST]
                           [--listen ADDRESS] [--port N] [--hosts-port N] [--labels cryptvisor|vsphere]
@@ -23,13 +22,6 @@ init and recover-admin read the administrator's password, one line, from standar
 
 /** How long a stop may take before the process ends anyway; what was answered is on disk by then. */
 const stopWithinMs = 10_000
-
-/** The version of this program, from its package. */
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
-  throw new Error('package.json has no version')
-}
 
 type Options = ReturnType<typeof parse>['values']
 
@@ -102,12 +94,6 @@ async function recoverAdmin(folder: string, options: Options): Promise<void> {
   process.stderr.write(`${options['admin-user']} is an administrator with the new password; their sessions are over\n`)
 }
 
-function createWork({ platform, ...parts }: WorkParts): WorkPart {
-  const { events, keyProviders, sessions: hostConnections } = platform
-  const work = new Work({ ...parts, events, keyProviders, hostConnections })
-  return { work, routes: (server) => workRoutes(server, work) }
-}
-
 async function serve(folder: string): Promise<void> {
   const log = createLog((await readConfig(folder)).logLevel)
   process.on('uncaughtException', (error) => {
@@ -116,7 +102,7 @@ async function serve(folder: string): Promise<void> {
   })
   const stopped = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(signal))
-  const service = await startService({ folder, version: version(), clock: Date.now, log, createWork })
+  const service = await startService({ folder, version: ownVersion(), clock: Date.now, log, createWork })
   process.stdout.write(`${JSON.stringify({ ready: true, url: service.url, hostsUrl: service.hostsUrl })}\n`)
   log.info({ url: service.url, hostsUrl: service.hostsUrl }, 'ready')
   log.info({ signal: await stopped.promise }, 'stopping')

@@ -1,4 +1,5 @@
 import { ErrorBody, type RestServer } from '@cryptvisor/rest'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { requirePrivilege } from '../app/access-control.ts'
 import type { Bearers, Caller } from '../app/bearers.ts'
@@ -6,7 +7,7 @@ import { ControlPlaneError } from '../app/control-plane-error.ts'
 import type { Access } from './routes.ts'
 
 /** The error body without its `$id`: a schema with one may be in a server only once. */
-export const ErrorAnswer = Type.Object(ErrorBody.properties)
+export const ErrorAnswer = Type.Object(ErrorBody.properties, { description: 'What was wrong, and what to do next' })
 
 /**
  * Makes each route ask for what it declares (`Access`), before a body is read: 401 for nobody, 403 for somebody who
@@ -34,7 +35,7 @@ export function guardRoutes(server: RestServer, bearers: Bearers): void {
     }
   })
   server.addHook('onRequest', async (request, reply) => {
-    const access: Access = request.routeOptions.config.access ?? 'public'
+    const access = accessOf(request)
     if (access === 'public') return
     const caller = await authenticate(bearers, request.headers.authorization)
     if (caller === null) {
@@ -47,6 +48,13 @@ export function guardRoutes(server: RestServer, bearers: Bearers): void {
     callers.set(request, caller)
     if (access !== 'logged-in') for (const privilege of access) requirePrivilege(caller, privilege)
   })
+}
+
+/** What does not exist and the OpenAPI document, which `buildServer` brings, have no declaration and are for everybody. */
+function accessOf({ is404, routeOptions }: FastifyRequest): Access {
+  if (routeOptions.config.access !== undefined) return routeOptions.config.access
+  if (is404 || routeOptions.url === '/openapi.json') return 'public'
+  throw new Error('a route does not say who may use it')
 }
 
 /** RFC 6750, 2.1. */
