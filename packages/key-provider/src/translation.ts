@@ -17,7 +17,7 @@ export function translate(
   return new KeyProviderError(
     codeOf(cause, otherRefusals),
     { ...subject, server },
-    `key provider ${subject.providerId} could not ${what}${key}; server ${server}: ${cause.message}`,
+    `key provider ${subject.providerId} could not ${what}${key}; ${cause.message.startsWith(server) ? '' : `server ${server}: `}${cause.message}`,
     { cause },
   )
 }

@@ -154,13 +154,9 @@ function isName(host: string): boolean {
 }
 
 function connectError(cause: Error, place: string): KmipClientError {
-  return new KmipClientError(
-    'connect-failed',
-    `${place} cannot be reached (${codeOf(cause)}); is the KMIP server up?`,
-    {
-      cause,
-    },
-  )
+  return new KmipClientError('connect-failed', `${place} cannot be reached (${codeOf(cause)})`, {
+    cause,
+  })
 }
 
 function handshakeError(cause: Error, place: string): KmipClientError {
