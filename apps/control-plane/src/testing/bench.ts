@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { type ClientOptions, RestClient } from '@cryptvisor/rest'
+import type { Kysely } from 'kysely'
+import { openControlPlaneDatabase } from '../database/open.ts'
+import type { Schema } from '../database/schema.ts'
 import { initialize } from '../initialize.ts'
 import { createLog } from '../log.ts'
-import { type Service, startService } from '../service.ts'
+import { placesIn } from '../places.ts'
+import { type Service, type ServiceOptions, startService } from '../service.ts'
 import { TestWork } from './test-work.ts'
 
-/** A control plane with both its servers, in a folder of its own, without the work half. */
+/** A control plane with both its servers, in a folder of its own. */
 export interface Bench {
   readonly folder: string
   readonly rootKeyFile: string
@@ -24,6 +28,8 @@ export interface Bench {
   client(bearerToken?: string): ControlPlaneClient
   /** Logs in: as the administrator, unless another user is named. */
   logIn(user?: string): Promise<ControlPlaneClient>
+  /** Does something to the database behind the control plane's back. */
+  withDatabase<Result>(use: (database: Kysely<Schema>) => Promise<Result>): Promise<Result>
   /** Lets its clock go forward. */
   pass(ms: number): void
   /** Stops the control plane and starts it again from its folder. */
@@ -33,8 +39,8 @@ export interface Bench {
 /** Of the administrator, and of all users that a test makes. */
 export const password = 'correct horse battery staple'
 
-/** Starts a bench that ends with the test. */
-export async function startBench(context: TestContext): Promise<Bench> {
+/** Starts a bench that ends with the test; with the work half where `createWork` builds it. */
+export async function startBench(context: TestContext, createWork?: ServiceOptions['createWork']): Promise<Bench> {
   const root = mkdtempSync(join(tmpdir(), 'cryptvisor-test-'))
   const folder = join(root, 'data')
   const rootKeyFile = join(root, 'keys', 'root.key')
@@ -44,7 +50,13 @@ export async function startBench(context: TestContext): Promise<Bench> {
   let passedMs = 0
   const clock = () => Date.now() + passedMs
   const start = () =>
-    startService({ folder, version: '1.2.3', clock, log, createWork: () => ({ work, routes: () => {} }) })
+    startService({
+      folder,
+      version: '1.2.3',
+      clock,
+      log,
+      createWork: createWork ?? (() => ({ work, routes: () => {} })),
+    })
   await initialize({ folder, rootKeyFile, adminUser: 'admin', adminPassword: password, host: '127.0.0.1' }, Date.now)
   const ca = readFileSync(join(folder, 'ca.pem'), 'utf8')
   let service = await start()
@@ -73,6 +85,14 @@ export async function startBench(context: TestContext): Promise<Bench> {
     rest,
     client,
     logIn: async (user = 'admin') => client((await client().login({ user, password })).token),
+    withDatabase: async (use) => {
+      const database = await openControlPlaneDatabase(placesIn(folder).database)
+      try {
+        return await use(database)
+      } finally {
+        await database.destroy()
+      }
+    },
     pass: (ms) => {
       passedMs += ms
     },

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { AddKeyProvider } from '@cryptvisor/control-plane-api'
+import { KeyServerProcess } from '@cryptvisor/key-server/src/testing/key-server-process.ts'
+import { CertificateAuthority } from '@cryptvisor/pki'
+import { ControlPlaneError } from '../app/control-plane-error.ts'
+import { startBench } from '../testing/bench.ts'
+
+/** A provider that nobody answers for, with certificates of its own. */
+async function unreachable(name: string): Promise<AddKeyProvider> {
+  const { authority } = await CertificateAuthority.create('KMS CA', 10, () => new Date())
+  using identity = await authority.issue({ commonName: 'control plane', usages: ['client'], validDays: 10 })
+  return {
+    name,
+    servers: [{ host: '127.0.0.1', port: 1 }],
+    serverCa: authority.certificate,
+    clientCertificate: identity.certificate,
+    clientKey: identity.privateKey.expose((bytes) => Buffer.from(bytes).toString('latin1')),
+  }
+}
+
+async function keyServer(context: TestContext) {
+  const server = await KeyServerProcess.create(context)
+  await server.start()
+  const out = join(server.folder, 'client')
+  await server.command('issue-client', 'control-plane', '--out', out)
+  const read = (name: string) => readFileSync(join(out, name), 'utf8')
+  const provider: AddKeyProvider = {
+    name: 'kms',
+    servers: [server.kmip],
+    serverCa: read('ca.pem'),
+    clientCertificate: read('client.pem'),
+    clientKey: read('client.key'),
+  }
+  return { server, provider }
+}
+
+test('a provider of a real key server is green, gives keys, and is red with one event while the server is down', async (context) => {
+  const { server, provider } = await keyServer(context)
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const { keyProviders } = bench.service.platform
+  await assert.rejects(keyProviders.getDefault(), { code: 'no-key-provider', message: /key-provider add/ })
+  const added = await admin.addKeyProvider(provider)
+  assert.deepEqual([added.name, added.isDefault, added.servers], ['kms', true, [server.kmip]])
+  assert.match(added.clientCertificateFingerprint256, /^[0-9a-f]{64}$/)
+  const status = await admin.keyProviderStatus('kms')
+  assert.equal(status.health, 'green', status.text)
+  assert.deepEqual(
+    status.servers.map(({ address, health, protocolVersion }) => [address, health, protocolVersion]),
+    [[`${server.kmip.host}:${server.kmip.port}`, 'green', '1.4']],
+  )
+  const kms = await keyProviders.getDefault()
+  assert.equal(await keyProviders.get('kms'), kms, 'one provider is opened once')
+  const keyId = await kms.createKey()
+  await bench.restart()
+  using key = await (await bench.service.platform.keyProviders.getDefault()).getKey(keyId)
+  assert.equal(key.sizeBytes, 32)
+
+  await server.stop('SIGTERM')
+  assert.equal((await admin.keyProviderStatus('kms')).health, 'red')
+  assert.equal((await admin.keyProviderStatus('kms')).health, 'red')
+  const errors = await admin.events({ type: 'kms.crypto.connection-error' })
+  assert.deepEqual(
+    errors.events.map(({ provider }) => provider),
+    ['kms'],
+  )
+  assert.deepEqual((await admin.events({ type: 'kms.crypto.error' })).events, [])
+})
+
+test('a provider whose servers nobody answers for is added all the same', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const request = await unreachable('far')
+  assert.equal((await admin.addKeyProvider(request)).isDefault, true)
+  const status = await admin.keyProviderStatus('far')
+  assert.equal(status.health, 'red')
+  assert.equal(status.servers[0]?.health, 'red')
+  await assert.rejects(admin.addKeyProvider(request), { status: 409, field: 'name' })
+  assert.equal((await admin.addKeyProvider({ ...request, name: 'second' })).isDefault, false)
+  assert.equal((await admin.addKeyProvider({ ...request, name: 'third', makeDefault: true })).isDefault, true)
+  assert.equal((await admin.setDefaultKeyProvider('second')).isDefault, true)
+  assert.deepEqual(
+    (await admin.keyProviders()).providers.map(({ name, isDefault }) => [name, isDefault]),
+    [
+      ['far', false],
+      ['second', true],
+      ['third', false],
+    ],
+  )
+  await assert.rejects(admin.setDefaultKeyProvider('none'), { status: 404 })
+  bench.work.refusal = new ControlPlaneError('in-use', 'the VM web uses a key of third')
+  await assert.rejects(admin.deleteKeyProvider('third'), { status: 409, answerCode: 'in-use' })
+  bench.work.refusal = null
+  await admin.deleteKeyProvider('second')
+  await assert.rejects(bench.service.platform.keyProviders.getDefault(), { code: 'no-key-provider' })
+  await assert.rejects(admin.keyProviderStatus('second'), { status: 404 })
+})
+
+test('certificates and key have to be readable, and to belong together', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const request = await unreachable('kms')
+  const other = await unreachable('other')
+  const encrypted = '-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH0\n-----END ENCRYPTED PRIVATE KEY-----\n'
+  for (const [change, field] of [
+    [{ serverCa: 'none' }, 'serverCa'],
+    [{ serverCa: request.serverCa.replace(/[A-Za-z]{4}\n/, 'AAAA\n') }, 'serverCa'],
+    [{ clientCertificate: request.clientKey }, 'clientCertificate'],
+    [{ clientKey: request.clientCertificate }, 'clientKey'],
+    [{ clientKey: other.clientKey }, 'clientKey'],
+    [{ clientKey: encrypted }, 'clientKey'],
+    [{ servers: [] }, 'servers'],
+    [{ servers: [...request.servers, ...request.servers] }, 'servers'],
+    [{ name: 'with/slash' }, 'name'],
+    [{ password: 'x' }, 'password'],
+  ] as const) {
+    const call = admin.addKeyProvider({
+      ...request,
+      ...change,
+      servers: [...('servers' in change ? change.servers : request.servers)],
+    })
+    await assert.rejects(call, { status: 400, field }, JSON.stringify(Object.keys(change)))
+  }
+  assert.deepEqual(await admin.keyProviders(), { providers: [] })
+})
+
+test('a row that somebody changed does not open, and neither does one without its root key', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await admin.addKeyProvider(await unreachable('kms'))
+  await bench.withDatabase((database) =>
+    database
+      .updateTable('key_provider')
+      .set({ servers: JSON.stringify([{ host: '127.0.0.1', port: 2 }]) })
+      .execute(),
+  )
+  await bench.restart()
+  await assert.rejects(admin.keyProviderStatus('kms'), { status: 500, answerCode: 'internal' })
+  assert.match(bench.logged(), /value-damaged/)
+})
+
+test('a fault of ours says nothing to the peer, and everything to the log', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await admin.addKeyProvider(await unreachable('kms'))
+  bench.work.refusal = new Error('a detail for the log')
+  await assert.rejects(admin.deleteKeyProvider('kms'), (error: Error & { status: number }) => {
+    assert.equal(error.status, 500)
+    assert.doesNotMatch(error.message, /detail/)
+    return true
+  })
+  assert.match(bench.logged(), /a detail for the log/)
+})
