@@ -10,9 +10,11 @@ import {
   type OperationStatus,
   VmAuthority,
 } from '@cryptvisor/host-agent-api'
-import { type Call, RestClient, RestClientError, shapeCheck } from '@cryptvisor/rest'
+import { type Call, RestClientError, shapeCheck } from '@cryptvisor/rest'
 import type { Faults } from './faults.ts'
-import { fingerprint, type SimulatedDatastore, wrapped } from './simulated-datastore.ts'
+import { afterOperation, keysOf, nameOf, needsOf, referenceOf } from './simulated-change.ts'
+import { fingerprint, type SimulatedDatastore } from './simulated-datastore.ts'
+import { SimulatedRest } from './simulated-rest.ts'
 
 interface RunningOperation {
   readonly request: OperationRequest
@@ -180,7 +182,7 @@ export class SimulatedAgent {
       } else if (stored.journal !== null) {
         fail(operation, 'vm-busy', `operation ${stored.journal.operationId} comes first`)
       } else {
-        stored.journal = { operationId: id, committed: false, next: this.#after(asked) }
+        stored.journal = { operationId: id, committed: false, next: afterOperation(this.datastore, asked) }
       }
     }
   }
@@ -215,7 +217,7 @@ export class SimulatedAgent {
       this.datastore.vms.delete(folder)
       return null
     }
-    const next = this.datastore.vms.get(folder)?.journal?.next ?? this.#after(asked)
+    const next = this.datastore.vms.get(folder)?.journal?.next ?? afterOperation(this.datastore, asked)
     this.datastore.vms.set(folder, {
       authority: next,
       wrappedWith: new Map(
@@ -293,65 +295,6 @@ export class SimulatedAgent {
     }
     return this.#look(id)
   }
-
-  /** What a VM is after an operation. */
-  #after(asked: OperationRequest): VmAuthority {
-    const { vm } = asked
-    const generation = vm.generation + 1
-    switch (asked.kind) {
-      case 'create-vm':
-        return { ...vm, generation, encryption: asked.key === null ? null : wrapped(asked.key, null) }
-      case 'add-disk':
-      case 'import-disk': {
-        const { diskId, number, format, policy } = asked
-        const virtualBytes = asked.kind === 'add-disk' ? asked.virtualBytes : asked.payloadBytes
-        const payloadBytes = virtualBytes
-        const key = asked.kind === 'add-disk' ? asked.key : null
-        const encryption = key === null ? null : wrapped(key, randomUUID())
-        const layerId = this.datastore.newLayerId()
-        const disk = { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
-        return { ...vm, generation, disks: [...vm.disks, disk] }
-      }
-      case 'encrypt':
-      case 'decrypt': {
-        const home = asked.home === null ? {} : { policy: asked.home.policy, encryption: homeKey(asked) }
-        const keys = asked.kind === 'encrypt' ? new Map(asked.disks.map(({ diskId, key }) => [diskId, key])) : null
-        const disks = vm.disks.map((disk) => {
-          const chosen = asked.disks.find(({ diskId }) => diskId === disk.diskId)
-          if (chosen === undefined) return disk
-          const key = keys?.get(disk.diskId)
-          const encryption = key === undefined ? null : wrapped(key, randomUUID())
-          return { ...disk, layerId: this.datastore.newLayerId(), policy: chosen.policy, encryption }
-        })
-        return { ...vm, generation, ...home, disks }
-      }
-      case 'delete-vm':
-        throw new Error('nothing comes after')
-    }
-  }
-}
-
-/** The real client's transport, cut off from the network. */
-class SimulatedRest extends RestClient {
-  readonly #agent: SimulatedAgent
-  readonly #faults: Faults
-
-  constructor(agent: SimulatedAgent, faults: Faults) {
-    super({ url: 'https://agent.invalid', ca: '' })
-    this.#agent = agent
-    this.#faults = faults
-  }
-
-  override async call<Answer>(call: Call): Promise<Answer> {
-    const name = call.path.replaceAll(/\/[0-9a-f]{8}-[^/]*/g, '/ID').replaceAll(/\/key-\d+/g, '/KEY')
-    return this.#faults.pass(`${this.#agent.name} ${call.method} ${name}`, async () => {
-      if (!this.#agent.running) throw new RestClientError('unreachable', `${this.#agent.name} cannot be reached`)
-      const json = call.json === undefined ? {} : { json: JSON.parse(JSON.stringify(call.json)) as unknown }
-      const answer = await this.#agent.answer({ ...call, ...json })
-      // What the agent answers has the shape that the client's method says.
-      return structuredClone(answer) as Answer
-    })
-  }
 }
 
 function request(call: Call): OperationRequest {
@@ -362,10 +305,6 @@ function checked(check: ReturnType<typeof shapeCheck>, value: unknown): unknown 
   const problem = check(value)
   if (problem !== null) throw refusal(400, 'invalid-request', problem.message)
   return value
-}
-
-function homeKey(asked: Extract<OperationRequest, { kind: 'encrypt' | 'decrypt' }>) {
-  return asked.kind === 'encrypt' && asked.home !== null ? wrapped(asked.home.key, null) : null
 }
 
 function refusal(status: number, answerCode: string, message: string): RestClientError {
@@ -382,36 +321,4 @@ function statusOf(operationId: string, state: OperationStatus['state']): Operati
 
 function locked(code: NonNullable<LockState['reason']>['code'], text: string, missingKeys: KeyReference[] = []) {
   return { state: 'locked' as const, reason: { code, text, missingKeys } }
-}
-
-const nameOf = (key: KeyReference) => `${key.provider}/${key.keyId}`
-
-function referenceOf(name: string): KeyReference {
-  const slash = name.indexOf('/')
-  return { provider: name.slice(0, slash), keyId: name.slice(slash + 1) }
-}
-
-function keysOf({ encryption, disks }: VmAuthority): KeyReference[] {
-  const keys = [encryption, ...disks.map((disk) => disk.encryption)].flatMap((part) => part?.keys ?? [])
-  return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
-}
-
-/** Every KEK that is named in a request, apart from those of disks that it leaves alone. */
-function needsOf(asked: OperationRequest): KeyReference[] {
-  const home = asked.vm.encryption?.keys ?? []
-  switch (asked.kind) {
-    case 'create-vm':
-    case 'add-disk':
-      return [...home, ...(asked.key === null ? [] : [asked.key])]
-    case 'encrypt':
-      return [...home, ...(asked.home === null ? [] : [asked.home.key]), ...asked.disks.map(({ key }) => key)]
-    case 'decrypt': {
-      const chosen = asked.disks.map(({ diskId }) => diskId)
-      const disks = asked.vm.disks.filter(({ diskId }) => chosen.includes(diskId))
-      return [...home, ...disks.flatMap(({ encryption }) => encryption?.keys ?? [])]
-    }
-    case 'import-disk':
-    case 'delete-vm':
-      return []
-  }
 }

@@ -1,0 +1,117 @@
+import type { KeyReference } from '@cryptvisor/host-agent-api'
+import { RestClientError } from '@cryptvisor/rest'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { WorkContext } from '../context.ts'
+import { inParallel } from '../in-parallel.ts'
+import { keysForHost, type NeededKey } from '../keys/key-rows.ts'
+import type { Kms } from '../keys/kms.ts'
+import type { LockStates } from '../vms/lock-states.ts'
+import { findHost } from '../vms/lookup.ts'
+import { authorityOf, keysOf, keyText, readVms } from '../vms/vm-store.ts'
+import { type HandOver, handOverConcurrencyMax } from './hand-over.ts'
+import { type Session, sessionPurpose } from './session.ts'
+
+/** Why keys could not be handed over, by `keyText`. */
+export type Failures = ReadonlyMap<string, ControlPlaneError>
+
+/** Makes what a host holds the same as what the database says that it needs. */
+export class KeyReconciliation {
+  readonly #work: WorkContext
+  readonly #kms: Kms
+  readonly #handOver: HandOver
+  readonly #locks: LockStates
+
+  constructor(work: WorkContext, kms: Kms, handOver: HandOver, locks: LockStates) {
+    this.#work = work
+    this.#kms = kms
+    this.#handOver = handOver
+    this.#locks = locks
+  }
+
+  /** Gives the host what it lacks, and takes from it what its cluster does not need. Says which keys it did not get. */
+  async bring(
+    session: Session,
+    hostName: string,
+    first: boolean,
+  ): Promise<{ readonly failures: Failures; readonly isDone: boolean }> {
+    const { connection } = session
+    // In this order: a key is on record before any host gets it, so what is held and not on record is not needed.
+    const { keys: held } = await connection.client.keys()
+    const needed = await this.#needed(session)
+    const heldNames = new Set(held.map(keyText))
+    const missing = [...needed.values()].filter(({ key }) => !heldNames.has(keyText(key)))
+    const removed = await this.#removeAll(session, held, needed)
+    if (first) await this.#lockQuietly(session, missing)
+    const failures = await this.#give(session, hostName, missing)
+    const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
+    const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
+    const host = await findHost(this.#work.database, session.hostId)
+    if (host.host_key_provider !== null && host.host_key_id !== null) {
+      const hostKey = { provider: host.host_key_provider, keyId: host.host_key_id }
+      if (!failures.has(keyText(hostKey))) await connection.client.setHostKey(hostKey)
+    }
+    if (given.length > 0) {
+      const text = `Host ${hostName} was given ${given.length} ${given.length === 1 ? 'key' : 'keys'} of its cluster`
+      await this.#work.events.record({ type: 'host.crypto.keys-sent', host: hostName, text })
+    }
+    return { failures, isDone: failures.size === 0 && removed && stillNeeded }
+  }
+
+  async #needed(session: Session): Promise<ReadonlyMap<string, NeededKey>> {
+    const host = await findHost(this.#work.database, session.hostId)
+    const needed = await keysForHost(this.#work.database, host.id, host.cluster_id)
+    return new Map(needed.map((one) => [keyText(one.key), one]))
+  }
+
+  async #give(session: Session, hostName: string, missing: readonly NeededKey[]): Promise<Failures> {
+    const failures = new Map<string, ControlPlaneError>()
+    const unreachable = new Map<string, ControlPlaneError>()
+    await inParallel(missing, handOverConcurrencyMax, async ({ key, vm }) => {
+      session.over.throwIfAborted()
+      const purpose = sessionPurpose(session, hostName, vm)
+      try {
+        const cause = unreachable.get(key.provider)
+        if (cause !== undefined) throw await this.#kms.unreachable(key, cause, purpose)
+        using kek = await this.#kms.fetch(key, purpose)
+        await this.#handOver.give({ name: hostName }, session.connection, key, kek, purpose)
+      } catch (error) {
+        if (!(error instanceof ControlPlaneError)) throw error
+        failures.set(keyText(key), error)
+        if (error.code === 'kms-unreachable') unreachable.set(key.provider, error)
+      }
+    })
+    return failures
+  }
+
+  /** Has the host forget those of `held` that are not needed; whether it did. */
+  async #removeAll(
+    session: Session,
+    held: readonly KeyReference[],
+    needed: ReadonlyMap<string, NeededKey>,
+  ): Promise<boolean> {
+    let all = true
+    for (const key of held) {
+      if (needed.has(keyText(key))) continue
+      try {
+        await session.connection.client.removeKey(key)
+      } catch (error) {
+        // An operation uses it still.
+        if (!(error instanceof RestClientError) || error.code !== 'answered') throw error
+        all = false
+        this.#work.log.warn({ err: error, host: session.hostId, ...key }, 'a host did not forget a key yet')
+      }
+    }
+    return all
+  }
+
+  /** VMs whose keys the host lost are locked from the moment that this is known; the event says how that ends. */
+  async #lockQuietly(session: Session, missing: readonly NeededKey[]): Promise<void> {
+    const names = new Set(missing.map(({ key }) => keyText(key)))
+    for (const vm of await readVms(this.#work.database, { hostId: session.hostId })) {
+      const missingKeys = keysOf(authorityOf(vm)).filter((key) => names.has(keyText(key)))
+      if (missingKeys.length === 0) continue
+      const text = `host ${vm.hostName} started without keys and has not been given them yet`
+      await this.#locks.keep(vm, { state: 'locked', text, missingKeys }, null, 'nothing')
+    }
+  }
+}
