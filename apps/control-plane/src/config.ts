@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
@@ -38,27 +38,46 @@ export type Config = Static<typeof Config>
 /** KMIP times: short enough that the next of several servers is asked soon. */
 export const defaultKmip: Config['kmip'] = { connectTimeoutMs: 5000, requestTimeoutMs: 15_000 }
 
+/** More than any configuration has. */
+const configSizeMax = 65_536
+
 const check = shapeCheck(Config, 'config.json')
 
 /** Where the configuration lies. It is written last: a folder that has it is set up. */
 export const configPath = (folder: string): string => join(folder, 'config.json')
 
-/** Reads the configuration. Throws `not-set-up` and `bad-config`, naming the field. */
+/**
+ * Reads the configuration. Throws `not-set-up`, and `bad-config`, naming the field, also for a file that others may
+ * write: whoever writes it says where the root key is and whom users reach.
+ */
 export async function readConfig(folder: string): Promise<Config> {
   const path = configPath(folder)
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new SetUpError('not-set-up', `${path} cannot be read: run «control-plane init --dir ${folder}» first`, {
-      cause,
-    })
-  }
-  const value = parse(text, path)
+  const value = parse(await readOwn(path, folder), path)
   const problem = check(value)
   if (problem !== null) throw new SetUpError('bad-config', `${path}: ${problem.message}`)
   // It was just checked.
-  return value as Config
+  const config = value as Config
+  if (config.port === config.hostsPort) {
+    throw new SetUpError('bad-config', `${path}: hostsPort: expected another port than port`)
+  }
+  return config
+}
+
+async function readOwn(path: string, folder: string): Promise<string> {
+  try {
+    await using file = await open(path, 'r')
+    const { mode, size } = await file.stat()
+    if ((mode & 0o022) !== 0) throw new SetUpError('bad-config', `${path}: others may write it: chmod 600 it`)
+    if (size > configSizeMax) throw new SetUpError('bad-config', `${path}: has more than ${configSizeMax} bytes`)
+    return await file.readFile('utf8')
+  } catch (cause) {
+    if (cause instanceof SetUpError) throw cause
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+    if (code === 'ENOENT') {
+      throw new SetUpError('not-set-up', `${path} does not exist: run «control-plane init --dir ${folder}» first`)
+    }
+    throw new SetUpError('bad-config', `${path}: cannot be read (${code})`, { cause })
+  }
 }
 
 /** Writes the configuration, whole or not at all (mode 0600). */

@@ -39,10 +39,7 @@ export async function initialize(options: InitializeOptions, clock: Clock): Prom
   const places = placesIn(options.folder)
   const rootKeyFile = resolve(options.rootKeyFile ?? places.defaultRootKeyFile)
   checkAdministrator(options.adminUser, options.adminPassword)
-  for (const path of [configPath(places.folder), places.database]) {
-    if (existsSync(path))
-      throw new SetUpError('already-set-up', `${path} exists: name a folder without a control plane`)
-  }
+  checkIsNew(places, rootKeyFile)
   if (isWithin(rootKeyFile, places.folder)) {
     throw new SetUpError(
       'bad-place',
@@ -73,6 +70,22 @@ export async function initialize(options: InitializeOptions, clock: Clock): Prom
     }
     throw error
   }
+}
+
+/**
+ * Throws `already-set-up`. The configuration is written last, so a database without one is what a set-up left that was
+ * cut off, or what remains of a control plane whose configuration is lost; only whoever runs it knows which.
+ */
+function checkIsNew(places: ReturnType<typeof placesIn>, rootKeyFile: string): void {
+  const { folder, database } = places
+  if (existsSync(configPath(folder))) {
+    throw new SetUpError('already-set-up', `${configPath(folder)} exists: name a folder without a control plane`)
+  }
+  if (!existsSync(database)) return
+  throw new SetUpError(
+    'already-set-up',
+    `${database} exists without a config.json. If an init was cut off here and nothing ever ran in it, remove ${folder} and ${rootKeyFile}, and run init again; if a control plane did run in it, bring its config.json back and remove nothing`,
+  )
 }
 
 /** Throws `bad-password`, naming what is wrong, never what it is; also for the user's name. */

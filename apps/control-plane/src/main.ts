@@ -4,6 +4,7 @@ import { Users } from './app/users.ts'
 import { readConfig } from './config.ts'
 import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
+import { guardMemory } from './guard-memory.ts'
 import { checkAdministrator, initialize } from './initialize.ts'
 import { createLog } from './log.ts'
 import { readPassword } from './password-input.ts'
@@ -91,11 +92,14 @@ async function recoverAdmin(folder: string, options: Options): Promise<void> {
   } finally {
     await database.destroy()
   }
-  process.stderr.write(`${options['admin-user']} is an administrator with the new password; their sessions are over\n`)
+  process.stderr.write(
+    `${options['admin-user']} is an administrator with the new password; their sessions and API tokens are over\n`,
+  )
 }
 
-async function serve(folder: string): Promise<void> {
+async function serve(folder: string, coreDumpsOff: boolean): Promise<void> {
   const log = createLog((await readConfig(folder)).logLevel)
+  if (!coreDumpsOff) log.warn('core dumps are not off: keys may be written to disk when the process dies')
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'a fault of ours; the process ends')
     process.exit(1)
@@ -117,6 +121,7 @@ async function serve(folder: string): Promise<void> {
 async function main(args: readonly string[]): Promise<void> {
   process.umask(0o077)
   const { values, positionals } = parse(args)
+  const { coreDumpsOff } = await guardMemory()
   const [verb, ...rest] = positionals
   if (rest[0] !== undefined) throw new SetUpError('usage', `${rest[0]}: there is no such argument`)
   if (values.dir === undefined)
@@ -125,7 +130,7 @@ async function main(args: readonly string[]): Promise<void> {
     case 'init':
       return init(values.dir, values)
     case 'serve':
-      return serve(values.dir)
+      return serve(values.dir, coreDumpsOff)
     case 'recover-admin':
       return recoverAdmin(values.dir, values)
     default:

@@ -16,6 +16,7 @@ import { buildHostsServer } from './http/hosts-server.ts'
 import type { Routes } from './http/routes.ts'
 import { buildUsersServer } from './http/users-server.ts'
 import { placesIn } from './places.ts'
+import { SetUpError } from './set-up-error.ts'
 
 /** Our certificates are renewed at two thirds of their life; how often that is looked at. */
 const renewAfterMs = (ownValidDays * 86_400_000 * 2) / 3
@@ -87,8 +88,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   // Both ports are taken before anything is begun, so that no second process works on this folder at the same time.
   const started = Promise.withResolvers<void>()
   for (const server of [users, hosts]) server.addHook('onRequest', () => started.promise)
-  await users.listen({ host, port: config.port })
-  await hosts.listen({ host, port: config.hostsPort })
+  await listen(users, host, config.port, 'port')
+  await listen(hosts, host, config.hostsPort, 'hostsPort')
   await work.start()
   started.resolve()
   const timer = keepRenewed(platform, users, hosts, shown, clock, log)
@@ -99,6 +100,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     hostsUrl,
     platform,
     close: () => running.disposeAsync(),
+  }
+}
+
+/** Throws `port-taken`, also where the address is not ours or the port needs more rights. */
+async function listen(server: RestServer, host: string, port: number, field: 'port' | 'hostsPort'): Promise<void> {
+  try {
+    await server.listen({ host, port })
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+    const reason = code === 'EADDRINUSE' ? 'somebody listens there already, perhaps this control plane itself' : code
+    throw new SetUpError(
+      'port-taken',
+      `cannot listen at ${urlOf(host, port)} (${reason}): end that, or change ${field} or listenAddress in config.json`,
+      { cause },
+    )
   }
 }
 

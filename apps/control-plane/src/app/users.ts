@@ -95,7 +95,7 @@ export class Users {
 
   /**
    * Makes `name` an administrator with this password, whatever was before: for setting up, and for whoever has the
-   * machine and lost the password.
+   * machine and lost the password. Sessions and API tokens that the user had are over: who made them is not known then.
    */
   async setAdministrator(name: string, password: string): Promise<void> {
     const values = {
@@ -110,7 +110,7 @@ export class Users {
         .values({ name, created_at: this.#clock(), ...values })
         .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
         .execute()
-      await endSessions(transaction, name)
+      await transaction.deleteFrom('bearer').where('user_name', '=', name).execute()
       const text = `${name} was made an administrator with a new password, on the machine itself`
       await record({ type: 'user.changed', text })
     })
