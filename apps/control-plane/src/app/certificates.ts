@@ -12,7 +12,8 @@ const hostValidDays = 825
 /** Of what the control plane shows of itself; made anew at each start and at two thirds of it, kept in memory only. */
 export const ownValidDays = 90
 
-const sealedName = 'authority/private-key'
+/** Of the authority's key, in the table `sealed`. */
+export const sealedName = 'authority/private-key'
 
 /** The control plane's small CA (DESIGN.md, section 5): who we are to users and agents, and who the hosts are to us. */
 export class Certificates {
@@ -98,6 +99,7 @@ export class Certificates {
   }
 }
 
-function contextOf(certificate: string) {
+/** What the authority's key is bound to. */
+export function contextOf(certificate: string) {
   return { type: 'certificate authority', certificate: readCertificate(certificate).fingerprint256 }
 }

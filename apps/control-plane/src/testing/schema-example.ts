@@ -26,7 +26,7 @@ export function exampleOf(schema: JsonSchema, named: Readonly<Record<string, Jso
   if (schema.const !== undefined) return schema.const
   const [first] = schema.anyOf ?? []
   if (first !== undefined) return exampleOf(first, named)
-  switch (schema.type) {
+  switch (schema.type ?? '') {
     case 'object': {
       const required = Object.entries(schema.properties ?? {}).filter(([name]) => schema.required?.includes(name))
       return Object.fromEntries(required.map(([name, inner]) => [name, exampleOf(inner, named)]))
