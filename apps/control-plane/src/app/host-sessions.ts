@@ -1,20 +1,17 @@
 import { HostAgentClient, hostUri, type SessionRequest } from '@cryptvisor/host-agent-api'
 import { type Identity, readCertificate } from '@cryptvisor/pki'
-import { RestClient } from '@cryptvisor/rest'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema } from '../database/schema.ts'
 import { agentAddress } from './agent-address.ts'
+import { agentRest } from './agent-rest.ts'
 import type { Certificates } from './certificates.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { notEnrolled, recordSessionBegin } from './host-session-record.ts'
+import { defaultWatchLimits, type WatchLimits, watchHost } from './host-watch.ts'
 import type { Log } from './log.ts'
 import type { HostConnection, HostConnections, HostObserver } from './ports.ts'
-
-/** How often a connected host is asked whether it answers. */
-const probeMs = 15_000
-/** So many times in a row it does not answer before its session is over: its network may be gone without a word. */
-const probesMissedMax = 2
 
 /** One session of a host's agent, from its request to its end. */
 export interface HostSession {
@@ -38,6 +35,7 @@ export class HostSessions implements HostConnections {
   readonly #observer: () => HostObserver
   readonly #clock: Clock
   readonly #log: Log
+  readonly #watchLimits: WatchLimits
   readonly #live = new Map<string, Live>()
   readonly #waiting = new Set<(connection: HostConnection) => void>()
   readonly #endings = new Set<Promise<void>>()
@@ -52,6 +50,7 @@ export class HostSessions implements HostConnections {
     observer: () => HostObserver,
     clock: Clock,
     log: Log,
+    watchLimits: WatchLimits = defaultWatchLimits,
   ) {
     this.#database = database
     this.#events = events
@@ -60,6 +59,7 @@ export class HostSessions implements HostConnections {
     this.#observer = observer
     this.#clock = clock
     this.#log = log
+    this.#watchLimits = watchLimits
   }
 
   get(hostId: string): HostConnection | null {
@@ -113,11 +113,13 @@ export class HostSessions implements HostConnections {
     this.#live.set(host.id, session)
     before?.end('a new session took its place')
     try {
-      await this.#recordBegin(session, request, before?.connection ?? null)
+      await recordSessionBegin(this.#events, session.host, request, before?.connection ?? null)
     } catch (error) {
       session.end('its beginning could not be recorded')
       throw error
     }
+    // Another one may have taken its place already.
+    if (session.signal.aborted) return session
     for (const take of [...this.#waiting]) take(session.connection)
     this.#watch(session)
     this.#tell('hostConnected', this.#observer().hostConnected(session.host, session.connection))
@@ -147,27 +149,17 @@ export class HostSessions implements HostConnections {
 
   #create(host: HostRow, request: SessionRequest): Live {
     if (this.#closed) throw new ControlPlaneError('not-logged-in', 'the control plane stops: come again')
-    const rest = new RestClient({
+    const now: HostRow = {
+      ...host,
       url: request.url,
-      ca: this.#certificates.ca,
-      identity: this.#identity,
-      checkServer: (certificate) => {
-        const { uris, serialNumber } = readCertificate(certificate.raw)
-        if (uris.length === 1 && uris[0] === hostUri(host.id) && serialNumber === host.certificate_serial) {
-          return undefined
-        }
-        return `the certificate at ${request.url} is not the one of host ${host.name}`
-      },
-    })
+      version: request.version,
+      crypto_supported: request.cryptoSupported ? 1 : 0,
+      last_seen_at: this.#clock(),
+    }
+    const rest = agentRest(now, this.#certificates.ca, this.#identity)
     const ended = new AbortController()
     const session: Live = {
-      host: {
-        ...host,
-        url: request.url,
-        version: request.version,
-        crypto_supported: request.cryptoSupported ? 1 : 0,
-        last_seen_at: this.#clock(),
-      },
+      host: now,
       connection: {
         hostId: host.id,
         bootId: request.bootId,
@@ -194,47 +186,6 @@ export class HostSessions implements HostConnections {
     return session
   }
 
-  async #recordBegin({ host }: Live, request: SessionRequest, before: HostConnection | null): Promise<void> {
-    await this.#events.transaction(async (transaction, record) => {
-      const enrolled = await transaction
-        .selectFrom('host')
-        .select('url')
-        .where('id', '=', host.id)
-        .where('certificate_serial', '=', host.certificate_serial)
-        .executeTakeFirst()
-      if (enrolled === undefined) throw notEnrolled()
-      await transaction
-        .updateTable('host')
-        .set({
-          url: host.url,
-          version: host.version,
-          crypto_supported: host.crypto_supported,
-          last_seen_at: host.last_seen_at,
-        })
-        .where('id', '=', host.id)
-        .execute()
-      if (before !== null && before.bootId !== request.bootId) {
-        await record({
-          type: 'host.session-replaced',
-          host: host.name,
-          text: `${host.name} opened a session while another start of its agent had one: unless it was just started again, somebody else has its identity; remove the host or enrol it again then`,
-        })
-      }
-      if (enrolled.url !== host.url) {
-        await record({
-          type: 'host.address-changed',
-          host: host.name,
-          text: `${host.name} answers at ${host.url} now, not at ${enrolled.url} any more`,
-        })
-      }
-      await record({
-        type: 'host.connected',
-        host: host.name,
-        text: `${host.name} connected (version ${host.version}, ${request.cryptoSupported ? 'can' : 'cannot'} take keys)`,
-      })
-    })
-  }
-
   async #recordEnd(session: Live, reason: string): Promise<void> {
     const { host } = session
     await this.#database
@@ -251,40 +202,20 @@ export class HostSessions implements HostConnections {
     await this.#observer().hostDisconnected(host)
   }
 
-  /** Asks the agent again and again whether it answers, until the session is over. */
   #watch(session: Live): void {
-    let missedCount = 0
-    const probe = async () => {
-      try {
-        await session.connection.client.host()
-        missedCount = 0
+    const { client } = session.connection
+    watchHost(() => client.host(), this.#watchLimits, session.signal, {
+      answered: () => {
         session.lastSeenAt = this.#clock()
-      } catch (error) {
-        if (session.signal.aborted) return
-        missedCount++
+      },
+      missed: (error, missedCount) => {
         this.#log.warn({ err: error, host: session.host.id, missedCount }, 'a host does not answer')
-      }
-      if (missedCount >= probesMissedMax) session.end('it does not answer any more')
-      else again()
-    }
-    let timer: NodeJS.Timeout | undefined
-    const again = () => {
-      if (session.signal.aborted) return
-      timer = setTimeout(() => void probe(), probeMs)
-      timer.unref()
-    }
-    session.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
-    again()
+      },
+      gone: () => session.end('it does not answer any more'),
+    })
   }
 
   #tell(what: string, told: Promise<void>): void {
     told.catch((error: unknown) => this.#log.error({ err: error }, `${what} failed`))
   }
-}
-
-function notEnrolled(): ControlPlaneError {
-  return new ControlPlaneError(
-    'not-logged-in',
-    'expected the client certificate of an enrolled host: this one is not, or was removed or enrolled again since',
-  )
 }
