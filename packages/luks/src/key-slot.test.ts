@@ -92,3 +92,18 @@ test('the passphrase of a DEK is its bytes in lower-case hexadecimal', () => {
     expected,
   )
 })
+
+test('a caller that knows its own iterations does no work for more', async () => {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.random(64)
+  const bytes = await createHeader({ volumeKey, passphrase, uuid })
+  const fields = Buffer.from(bytes.buffer)
+  using found = await unlock(bytes, passphrase, 1000)
+  assert.ok(found.equal(volumeKey))
+  fields.writeUInt32BE(1001, 208 + 4)
+  await assert.rejects(unlock(bytes, passphrase, 1000), { code: 'no-active-slot' })
+  fields.writeUInt32BE(1000, 208 + 4)
+  fields.writeUInt32BE(1001, 164)
+  await assert.rejects(unlock(bytes, passphrase, 1000), { code: 'bad-iterations' })
+  await assert.rejects(unlock(bytes, passphrase), { code: 'wrong-passphrase' })
+})

@@ -4,7 +4,7 @@ import { createXts } from '@cryptvisor/crypto'
 import { Secret } from '@cryptvisor/secret'
 import { mergeKey } from './af-splitter.ts'
 import { type Header, type KeySlot, parseHeader } from './header.ts'
-import { headerLayout, keyMaterialSizeBytes } from './header-layout.ts'
+import { iterationsMax as foreignIterationsMax, headerLayout, keyMaterialSizeBytes } from './header-layout.ts'
 import { LuksError } from './luks-error.ts'
 
 const derive = promisify(pbkdf2)
@@ -12,11 +12,23 @@ const derive = promisify(pbkdf2)
 /**
  * Opens a LUKS1 volume: tries `passphrase` on every active key slot and gives the volume key (LUKS On-Disk Format 1.2.3,
  * 4.3 "Master key recovery"). `bytes` is the beginning of the volume up to its payload. PBKDF2 runs on a thread of its
- * own. Throws a LuksError: `wrong-passphrase`, `no-active-slot`, `truncated`, or what `parseHeader` throws.
+ * own. Slots with more than `iterationsMax` iterations are left alone: whoever can write the header chooses how long they
+ * take. Throws a LuksError: `wrong-passphrase`, `no-active-slot`, `truncated`, `bad-iterations` when the digest has more, or
+ * what `parseHeader` throws.
  */
-export async function unlock(bytes: Uint8Array, passphrase: Secret): Promise<Secret> {
+export async function unlock(
+  bytes: Uint8Array,
+  passphrase: Secret,
+  iterationsMax = foreignIterationsMax,
+): Promise<Secret> {
   const header = parseHeader(bytes)
-  const slots = header.keySlots.filter((slot) => slot.active)
+  if (header.digestIterations > iterationsMax) {
+    throw new LuksError(
+      'bad-iterations',
+      `the digest has ${header.digestIterations} PBKDF2 iterations, expected at most ${iterationsMax}`,
+    )
+  }
+  const slots = header.keySlots.filter(({ active, iterations }) => active && iterations <= iterationsMax)
   if (slots.length === 0) throw new LuksError('no-active-slot', 'no key slot is in use: nothing can open this volume')
   if (bytes.length < header.payloadOffsetBytes) {
     throw new LuksError(

@@ -24,6 +24,12 @@ import { createLuksFile, type LuksFileHeader, readLuksHeader } from './luks-file
 
 const volumeKeySizeBytes = 64
 
+/**
+ * Our slots and digests have 1000. Somebody who writes the datastore could ask for so many that PBKDF2 keeps all threads of
+ * the agent busy for hours.
+ */
+const iterationsMax = 10_000
+
 /** What a new encrypted layer is made of. */
 export interface NewLayer {
   readonly path: string
@@ -101,7 +107,7 @@ export async function openLayer(path: string, keks: readonly NamedKek[], expecte
     const { payloadOffsetBytes } = disk
     const sizeBytes = sizeBytesOf(path, file, disk)
     using passphrase = passphraseOf(dek)
-    const volumeKey = await unlock(file.bytes, passphrase)
+    const volumeKey = await unlock(file.bytes, passphrase, iterationsMax)
     const image: LuksImage = { kind: 'luks', path, payloadOffsetBytes, sizeBytes, volumeKey }
     return {
       image,
