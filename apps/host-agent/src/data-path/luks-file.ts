@@ -11,7 +11,7 @@ import {
 import { DataPathError } from './data-path-error.ts'
 import { requireFreeSpace } from './free-space.ts'
 import { paddedSizeBytes } from './image.ts'
-import { openReadBack, pageAlignedBuffer } from './read-back.ts'
+import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from './read-back.ts'
 import { readUpTo } from './read-up-to.ts'
 import { abandon, attempt, createExclusive, openRegular, syncFolderOf } from './regular-file.ts'
 
@@ -26,7 +26,8 @@ export interface LuksFileHeader {
 /**
  * Creates a LUKS file that holds `header`, all bytes up to its payload, and no payload yet. It is new (a DataPathError
  * `already-exists` otherwise), readable by its owner alone, and on disk when this resolves. First makes sure that the
- * header and a payload of `payloadSizeBytes` fit (`no-space`). When it rejects there is no file.
+ * header and a payload of `payloadSizeBytes` fit (`no-space`), and at last that it reads back as written (`mismatch`). When
+ * it rejects there is no file.
  */
 export async function createLuksFile(path: string, header: Uint8Array, payloadSizeBytes: number): Promise<void> {
   const { payloadOffsetBytes } = parseHeader(header)
@@ -43,6 +44,7 @@ export async function createLuksFile(path: string, header: Uint8Array, payloadSi
       await writeFully(handle, header, 0)
       await handle.sync()
     })
+    await checkReadsBack(path, header)
     await syncFolderOf(path)
   } catch (error) {
     await abandon(path, handle, error)
@@ -98,6 +100,16 @@ export async function writeRecordCopyFile(path: string, name: RecordCopyName, re
 export async function writeRecordCopies(path: string, record: string): Promise<void> {
   await writeRecordCopyFile(path, 'A', record)
   await writeRecordCopyFile(path, 'B', record)
+}
+
+/** Without its header a payload is lost, so it is read back as a payload is. */
+async function checkReadsBack(path: string, header: Uint8Array): Promise<void> {
+  const { handle } = await openReadBack(path, 0)
+  await using _ = handle
+  const found = pageAlignedBuffer(Math.ceil(header.length / directAlignmentBytes) * directAlignmentBytes)
+  const { bytesRead } = await attempt(`cannot read ${path} back`, () => handle.read(found, 0, found.length, 0))
+  if (found.subarray(0, bytesRead).equals(header)) return
+  throw new DataPathError('mismatch', `${path}: its header does not read back as written`)
 }
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -247,3 +247,13 @@ test('an image that cannot fit is refused before anything is written', async (co
   await assert.rejects(newLuksImage(folder, 'disk.luks', image.sizeBytes), { code: 'no-space' })
   assert.deepEqual(readdirSync(folder), ['source.raw'])
 })
+
+test('nothing is written into a file that has a second name', async (context) => {
+  const folder = temporaryFolder(context)
+  const source = plainImage(folder, 'source.raw', 512)
+  const target = await newLuksImage(folder, 'target.luks', 512)
+  linkSync(target.path, join(folder, 'elsewhere'))
+  const before = readFileSync(target.path)
+  await assert.rejects(transfer(source, target, unhurried()), { code: 'not-regular' })
+  assert.ok(readFileSync(join(folder, 'elsewhere')).equals(before))
+})

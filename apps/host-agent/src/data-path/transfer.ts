@@ -60,7 +60,9 @@ async function openTarget(target: Image): Promise<FileHandle> {
   }
   const handle = await openRegular(target.path, 'write')
   try {
-    const { size } = await handle.stat()
+    const { size, nlink } = await handle.stat()
+    if (nlink !== 1)
+      throw new DataPathError('not-regular', `${target.path} has ${nlink} names, and so may be another’s`)
     if (size !== target.payloadOffsetBytes) {
       throw new DataPathError(
         'target-not-empty',
