@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Secret } from '@cryptvisor/secret'
-import { KeyCache } from './key-cache.ts'
+import { KeyCache, keysHeldMax } from './key-cache.ts'
 
 const key = { provider: 'kms', keyId: 'k-1' }
 
@@ -62,4 +62,12 @@ test('disposing of the cache wipes everything', () => {
   cache[Symbol.dispose]()
   assert.ok(kek.wiped)
   assert.deepEqual(cache.keys, [])
+})
+
+test('a key that there is no room for is wiped', () => {
+  using cache = new KeyCache()
+  for (let index = 0; index < keysHeldMax; index++) cache.add({ provider: 'kms', keyId: `${index}` }, Secret.random(32))
+  const kek = Secret.random(32)
+  assert.throws(() => cache.add({ provider: 'kms', keyId: 'more' }, kek), { code: 'too-many' })
+  assert.ok(kek.wiped)
 })

@@ -30,7 +30,10 @@ export class KeyCache implements Disposable {
     }
     const held = this.#entries.get(nameOf(key))
     if (held === undefined) {
-      if (this.#entries.size >= keysHeldMax) throw new AgentError('too-many', `this host holds ${keysHeldMax} keys`)
+      if (this.#entries.size >= keysHeldMax) {
+        kek[Symbol.dispose]()
+        throw new AgentError('too-many', `this host holds ${keysHeldMax} keys`)
+      }
       this.#entries.set(nameOf(key), { key, kek, loanCount: 0 })
       return
     }
