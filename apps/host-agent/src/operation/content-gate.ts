@@ -4,19 +4,30 @@ import { AgentError } from '../agent-error.ts'
 /** How long an import waits for its content, with the VM locked. */
 export const contentWaitMaxMs = 600_000
 
+/** How long an import waits for the next bytes of its content: a peer that is gone without a word sends none. */
+const silenceMaxMs = 300_000
+
 /** Where an import waits for the bytes that come in another call. */
 export class ContentGate {
   readonly #arrival = Promise.withResolvers<Readable>()
+  readonly #silenceMaxMs: number
   #waiting = false
   #offered = false
+
+  constructor(silenceLimitMs = silenceMaxMs) {
+    this.#silenceMaxMs = silenceLimitMs
+  }
 
   /** Whether the import waits for content now. */
   get waiting(): boolean {
     return this.#waiting && !this.#offered
   }
 
-  /** Waits for the content, which ends with `signal`. Rejects with the signal's reason, or AgentError `io` after a while. */
-  async wait(signal: AbortSignal): Promise<Readable> {
+  /**
+   * Waits for the content, which ends with `signal`. Rejects with the signal's reason, or AgentError `io` after a while; so
+   * does the content when nothing comes for long.
+   */
+  async wait(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     signal.throwIfAborted()
     this.#waiting = true
     const giveUp = () => this.#arrival.reject(signal.reason)
@@ -25,7 +36,7 @@ export class ContentGate {
     }, contentWaitMaxMs)
     signal.addEventListener('abort', giveUp)
     try {
-      return addAbortSignal(signal, await this.#arrival.promise)
+      return watched(addAbortSignal(signal, await this.#arrival.promise), this.#silenceMaxMs)
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', giveUp)
@@ -38,5 +49,22 @@ export class ContentGate {
     if (this.#offered) throw new AgentError('not-waiting-for-content', 'this operation has its content already')
     this.#offered = true
     this.#arrival.resolve(content)
+  }
+}
+
+/** The same bytes; when none come for `limitMs` while they are waited for, it ends with AgentError `io`. */
+async function* watched(content: Readable, limitMs: number): AsyncGenerator<Uint8Array, void, undefined> {
+  const giveUp = () =>
+    content.destroy(new AgentError('io', `nothing of the content came for ${limitMs / 1000} s; send it again`))
+  let timer = setTimeout(giveUp, limitMs)
+  try {
+    for await (const chunk of content) {
+      clearTimeout(timer)
+      // A request's body comes in buffers.
+      yield chunk as Buffer
+      timer = setTimeout(giveUp, limitMs)
+    }
+  } finally {
+    clearTimeout(timer)
   }
 }
