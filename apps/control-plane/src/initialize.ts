@@ -64,10 +64,9 @@ export async function initialize(options: InitializeOptions, clock: Clock): Prom
     await writeConfig(places.folder, config)
     return config
   } catch (error) {
-    // Nothing but what was made just now is under this root key.
-    for (const path of [rootKeyFile, places.ca, ...['', '-wal', '-shm'].map((end) => places.database + end)]) {
-      await rm(path, { force: true })
-    }
+    // Nothing but what was made just now is under this root key. What cannot be removed does not hide the cause.
+    const made = [...['', '-wal', '-shm'].map((end) => places.database + end), places.ca, rootKeyFile]
+    await Promise.allSettled(made.map((path) => rm(path, { force: true })))
     throw error
   }
 }

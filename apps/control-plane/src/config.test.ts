@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { temporaryFolder } from '@cryptvisor/testkit'
+import { type Config, configPath, defaultKmip, labelsOf, readConfig, writeConfig } from './config.ts'
+
+const good: Config = {
+  version: 1,
+  host: '127.0.0.1',
+  port: 8443,
+  hostsPort: 8444,
+  rootKeyFile: '/keys/root.key',
+  labels: 'cryptvisor',
+  kmip: defaultKmip,
+  logLevel: 'info',
+}
+
+test('what is written is read, by its owner only', async (context) => {
+  const folder = temporaryFolder(context)
+  await assert.rejects(readConfig(folder), { code: 'not-set-up', message: /run «control-plane init/ })
+  await writeConfig(folder, good)
+  assert.deepEqual(await readConfig(folder), good)
+  assert.equal(statSync(configPath(folder)).mode & 0o777, 0o600)
+})
+
+test('a wrong configuration is refused by its field', async (context) => {
+  const folder = temporaryFolder(context)
+  const path = configPath(folder)
+  const refused = async (text: string, message: RegExp) => {
+    writeFileSync(path, text, { mode: 0o600 })
+    await assert.rejects(readConfig(folder), { code: 'bad-config', message }, text.slice(0, 80))
+  }
+  for (const [wrong, message] of [
+    [{ port: '8443' }, /config\.json: port: /],
+    [{ port: 0 }, /: port: /],
+    [{ port: undefined }, /: port: is missing/],
+    [{ hostsPort: 8443 }, /: hostsPort: expected another port/],
+    [{ rootKeyFile: 'relative' }, /: rootKeyFile: /],
+    [{ labels: 'none' }, /: labels/],
+    [{ labels: { vendor: 'x' } }, /: labels/],
+    [{ kmip: { connectTimeoutMs: 1, requestTimeoutMs: 1000 } }, /: kmip\.connectTimeoutMs: /],
+    [{ logLevel: 'trace' }, /: logLevel/],
+    [{ colour: 'red' }, /: colour: there is no such field/],
+    [{ version: 2 }, /: version: /],
+  ] as const) {
+    await refused(JSON.stringify({ ...good, ...wrong }), message)
+  }
+  await refused('{', /is not JSON/)
+  await refused('null', /config\.json/)
+  await refused(' '.repeat(65_537), /more than 65536 bytes/)
+})
+
+test('a configuration that others may write is not believed', async (context) => {
+  const folder = temporaryFolder(context)
+  await writeConfig(folder, good)
+  for (const mode of [0o620, 0o602]) {
+    chmodSync(configPath(folder), mode)
+    await assert.rejects(readConfig(folder), { code: 'bad-config', message: /others may write it: chmod 600/ })
+  }
+  chmodSync(configPath(folder), 0o400)
+  assert.equal((await readConfig(folder)).port, good.port)
+  assert.ok(!readFileSync(configPath(folder), 'utf8').includes('password'))
+  rmSync(configPath(folder))
+  mkdirSync(configPath(folder))
+  await assert.rejects(readConfig(folder), { code: 'bad-config', message: /cannot be read \(EISDIR\)|others may/ })
+})
+
+test('keys are labelled as the configuration says', () => {
+  assert.deepEqual(labelsOf(good, '1.2'), { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion: '1.2' })
+  assert.deepEqual(labelsOf({ ...good, labels: 'vsphere' }, '1.2'), {
+    vendor: 'VMware, Inc.',
+    product: 'VMware vSphere',
+    productVersion: '1.2',
+  })
+  const own = { vendor: 'a', product: 'b' }
+  assert.deepEqual(labelsOf({ ...good, labels: own }, '1.2'), { ...own, productVersion: '1.2' })
+})
