@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
-import { type RestServer, renewIdentity, type TlsIdentity } from '@cryptvisor/rest'
+import type { RestServer } from '@cryptvisor/rest'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'pino'
 import { Certificates, ownValidDays } from './app/certificates.ts'
@@ -15,12 +15,9 @@ import { SealedTable } from './database/sealed-table.ts'
 import { buildHostsServer } from './http/hosts-server.ts'
 import type { Routes } from './http/routes.ts'
 import { buildUsersServer } from './http/users-server.ts'
+import { issueShown, keepRenewed, renewShown } from './own-certificates.ts'
 import { placesIn } from './places.ts'
 import { SetUpError } from './set-up-error.ts'
-
-/** Our certificates are renewed at two thirds of their life; how often that is looked at. */
-const renewAfterMs = (ownValidDays * 86_400_000 * 2) / 3
-const renewalCheckMs = 3_600_000
 
 /** The work half as the service sees it. */
 export interface WorkPart {
@@ -55,6 +52,8 @@ export interface Service {
   readonly url: string
   readonly hostsUrl: string
   readonly platform: Platform
+  /** Shows new certificates from now on; done by itself at two thirds of their life. */
+  renewCertificates(): Promise<void>
   /** Ends everything; what was answered is on disk. */
   close(): Promise<void>
 }
@@ -76,8 +75,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const platform = opened.use(new Platform(parts))
   const { work, routes } = options.createWork({ database, platform, settings, clock, log })
   platform.observe(work)
-  const shown = () => serverIdentities(certificates, config)
-  const tls = await shown()
+  const issue = () => issueShown(certificates, config.host)
+  const tls = await issue()
   const users = await buildUsersServer(platform, routes, tls.users, version, log)
   opened.defer(() => users.close())
   const hosts = await buildHostsServer(platform, tls.hosts, version, log)
@@ -92,13 +91,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await listen(hosts, host, config.hostsPort, 'hostsPort')
   await work.start()
   started.resolve()
-  const timer = keepRenewed(platform, users, hosts, shown, clock, log)
-  opened.defer(() => clearInterval(timer))
+  const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
+  opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))
   const running = opened.move()
   return {
     url: urlOf(config.host, config.port),
     hostsUrl,
     platform,
+    renewCertificates,
     close: () => running.disposeAsync(),
   }
 }
@@ -122,50 +122,6 @@ async function openBarrier(config: Config, database: Kysely<Schema>): Promise<Ba
   using rootKey = await readRootKeyFile(config.rootKeyFile)
   // Awaited here: the root key is lent until then.
   return await Barrier.open(new SealedTable(database), rootKey)
-}
-
-/** What both servers show; fresh keys, which are nowhere but in memory. */
-async function serverIdentities(
-  certificates: Certificates,
-  config: Config,
-): Promise<{ users: TlsIdentity; hosts: TlsIdentity }> {
-  const issue = async (): Promise<TlsIdentity> => {
-    using identity = await certificates.issueServer([config.host])
-    const privateKey = identity.privateKey.expose((bytes) => Uint8Array.from(bytes))
-    return { certificate: identity.certificate, privateKey }
-  }
-  return {
-    users: await issue(),
-    hosts: { ...(await issue()), clientCa: certificates.ca, clientCertificate: 'optional' },
-  }
-}
-
-function keepRenewed(
-  platform: Platform,
-  users: RestServer,
-  hosts: RestServer,
-  shown: () => ReturnType<typeof serverIdentities>,
-  clock: Clock,
-  log: Logger,
-): NodeJS.Timeout {
-  let issuedAt = clock()
-  const renew = async () => {
-    if (clock() - issuedAt < renewAfterMs) return
-    issuedAt = clock()
-    const tls = await shown()
-    renewIdentity(users, tls.users)
-    renewIdentity(hosts, tls.hosts)
-    await platform.sessions.renewIdentity()
-    log.info('our certificates were renewed')
-  }
-  const timer = setInterval(() => {
-    renew().catch((error: unknown) => {
-      // Tried again at the next look.
-      issuedAt = 0
-      log.error({ err: error }, 'our certificates could not be renewed')
-    })
-  }, renewalCheckMs)
-  return timer.unref()
 }
 
 function urlOf(host: string, port: number): string {
