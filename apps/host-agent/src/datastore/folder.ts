@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { AgentError } from '../agent-error.ts'
 import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
+import { readUpTo } from '../data-path/read-up-to.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 import { notOurs, openFolder } from './open-folder.ts'
 
@@ -86,7 +87,8 @@ export class Folder implements AsyncDisposable {
       if (stats.size > sizeMax) {
         throw new AgentError('datastore-mismatch', `${this.path}/${name}: has more than ${sizeMax} bytes`)
       }
-      return await file.readFile()
+      // Not `readFile`, which would follow a file that grows meanwhile.
+      return Buffer.from(await readUpTo(file, stats.size))
     } catch (cause) {
       if (errnoOf(cause) === 'ENOENT') return null
       throw this.#error(`cannot read ${name}`, cause)
@@ -136,14 +138,15 @@ export class Folder implements AsyncDisposable {
     await this.sync()
   }
 
-  /** Removes a file; `false` when it was not there. Durable only after `sync`. */
+  /** Removes a file; `false` when there was none: a folder of that name is not ours and stays. Durable only after `sync`. */
   async remove(name: string): Promise<boolean> {
-    if ((await this.#look(name)) === null) return false
+    const stats = await this.#look(name)
+    if (stats === null || stats.isDirectory()) return false
     await this.#change(`remove ${name}`, () => unlink(this.at(name)))
     return true
   }
 
-  /** Removes the folder `name`, which must be empty; `false` when other files keep it, or it is not there. */
+  /** Removes the folder `name`, which must be empty; `false` when other files keep it, or it is no folder or not there. */
   async removeFolder(name: string): Promise<boolean> {
     if ((await this.#look(name)) === null) return false
     try {
@@ -152,7 +155,7 @@ export class Folder implements AsyncDisposable {
       await this.#handle.sync()
       return true
     } catch (cause) {
-      if (['ENOTEMPTY', 'EEXIST'].includes(errnoOf(cause) ?? '')) return false
+      if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errnoOf(cause) ?? '')) return false
       throw this.#error(`cannot remove ${name}`, cause)
     }
   }
