@@ -10,11 +10,11 @@ import type { Plan } from './plan.ts'
 
 /**
  * Undoes an operation that was not committed: removes what its plan makes, half made or whole, and its journal. Does no
- * harm where there is nothing. `document` is `vm.json` as it stands. Throws AgentError `io`; then it may be done again.
+ * harm where there is nothing. Throws AgentError `io`; then it may be done again.
  */
-export async function undo(folder: Folder, plan: Plan, document: VmDocument): Promise<void> {
+export async function undo(folder: Folder, plan: Plan): Promise<void> {
   await removeAll(folder, [...plan.makes.flatMap((name) => [name, freshName(name)]), freshName(vmDocumentName)])
-  await removeStaleConfigurations(folder, document)
+  await removeNextConfigurations(folder, plan)
   await removeAll(folder, [journalName, freshName(journalName)])
 }
 
@@ -34,12 +34,22 @@ export async function undoCreation(datastore: Folder, folder: Folder, plan: Plan
  */
 export async function finish(folder: Folder, plan: Plan, document: VmDocument, journal: Journal | null): Promise<void> {
   await folder.sync()
-  await journal?.write('switched')
+  if (journal !== null) await writeSwitched(journal)
   const named = plan.removes.filter((name) => document.disks.some(({ layerId }) => name.startsWith(`${layerId}.`)))
   if (named.length > 0) throw new AgentError('internal', `${named.join(', ')}: is to be removed and still in use`)
   await removeAll(folder, [...plan.removes, freshName(vmDocumentName)])
-  await removeStaleConfigurations(folder, document)
+  // Where it was not rewritten, only `vm.json` says which one counts, and that is no reason to remove another.
+  if (plan.rewritesHome) await removeStaleConfigurations(folder, document)
   await journal?.write('cleaned')
+}
+
+/** It tells people how far things are and nothing depends on it: where there is no room, removing makes some. */
+async function writeSwitched(journal: Journal): Promise<void> {
+  try {
+    await journal.write('switched')
+  } catch (error) {
+    if (!(error instanceof AgentError && error.code === 'no-space')) throw error
+  }
 }
 
 /** Removes files of the folder itself, durably. */
@@ -51,9 +61,30 @@ export async function removeAll(folder: Folder, names: readonly string[]): Promi
 
 /** Removes every configuration in `home/` but the one that `document` names; all of them when it is `null`. */
 export async function removeStaleConfigurations(folder: Folder, document: VmDocument | null): Promise<void> {
-  await using home = await folder.folder(homeFolderName)
+  await using home = await ownHome(folder)
   if (home === null) return
   const kept = document === null ? null : configurationName(document.home.generation, document.encryption !== null)
   const stale = (await home.names()).filter((name) => isConfigurationName(name) && name !== kept)
   await removeAll(home, stale)
+}
+
+/** Removes the configuration that an operation would have committed: never one that `vm.json` may name. */
+async function removeNextConfigurations(folder: Folder, { next, rewritesHome }: Plan): Promise<void> {
+  await using home = rewritesHome ? await ownHome(folder) : null
+  if (home === null) return
+  const names = [true, false].map((sealed) => configurationName(next.generation, sealed))
+  await removeAll(
+    home,
+    names.flatMap((name) => [name, freshName(name)]),
+  )
+}
+
+/** `home/`; `null` also where something else has its name: nothing in there is ours to remove. */
+async function ownHome(folder: Folder): Promise<Folder | null> {
+  try {
+    return await folder.folder(homeFolderName)
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'datastore-mismatch') return null
+    throw error
+  }
 }

@@ -1,6 +1,6 @@
 import type { Decrypt, DiskAuthority } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
-import type { OpenLayer, PlainImage } from '../data-path/index.ts'
+import { type OpenLayer, openSource, type PlainImage, type SourceFile } from '../data-path/index.ts'
 import { layerName, plainName } from '../disk/layer-file.ts'
 import { openDisk } from '../disk/open-disk.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
@@ -55,6 +55,8 @@ export function decryptPlan(operationId: string, { vm, home, disks }: Request): 
 interface Part {
   readonly disk: DiskAuthority
   readonly layer: OpenLayer
+  /** Held open until all is made, to see that nobody writes it. */
+  readonly watched: SourceFile
   readonly keks: readonly KeyLoan[]
   readonly target: PlainImage
 }
@@ -63,7 +65,7 @@ interface Part {
 export async function makeDecrypted(work: Work, request: Request): Promise<Made> {
   const { plan, progress, folder } = work
   const { vmId, encryption } = plan.vm
-  using stack = new DisposableStack()
+  await using stack = new AsyncDisposableStack()
   progress.begin('opening key records')
   const homeKeks = request.home === null || encryption === null ? null : work.keys.of(encryption.keys)
   const homeKey =
@@ -80,6 +82,7 @@ export async function makeDecrypted(work: Work, request: Request): Promise<Made>
     parts.push({
       disk,
       layer,
+      watched: stack.use(await openSource(layer.image)),
       keks,
       target: { kind: 'plain', path: folder.at(plainName(layerId, disk.format)), sizeBytes },
     })
@@ -99,6 +102,7 @@ export async function makeDecrypted(work: Work, request: Request): Promise<Made>
     await compareDisk(work, layer.image, target, `verifying disk ${disk.number}`)
   }
   if (homeKey !== null) await unsealHome(work, homeKey)
+  for (const { watched } of parts) await watched.checkUnchanged()
   await journal.write('ready')
   return { next, journal }
 }

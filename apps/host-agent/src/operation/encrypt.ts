@@ -1,7 +1,7 @@
 import type { DiskAuthority, Encrypt } from '@cryptvisor/host-agent-api'
 import { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
-import { createLayer, type PlainImage } from '../data-path/index.ts'
+import { createLayer, openSource, type PlainImage, type SourceFile } from '../data-path/index.ts'
 import { layerName, luksName, newLayerEncryption } from '../disk/layer-file.ts'
 import { newRecordHeader } from '../disk/open-disk.ts'
 import { plainImageOf } from '../disk/plain-image.ts'
@@ -57,6 +57,8 @@ export function encryptPlan(operationId: string, { vm, home, disks }: Request): 
 interface Part {
   readonly disk: DiskAuthority
   readonly source: PlainImage
+  /** Held open until all is made, to see that nobody writes it. */
+  readonly watched: SourceFile
   readonly kek: KeyLoan
   readonly dek: Secret
 }
@@ -64,7 +66,7 @@ interface Part {
 /** Makes the encrypted layers and the sealed VM Home beside the plain ones, and compares them. */
 export async function makeEncrypted(work: Work, request: Request): Promise<Made> {
   const { plan, folder, progress } = work
-  using stack = new DisposableStack()
+  await using stack = new AsyncDisposableStack()
   progress.begin('making keys')
   const homeKek = request.home === null ? null : work.keys.one(request.home.key)
   const homeKey = homeKek === null ? null : stack.use(await newHomeKey(plan.vm.vmId, homeKek))
@@ -80,7 +82,8 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
       payloadBytes: source.sizeBytes,
       encryption: newLayerEncryption(layerId, choice.key),
     }
-    parts.push({ disk, source, kek: work.keys.one(choice.key), dek: stack.use(Secret.random(32)) })
+    const watched = stack.use(await openSource(source))
+    parts.push({ disk, source, watched, kek: work.keys.one(choice.key), dek: stack.use(Secret.random(32)) })
   }
   const next = withSizes(plan, sizes)
   await planCopies(
@@ -94,6 +97,7 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
   await journal.write('copying')
   for (const part of parts) await encryptDisk(work, part)
   if (homeKey !== null && homeKek !== null) await sealHome(work, homeKey, homeKek)
+  for (const { watched } of parts) await watched.checkUnchanged()
   await journal.write('ready')
   return { next, journal }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -117,4 +117,21 @@ test('a cancel ends an import that waits for the rest of its content', async () 
   assert.equal((await answer).error?.code, 'cancelled')
   assert.equal((await endOf(operations, id)).state, 'failed')
   assert.deepEqual(host.files(), files)
+})
+
+test('after a crash the size that was asked for counts, not the one in vm.json', async () => {
+  await using host = new TestHost()
+  const request = importRequest(await emptyVm(host), (await qcow2(host)).length, 'qcow2')
+  const id = randomUUID()
+  await host.run(request, await qcow2(host), id)
+  const [name] = host.files().filter((each) => each.endsWith('.qcow2'))
+  assert.ok(name !== undefined)
+  truncateSync(host.path(name), request.payloadBytes + 65_536)
+  const document = readFileSync(host.path('vm.json'), 'utf8')
+  writeFileSync(
+    host.path('vm.json'),
+    document.replace(/"payloadBytes": \d+/, `"payloadBytes": ${request.payloadBytes + 65_536}`),
+  )
+  await using operations = host.operations()
+  await assert.rejects(operations.recover(id, request), { code: 'bad-image' })
 })

@@ -83,7 +83,8 @@ async function sizesOf(
 ): Promise<Map<string, Sizes>> {
   const sizes = new Map<string, Sizes>()
   for (const { layerId, format, virtualBytes, encryption } of next.disks) {
-    const payloadBytes = document.disks.find((disk) => disk.layerId === layerId)?.payloadBytes
+    const written = document.disks.find((disk) => disk.layerId === layerId)?.payloadBytes
+    const payloadBytes = change.kind === 'import-disk' ? change.payloadBytes : written
     if (payloadBytes === undefined || !measured.includes(layerId)) continue
     const path = folder.at(layerName({ layerId, format, encryption }))
     const imported = change.kind === 'import-disk' ? await virtualBytesOf(path, format, payloadBytes) : virtualBytes
@@ -98,7 +99,7 @@ async function undoChanged(task: Task, { folder }: VmSite, plan: Plan, document:
     throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   }
   const traces = await tracesOf(folder, plan)
-  await task.insist('undoing', () => undo(folder, plan, document))
+  await task.insist('undoing', () => undo(folder, plan))
   return { state: traces ? 'failed' : 'unknown' }
 }
 

@@ -5,6 +5,7 @@ import type { Folder } from '../datastore/folder.ts'
 import { documentOf, readVmDocument, type VmDocument, writeVmDocument } from '../datastore/vm-document.ts'
 import { homeFolderName, requireHome } from '../home/configuration.ts'
 import { type Change, isBulk, make, planOf } from './changes.ts'
+import { checkMade } from './check-made.ts'
 import { finish, undo, undoCreation } from './clean.ts'
 import { createVmSite } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
@@ -35,23 +36,23 @@ export async function runChange(
   const previous = creates ? null : await agreedDocument(site.folder, plan.vm)
   if (!creates) await refuseUnfinished(site.folder)
   let made: Made
+  let document: VmDocument
   try {
     const content = change.kind === 'import-disk' ? await task.content() : null
-    if (isBulk(change)) {
-      task.progress.begin('waiting for other operations on this host')
-      stack.use(await host.bulk.enter(task.signal))
-    }
+    // Ends with this block: what has to be done after it, perhaps for long, moves no data.
+    using _turn = isBulk(change) ? await turn(host, task) : null
     await using home = await (creates ? site.folder.makeFolder(homeFolderName) : requireHome(site.folder))
     const { folder } = site
     const { scratch, warn } = host
     const { progress, signal } = task
     made = await make({ plan, folder, home, previous, progress, signal, scratch, stack, keys, warn }, change, content)
+    document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))
+    await checkMade(folder, plan, made.next, document, keys)
     signal.throwIfAborted()
   } catch (error) {
     await task.insist('undoing', () => undoChange(site, plan, previous))
     throw readableError(error, site.folder)
   }
-  const document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))
   await commit(site, plan, previous, document, task)
   await task.insist('removing what was replaced', () => finish(site.folder, plan, document, made.journal))
   task.progress.begin('done')
@@ -70,15 +71,30 @@ async function commit(
   try {
     await writeVmDocument(site.folder, document)
   } catch (error) {
-    const found = await task.insist('looking whether the commit happened', () => readVmDocument(site.folder))
+    const found = await task.insist('looking whether the commit happened', () => anyDocument(site.folder))
     if (isDeepStrictEqual(found, document)) return
     await task.insist('undoing', () => undoChange(site, plan, previous))
     throw error
   }
 }
 
+/** `vm.json`; `null` also where it is none of ours, and so not the one that was to be put there. */
+async function anyDocument(folder: Folder): Promise<VmDocument | null> {
+  try {
+    return await readVmDocument(folder)
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'datastore-mismatch') return null
+    throw error
+  }
+}
+
+async function turn({ bulk }: OperationHost, { progress, signal }: Task): Promise<Disposable> {
+  progress.begin('waiting for other operations on this host')
+  return await bulk.enter(signal)
+}
+
 async function undoChange({ datastore, folder }: VmSite, plan: Plan, previous: VmDocument | null): Promise<void> {
-  await (previous === null ? undoCreation(datastore, folder, plan) : undo(folder, plan, previous))
+  await (previous === null ? undoCreation(datastore, folder, plan) : undo(folder, plan))
 }
 
 /** A journal that is not at its end belongs to an operation that has to be recovered first. */
