@@ -3,15 +3,17 @@ import { test } from 'node:test'
 import { privileges } from '@cryptvisor/control-plane-api'
 import { openControlPlaneDatabase } from '../database/open.ts'
 import { Bearers, type Caller } from './bearers.ts'
+import { eventsPerMinuteMax } from './event-allowance.ts'
 import { EventLog } from './events.ts'
-import { failuresFree, lockedUntil } from './lock-out.ts'
+import { addressesPerUserMax, failuresFree, lockedUntil } from './lock-out.ts'
 import { Logins, sessionMs, sessionsPerUserMax } from './login.ts'
 import { Roles } from './roles.ts'
 import { Tokens } from './tokens.ts'
-import { turnsWaitingMax } from './turns.ts'
+import { turnsPerClientMax, turnsWaitingMax } from './turns.ts'
 import { Users } from './users.ts'
 
 const password = 'correct horse battery'
+const home = '192.0.2.1'
 
 async function setUp() {
   const database = await openControlPlaneDatabase(':memory:')
@@ -36,7 +38,7 @@ async function setUp() {
     roles: new Roles(database, events),
     tokens: new Tokens(database, events, bearers, clock),
     callerOf,
-    logIn: async (name = 'admin') => callerOf((await logins.logIn(name, password)).token),
+    logIn: async (name = 'admin') => callerOf((await logins.logIn(name, password, home)).token),
     pass: (ms: number) => {
       now += ms
     },
@@ -46,13 +48,13 @@ async function setUp() {
 
 test('a login gives a session with the role’s privileges, until it ends or is ended', async () => {
   await using plane = await setUp()
-  const { token, expiresAt } = await plane.logins.logIn('admin', password)
+  const { token, expiresAt } = await plane.logins.logIn('admin', password, home)
   assert.equal(expiresAt, '2026-11-25T00:00:00.000Z')
   const caller = await plane.callerOf(token)
   assert.deepEqual([caller.name, caller.role, [...caller.privileges]], ['admin', 'Admin', [...privileges]])
   await plane.logins.logOut(caller)
   assert.equal(await plane.bearers.authenticate(token), null)
-  const second = await plane.logins.logIn('admin', password)
+  const second = await plane.logins.logIn('admin', password, home)
   plane.pass(sessionMs)
   assert.equal(await plane.bearers.authenticate(second.token), null)
   for (const wrong of ['', 'cvs_', `${second.token}x`, second.token.toLowerCase()]) {
@@ -64,7 +66,7 @@ test('wrong password, unknown and locked user get one answer; the lock ends and 
   await using plane = await setUp()
   const refused = async (name: string, tried: string) => {
     const texts: string[] = []
-    await assert.rejects(plane.logins.logIn(name, tried), (error: Error & { code: string }) => {
+    await assert.rejects(plane.logins.logIn(name, tried, home), (error: Error & { code: string }) => {
       texts.push(error.message)
       return error.code === 'not-logged-in'
     })
@@ -94,23 +96,102 @@ test('the delay doubles up to an hour', () => {
   )
 })
 
+/** How logins ended: in, or the error's code; and how often. */
+function outcomes(settled: readonly PromiseSettledResult<unknown>[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const one of settled) {
+    // Nothing else is thrown.
+    const outcome = one.status === 'fulfilled' ? 'in' : (one.reason as { code: string }).code
+    counts[outcome] = (counts[outcome] ?? 0) + 1
+  }
+  return counts
+}
+
 test('many guesses at once are counted one by one, and beyond a limit refused', async () => {
   await using plane = await setUp()
-  const guesses = await Promise.allSettled(
-    Array.from({ length: turnsWaitingMax + 3 }, () => plane.logins.logIn('admin', 'guess')),
-  )
-  const codes = guesses.map((guess) => (guess.status === 'rejected' ? (guess.reason as { code: string }).code : 'in'))
-  assert.deepEqual(
-    [codes.filter((code) => code === 'not-logged-in').length, codes.filter((code) => code === 'too-busy').length],
-    [turnsWaitingMax, 3],
-  )
-  const row = await plane.database.selectFrom('user').select('failed_logins').executeTakeFirstOrThrow()
-  assert.equal(row.failed_logins, failuresFree)
+  const guess = (address: string) => plane.logins.logIn('admin', 'guess', address)
+  const guesses = await Promise.allSettled(Array.from({ length: turnsPerClientMax + 3 }, () => guess(home)))
+  assert.deepEqual(outcomes(guesses), { 'not-logged-in': turnsPerClientMax, 'too-busy': 3 })
+  const row = await plane.database.selectFrom('login_failure').selectAll().executeTakeFirstOrThrow()
+  assert.deepEqual([row.user_name, row.address, row.failed_count], ['admin', home, failuresFree])
+  const fromAll = Array.from({ length: turnsWaitingMax + 3 }, (_, index) => guess(`198.51.100.${index}`))
+  assert.deepEqual(outcomes(await Promise.allSettled(fromAll)), { 'not-logged-in': turnsWaitingMax, 'too-busy': 3 })
+})
+
+test('who guesses an administrator’s password locks out their own address, and no other', async () => {
+  await using plane = await setUp()
+  const from = (address: string, tried: string) => plane.logins.logIn('admin', tried, address)
+  for (let count = 0; count < failuresFree; count++) {
+    await assert.rejects(from(`2001:db8:0:1::${count}`, 'wrong'), { code: 'not-logged-in' })
+  }
+  await assert.rejects(from('2001:db8:0:1::ffff', password), { code: 'not-logged-in' })
+  assert.equal((await from('2001:db8:0:2::1', password)).user, 'admin')
+  assert.equal((await plane.users.list())[0]?.lockedUntil, '2026-11-24T12:00:30.000Z')
+  const [failure] = await plane.events.list({ type: 'user.login-failed', limit: 1 })
+  assert.match(failure?.text ?? '', /^a login as admin failed \(from 2001:db8:0:1::/)
+  const admin = await plane.logIn()
+  await plane.users.change('admin', { password: 'another long password' }, admin)
+  assert.equal((await from('2001:db8:0:1::1', 'another long password')).user, 'admin')
+})
+
+test('failures are kept for so many addresses', async () => {
+  await using plane = await setUp()
+  const rows = Array.from({ length: addressesPerUserMax }, (_, index) => ({
+    user_name: 'admin',
+    address: `address ${index}`,
+    failed_count: 1,
+    failed_at: index,
+    locked_until: null,
+  }))
+  await plane.database.insertInto('login_failure').values(rows).execute()
+  await assert.rejects(plane.logins.logIn('admin', 'wrong', home), { code: 'not-logged-in' })
+  const kept = await plane.database.selectFrom('login_failure').select('address').execute()
+  const addresses = kept.map(({ address }) => address)
+  assert.equal(addresses.length, addressesPerUserMax)
+  assert.ok(addresses.includes(home) && !addresses.includes('address 0') && addresses.includes('address 1'))
+})
+
+test('strangers cannot fill the list of events, and nothing is hidden from it', async () => {
+  await using plane = await setUp()
+  const failures = () => plane.events.list({ type: 'user.login-failed', limit: 1000 })
+  for (let count = 0; count < eventsPerMinuteMax + 2; count++) {
+    await assert.rejects(plane.logins.logIn('nobody', 'x', home), { code: 'not-logged-in' })
+  }
+  assert.equal((await failures()).length, eventsPerMinuteMax)
+  for (let count = 0; count < failuresFree; count++) {
+    await assert.rejects(plane.logins.logIn('admin', 'x', home), { code: 'not-logged-in' })
+  }
+  const [lock, ...others] = await failures()
+  assert.equal(others.length, eventsPerMinuteMax)
+  assert.match(lock?.text ?? '', /admin failed .*refused until .*; 6 more were not recorded one by one/)
+})
+
+test('names that differ in case alone are one name', async () => {
+  await using plane = await setUp()
+  const admin = await plane.logIn()
+  await assert.rejects(plane.users.create({ name: 'Admin', password, role: 'ReadOnly' }, admin), {
+    code: 'already-exists',
+    field: 'name',
+  })
+  await assert.rejects(plane.logins.logIn('ADMIN', password, home), { code: 'not-logged-in' })
+})
+
+test('an administrator who is recovered on the machine starts without sessions, tokens and locks', async () => {
+  await using plane = await setUp()
+  const admin = await plane.logIn()
+  await plane.users.create({ name: 'reader', password, role: 'ReadOnly' }, admin)
+  const { token } = await plane.tokens.create({ name: 'ci' }, await plane.logIn('reader'))
+  for (let count = 0; count < failuresFree; count++) {
+    await assert.rejects(plane.logins.logIn('reader', 'wrong', home), { code: 'not-logged-in' })
+  }
+  await plane.users.setAdministrator('reader', password)
+  assert.equal(await plane.bearers.authenticate(token), null)
+  assert.equal((await plane.logIn('reader')).role, 'Admin')
 })
 
 test('a user has a limited number of sessions, and the oldest ends', async () => {
   await using plane = await setUp()
-  const { token } = await plane.logins.logIn('admin', password)
+  const { token } = await plane.logins.logIn('admin', password, home)
   const rows = Array.from({ length: sessionsPerUserMax - 1 }, (_, index) => ({
     id: `ffffffff-${index}`,
     token_sha256: `${index}`,
@@ -123,7 +204,7 @@ test('a user has a limited number of sessions, and the oldest ends', async () =>
   }))
   await plane.database.insertInto('bearer').values(rows).execute()
   assert.ok((await plane.bearers.authenticate(token)) !== null)
-  await plane.logins.logIn('admin', password)
+  await plane.logins.logIn('admin', password, home)
   assert.equal(await plane.bearers.authenticate(token), null)
 })
 
@@ -157,7 +238,7 @@ test('a new role counts at once, a new password ends sessions and keeps API toke
   await using plane = await setUp()
   const admin = await plane.logIn()
   await plane.users.create({ name: 'user', password, role: 'NoCryptoAdmin' }, admin)
-  const session = (await plane.logins.logIn('user', password)).token
+  const session = (await plane.logins.logIn('user', password, home)).token
   const { token } = await plane.tokens.create({ name: 'ci' }, await plane.callerOf(session))
   await plane.users.change('user', { role: 'ReadOnly' }, admin)
   assert.deepEqual([...(await plane.callerOf(session)).privileges], ['System.Read'])

@@ -1,11 +1,13 @@
 import type { LoginAnswer } from '@cryptvisor/control-plane-api'
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema, UserRow } from '../database/schema.ts'
+import { addressGroup } from './address-group.ts'
 import type { Bearers, Caller } from './bearers.ts'
 import { type Clock, timeText } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
+import { EventAllowance } from './event-allowance.ts'
 import type { EventLog } from './events.ts'
-import { lockedUntil } from './lock-out.ts'
+import { countFailure, forgetFailures, isLockedOut } from './lock-out.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import { Turns } from './turns.ts'
 
@@ -23,6 +25,7 @@ export class Logins {
   readonly #events: EventLog
   readonly #bearers: Bearers
   readonly #clock: Clock
+  readonly #failures: EventAllowance
   readonly #turns = new Turns(passwordChecksAtOnceMax)
   /** Checked for a user who does not exist, so that the answer takes as long. */
   readonly #nobody = hashPassword('no user has this password')
@@ -32,28 +35,36 @@ export class Logins {
     this.#events = events
     this.#bearers = bearers
     this.#clock = clock
+    this.#failures = new EventAllowance(clock)
     // Whoever awaits it next sees the failure.
     this.#nobody.catch(() => {})
   }
 
   /**
-   * Begins a session. Throws `not-logged-in`, with one text and after the same work whether the user does not exist,
-   * is locked out or has another password; `too-busy`.
+   * Begins a session for whoever asks from `address`. Throws `not-logged-in`, with one text and after the same work
+   * whether the user does not exist, is locked out there or has another password; `too-busy`.
    */
-  async logIn(name: string, password: string): Promise<LoginAnswer> {
-    return this.#turns.take(name, async () => {
+  async logIn(name: string, password: string, address: string): Promise<LoginAnswer> {
+    const group = addressGroup(address)
+    return this.#turns.take(name, group, async () => {
       const user = await this.#database.selectFrom('user').selectAll().where('name', '=', name).executeTakeFirst()
+      const locked = await isLockedOut(this.#database, name, group, this.#clock())
       const right = await verifyPassword(password, user?.password_hash ?? (await this.#nobody))
-      const locked = user !== undefined && (user.locked_until ?? 0) > this.#clock()
       if (user === undefined || locked || !right) {
-        await this.#refuse(user, locked)
+        await this.#refuse(user, locked, address)
         throw new ControlPlaneError(
           'not-logged-in',
           'user name or password is wrong; after several wrong passwords even the right one is refused for a while',
         )
       }
       return this.#events.transaction(async (transaction, record) => {
-        await record({ type: 'user.login', text: `${user.name} logged in`, user: user.name })
+        // They may have been changed while the password was checked.
+        const now = await transaction.selectFrom('user').selectAll().where('name', '=', name).executeTakeFirst()
+        if (now?.password_hash !== user.password_hash) {
+          throw new ControlPlaneError('not-logged-in', 'the user was changed just now: log in again')
+        }
+        await record({ type: 'user.login', text: `${user.name} logged in from ${address}`, user: user.name })
+        await forgetFailures(transaction, user.name, group)
         return this.#begin(transaction, user)
       })
     })
@@ -64,21 +75,22 @@ export class Logins {
     await this.#bearers.remove(this.#database, caller.bearer.id)
   }
 
-  /** A locked user's attempts are not counted, or whoever tries could lock them out for ever. */
-  async #refuse(user: UserRow | undefined, locked: boolean): Promise<void> {
+  /** Attempts while locked out are not counted: whoever tries again and again by mistake gets in some time. */
+  async #refuse(user: UserRow | undefined, locked: boolean, address: string): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
-      if (user !== undefined && !locked) {
-        const failedCount = user.failed_logins + 1
-        await transaction
-          .updateTable('user')
-          .set({ failed_logins: failedCount, locked_until: lockedUntil(failedCount, this.#clock()) })
-          .where('name', '=', user.name)
-          .execute()
-      }
+      const now = this.#clock()
+      // Somebody who was removed meanwhile has nothing to count at.
+      const isThere = user !== undefined && (await isUser(transaction, user.name))
+      const until = isThere && !locked ? await countFailure(transaction, user.name, addressGroup(address), now) : null
+      const omittedCount = this.#failures.take(until !== null)
+      if (omittedCount === null) return
+      // A name that nobody has may be a password in the wrong field.
+      const what = user === undefined ? 'a login failed: there is no such user' : `a login as ${user.name} failed`
+      const lock = until === null ? '' : `; from there it is refused until ${timeText(until)}`
+      const more = omittedCount === 0 ? '' : `; ${omittedCount} more were not recorded one by one`
       await record({
         type: 'user.login-failed',
-        // A name that nobody has may be a password in the wrong field.
-        text: user === undefined ? 'a login failed: there is no such user' : `a login as ${user.name} failed`,
+        text: `${what} (from ${address}${lock}${more})`,
         user: user?.name ?? null,
       })
     })
@@ -86,11 +98,6 @@ export class Logins {
 
   async #begin(transaction: Transaction<Schema>, user: UserRow): Promise<LoginAnswer> {
     const now = this.#clock()
-    await transaction
-      .updateTable('user')
-      .set({ failed_logins: 0, locked_until: null })
-      .where('name', '=', user.name)
-      .execute()
     await transaction.deleteFrom('bearer').where('expires_at', '<=', now).execute()
     const kept = transaction
       .selectFrom('bearer')
@@ -114,4 +121,8 @@ export class Logins {
     })
     return { token, user: user.name, expiresAt: timeText(expiresAt) }
   }
+}
+
+async function isUser(transaction: Transaction<Schema>, name: string): Promise<boolean> {
+  return (await transaction.selectFrom('user').select('name').where('name', '=', name).executeTakeFirst()) !== undefined
 }

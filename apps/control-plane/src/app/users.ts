@@ -4,6 +4,7 @@ import type { Schema, UserRow } from '../database/schema.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { forgetFailures } from './lock-out.ts'
 import { hashPassword } from './password.ts'
 import type { Principal } from './ports.ts'
 import { privilegesOfRole, requireAll } from './roles.ts'
@@ -27,7 +28,8 @@ export class Users {
   /** By name. */
   async list(): Promise<User[]> {
     const rows = await this.#database.selectFrom('user').selectAll().orderBy('name').execute()
-    return rows.map((row) => this.#toUser(row))
+    const locks = await this.#locks(this.#database)
+    return rows.map((row) => toUser(row, locks.get(row.name) ?? null))
   }
 
   /** Throws `already-exists`, `not-found` for the role, `no-privilege`. */
@@ -37,18 +39,17 @@ export class Users {
       name: user.name,
       role_name: user.role,
       password_hash: await hashPassword(user.password),
-      failed_logins: 0,
-      locked_until: null,
       created_at: this.#clock(),
     }
     await orExists('name', `there is a user ${user.name} already: choose another`, () =>
       this.#events.transaction(async (transaction, record) => {
+        await requireNoLookalike(transaction, user.name)
         await transaction.insertInto('user').values(row).execute()
         const text = `user ${user.name} was made with role ${user.role}`
         await record({ type: 'user.changed', text, user: by.name })
       }),
     )
-    return this.#toUser(row)
+    return toUser(row, null)
   }
 
   /**
@@ -67,10 +68,13 @@ export class Users {
       const changed: UserRow = {
         ...row,
         role_name: change.role ?? row.role_name,
-        ...(passwordHash === undefined ? {} : { password_hash: passwordHash, failed_logins: 0, locked_until: null }),
+        ...(passwordHash === undefined ? {} : { password_hash: passwordHash }),
       }
       await transaction.updateTable('user').set(changed).where('name', '=', name).execute()
-      if (passwordHash !== undefined) await endSessions(transaction, name)
+      if (passwordHash !== undefined) {
+        await endSessions(transaction, name)
+        await forgetFailures(transaction, name)
+      }
       const what = [
         ...(change.role === undefined ? [] : [`has role ${change.role} now`]),
         ...(passwordHash === undefined ? [] : ['has a new password']),
@@ -78,7 +82,7 @@ export class Users {
       if (what.length > 0) {
         await record({ type: 'user.changed', text: `user ${name} ${what.join(' and ')}`, user: by.name })
       }
-      return this.#toUser(changed)
+      return toUser(changed, (await this.#locks(transaction)).get(name) ?? null)
     })
   }
 
@@ -101,8 +105,6 @@ export class Users {
     const values = {
       role_name: adminRole,
       password_hash: await hashPassword(password),
-      failed_logins: 0,
-      locked_until: null,
     }
     await this.#events.transaction(async (transaction, record) => {
       await transaction
@@ -111,6 +113,7 @@ export class Users {
         .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
         .execute()
       await transaction.deleteFrom('bearer').where('user_name', '=', name).execute()
+      await forgetFailures(transaction, name)
       const text = `${name} was made an administrator with a new password, on the machine itself`
       await record({ type: 'user.changed', text })
     })
@@ -122,15 +125,37 @@ export class Users {
     return row
   }
 
-  #toUser(row: UserRow): User {
-    const locked = row.locked_until !== null && row.locked_until > this.#clock()
-    return {
-      name: row.name,
-      role: row.role_name,
-      createdAt: timeText(row.created_at),
-      lockedUntil: timeTextOrNull(locked ? row.locked_until : null),
-    }
+  /** Until when users are locked out, the longest of their addresses; those who are not are not in it. */
+  async #locks(database: Kysely<Schema>): Promise<ReadonlyMap<string, number>> {
+    const rows = await database
+      .selectFrom('login_failure')
+      .select(['user_name', (select) => select.fn.max('locked_until').as('until')])
+      .where('locked_until', '>', this.#clock())
+      .groupBy('user_name')
+      .execute()
+    return new Map(rows.flatMap(({ user_name, until }) => (until === null ? [] : [[user_name, until] as const])))
   }
+}
+
+function toUser(row: UserRow, lockedUntil: number | null): User {
+  return {
+    name: row.name,
+    role: row.role_name,
+    createdAt: timeText(row.created_at),
+    lockedUntil: timeTextOrNull(lockedUntil),
+  }
+}
+
+/** Two users whose names differ in case alone could be taken for each other, in events above all. */
+async function requireNoLookalike(transaction: Transaction<Schema>, name: string): Promise<void> {
+  const other = await transaction
+    .selectFrom('user')
+    .select('name')
+    .where((where) => where(where.fn<string>('lower', ['name']), '=', name.toLowerCase()))
+    .executeTakeFirst()
+  if (other === undefined) return
+  const message = `name: there is a user ${other.name} already: choose another name`
+  throw new ControlPlaneError('already-exists', message, { field: 'name' })
 }
 
 async function requireOtherAdmin(transaction: Transaction<Schema>, user: UserRow): Promise<void> {

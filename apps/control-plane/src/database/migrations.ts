@@ -2,7 +2,10 @@ import type { Migration } from '@cryptvisor/sqlite'
 import { type Kysely, sql } from 'kysely'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
-export const migrations: readonly Migration[] = [{ name: '0001-control-plane', up: createTables }]
+export const migrations: readonly Migration[] = [
+  { name: '0001-control-plane', up: createTables },
+  { name: '0002-login-failures', up: countFailuresByAddress },
+]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
   await createInventory(db)
@@ -222,4 +225,19 @@ async function createAccess(db: Kysely<unknown>): Promise<void> {
     .addColumn('last_used_at', 'bigint')
     .execute()
   await db.schema.createIndex('bearer_by_user').on('bearer').column('user_name').execute()
+}
+
+/** Wrong passwords were counted by user alone, so that anybody could lock anybody out. */
+async function countFailuresByAddress(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable('user').dropColumn('failed_logins').execute()
+  await db.schema.alterTable('user').dropColumn('locked_until').execute()
+  await db.schema
+    .createTable('login_failure')
+    .addColumn('user_name', 'text', (column) => column.notNull().references('user.name').onDelete('cascade'))
+    .addColumn('address', 'text', (column) => column.notNull())
+    .addColumn('failed_count', 'integer', (column) => column.notNull())
+    .addColumn('failed_at', 'bigint', (column) => column.notNull())
+    .addColumn('locked_until', 'bigint')
+    .addPrimaryKeyConstraint('login_failure_primary', ['user_name', 'address'])
+    .execute()
 }

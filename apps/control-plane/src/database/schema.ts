@@ -162,9 +162,17 @@ export interface UserRow {
   role_name: string
   /** `argon2id$…` in PHC string format. */
   password_hash: string
-  failed_logins: number
-  locked_until: number | null
   created_at: number
+}
+
+/** Wrong passwords in a row for a user from one address. */
+export interface LoginFailureRow {
+  user_name: string
+  /** As `addressGroup` gives it. */
+  address: string
+  failed_count: number
+  failed_at: number
+  locked_until: number | null
 }
 
 /** Login sessions and API tokens alike: a bearer token by its hash. */
@@ -199,6 +207,7 @@ export interface Schema {
   event: EventRow
   role: RoleRow
   user: UserRow
+  login_failure: LoginFailureRow
   bearer: BearerRow
   sealed: SealedRow
 }

@@ -25,7 +25,7 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
       url: '/api/v1/login',
       config: { access: 'public' },
       schema: { tags: ['access'], summary: 'Log in', body: LoginRequest, response: { 200: LoginAnswer } },
-      handler: ({ body }) => logins.logIn(body.user, body.password),
+      handler: ({ body, ip }) => logins.logIn(body.user, body.password, ip),
     })
     server.route({
       method: 'POST',
