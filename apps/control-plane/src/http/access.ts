@@ -46,6 +46,7 @@ export function guardRoutes(server: RestServer, bearers: Bearers): void {
       )
     }
     callers.set(request, caller)
+    request.log = request.log.child({ user: caller.name })
     if (access !== 'logged-in') for (const privilege of access) requirePrivilege(caller, privilege)
   })
 }

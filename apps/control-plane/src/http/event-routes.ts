@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { EventList } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
+import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { followEvents } from '../app/event-stream.ts'
 import { type EventLog, eventsPerAnswerMax } from '../app/events.ts'
 import type { Platform } from '../app/platform.ts'
@@ -8,6 +9,9 @@ import type { Routes } from './routes.ts'
 import { untilClosed } from './until-closed.ts'
 
 const limitDefault = 100
+
+/** How many streams of events are open at once at most, of all users. */
+const streamsMax = 1000
 const Text = Type.String({ maxLength: 80 })
 
 const EventQuery = Type.Object(
@@ -23,6 +27,7 @@ const EventQuery = Type.Object(
 
 /** Events, as a list and as they happen. */
 export function eventRoutes({ events, bearers }: Platform): Routes {
+  let streamCount = 0
   return (server) => {
     server.route({
       method: 'GET',
@@ -48,12 +53,23 @@ export function eventRoutes({ events, bearers }: Platform): Routes {
         response: { 200: { content: { 'text/event-stream': { schema: Type.Unsafe<Readable>({ type: 'string' }) } } } },
       },
       handler: async ({ headers, principal }, reply) => {
+        if (streamCount >= streamsMax) {
+          throw new ControlPlaneError(
+            'too-busy',
+            'too many streams of events are open: ask for the list of events instead',
+          )
+        }
+        const closed = untilClosed(reply.raw)
+        if (!closed.aborted) {
+          streamCount++
+          closed.addEventListener('abort', () => streamCount--, { once: true })
+        }
         const after = headers['last-event-id'] ?? (await events.lastId())
         const mayGoOn = async () => (await bearers.refresh(principal))?.privileges.has('System.Read') ?? false
         return reply
           .type('text/event-stream')
           .header('cache-control', 'no-store')
-          .send(Readable.from(serverSentEvents(events, after, mayGoOn, untilClosed(reply.raw))))
+          .send(Readable.from(serverSentEvents(events, after, mayGoOn, closed)))
       },
     })
   }

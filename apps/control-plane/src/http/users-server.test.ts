@@ -155,6 +155,21 @@ test('a stream resumes after the last event that was seen', async (context) => {
   assert.match(response, new RegExp(`^: listening\\n\\nid: ${(b?.id ?? 0) + 1}\\ndata: \\{.*"text":"c".*\\}\\n\\n$`))
 })
 
+test('a stop ends streams that are open', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const seen: string[] = []
+  const following = collect(admin.eventStream(new AbortController().signal), seen).catch(() => seen.push('cut'))
+  while (seen.length === 0) {
+    await bench.service.platform.events.record({ type: 'vm.created', text: 'ping' })
+    await sleep(5)
+  }
+  await bench.restart()
+  await following
+  assert.equal((await admin.me()).name, 'admin')
+  assert.match(bench.logged(), /"user":"admin","method":"GET","route":"\/api\/v1\/me","status":200/)
+})
+
 /** Reads a stream, with a header that our client does not send, until it gave an event. */
 async function fetchStream(url: string, ca: string, token: string, lastEventId: string): Promise<string> {
   const headers = { authorization: `Bearer ${token}`, 'last-event-id': lastEventId }
