@@ -1,5 +1,5 @@
 import type { EventType, Privilege } from '@cryptvisor/control-plane-api'
-import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
+import type { HostAgentClient } from '@cryptvisor/host-agent-api'
 import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { HostRow } from '../database/schema.ts'
 
@@ -71,6 +71,3 @@ export interface HostObserver {
   /** Throws `in-use` while a VM or a host uses a key of the provider. */
   checkProviderRemoval(provider: string): Promise<void>
 }
-
-/** A KEK by name. */
-export type KekName = KeyReference
