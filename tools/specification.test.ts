@@ -8,7 +8,7 @@ test('every promise of the specification names a test that is there', () => {
     .filter((line) => line.startsWith('| ') && !/^\| (promise|---)/.test(line))
   assert.ok(rows.length > 10)
   for (const row of rows) {
-    const [, path] = /`([^`]+\.test\.ts)` \|$/.exec(row) ?? []
+    const [, path] = /`([^`]+\.test\.ts)` +\|$/.exec(row) ?? []
     assert.ok(path !== undefined && existsSync(path), row)
   }
 })
