@@ -4,7 +4,12 @@ import { Name, Nullable } from './names.ts'
 /** KMIP over TLS (IANA: port 5696). */
 export const KmipServerAddress = Type.Object(
   {
-    host: Type.String({ minLength: 1, maxLength: 255 }),
+    host: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      pattern: '^[A-Za-z0-9._:-]+$',
+      description: 'A host name or an IP address',
+    }),
     port: Type.Integer({ minimum: 1, maximum: 65535 }),
   },
   { additionalProperties: false },

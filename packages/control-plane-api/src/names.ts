@@ -1,10 +1,18 @@
 import { type TSchema, Type } from 'typebox'
 
+/**
+ * What cannot stand in one line, ends it, steers a terminal (C0 and C1, ISO 6429), turns or hides what follows (Unicode,
+ * bidirectional controls and invisible operators), or is half a character.
+ */
+const unprintable = String.raw`\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff`
+const inside = String.raw`[^/\\${unprintable}]`
+const atEnds = String.raw`[^\s/\\${unprintable}]`
+
 /** What people call a VM, a host, a cluster …: one line without slashes, not beginning or ending with a blank. */
 export const Name = Type.String({
   minLength: 1,
   maxLength: 80,
-  pattern: '^[^\\s/\\\\\\u0000-\\u001f\\u007f]([^/\\\\\\u0000-\\u001f\\u007f]*[^\\s/\\\\\\u0000-\\u001f\\u007f])?$',
+  pattern: `^${atEnds}(${inside}*${atEnds})?$`,
   description: '1 to 80 characters in one line, without slashes',
 })
 

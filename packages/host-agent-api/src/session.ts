@@ -48,11 +48,14 @@ export const EnrolAnswer = Type.Object(
 )
 export type EnrolAnswer = Static<typeof EnrolAnswer>
 
+/** It is shown to people, so it cannot hold what steers a terminal. */
+const printable = '^[!-~]+$'
+
 export const SessionRequest = Type.Object(
   {
-    bootId: Type.String({ minLength: 1, maxLength: 64 }),
-    url: Type.String({ maxLength: 256 }),
-    version: Type.String({ maxLength: 40 }),
+    bootId: Type.String({ maxLength: 64, pattern: printable }),
+    url: Type.String({ maxLength: 256, pattern: printable }),
+    version: Type.String({ maxLength: 40, pattern: printable }),
     cryptoSupported: Type.Boolean(),
   },
   { additionalProperties: false },

@@ -6,7 +6,13 @@ import { ControlPlaneError } from './control-plane-error.ts'
  */
 export function agentAddress(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : null
-  if (parsed === null || parsed.protocol !== 'https:' || parsed.href !== `https://${parsed.host}/`) {
+  // A URL parser drops line ends and tabs, and what was shown would not be what was checked.
+  if (
+    parsed === null ||
+    /[^!-~]/.test(url) ||
+    parsed.protocol !== 'https:' ||
+    parsed.href !== `https://${parsed.host}/`
+  ) {
     throw new ControlPlaneError('invalid', 'url: expected https://HOST:PORT and nothing else', { field: 'url' })
   }
   return parsed.hostname.replace(/^\[(.*)\]$/, '$1')

@@ -59,7 +59,12 @@ export class Datastores {
   }
 }
 
-/** What the agent compares paths with; a control character would be a trap in a log. */
+/** What the agent compares paths with; what is not printed as it is would be a trap in a log. */
 function isPlainPath(path: string): boolean {
-  return posix.isAbsolute(path) && posix.resolve(path) === path && path !== '/' && !/\p{Cc}/u.test(path)
+  return (
+    posix.isAbsolute(path) &&
+    posix.resolve(path) === path &&
+    path !== '/' &&
+    !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(path)
+  )
 }

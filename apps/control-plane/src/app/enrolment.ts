@@ -6,6 +6,7 @@ import type { Kysely, Transaction } from 'kysely'
 import { v7, validate } from 'uuid'
 import type { EnrolmentTokenRow, HostRow, Schema } from '../database/schema.ts'
 import { agentAddress } from './agent-address.ts'
+import { privilegesOf } from './bearers.ts'
 import type { Certificates } from './certificates.ts'
 import { type Clock, timeText } from './clock.ts'
 import { clusterNamed } from './clusters.ts'
@@ -47,9 +48,14 @@ export class Enrolment {
 
   /**
    * A token for a host of that name: a new one, or one of the cluster that lost its identity and comes again. Throws
-   * `not-found` for the cluster, `already-exists` for a host of another one.
+   * `invalid` for a UUID as a name, `not-found` for the cluster, `already-exists` for a host of another one.
    */
   async createToken({ name, cluster }: CreateEnrolmentToken, by: Principal): Promise<NewEnrolmentToken> {
+    if (validate(name)) {
+      throw new ControlPlaneError('invalid', 'name: a UUID could be taken for the ID of another host', {
+        field: 'name',
+      })
+    }
     const secret = randomBytes(secretSizeBytes).toString('base64url')
     const now = this.#clock()
     await this.#database.transaction().execute(async (transaction) => {
@@ -148,7 +154,18 @@ export class Enrolment {
       .where('expires_at', '>', this.#clock())
       .executeTakeFirst()
     if (row === undefined) throw tokenUseless()
-    return row
+    // A host gets the keys of its cluster: who lost the right to give them loses it for the tokens that they made, too.
+    const maker = await database
+      .selectFrom('user')
+      .innerJoin('role', 'role.name', 'user.role_name')
+      .select('privileges')
+      .where('user.name', '=', row.created_by)
+      .executeTakeFirst()
+    if (maker !== undefined && privilegesOf(maker.privileges).has('Cryptographer.RegisterHost')) return row
+    throw new ControlPlaneError(
+      'not-logged-in',
+      'whoever made the enrolment token may not enrol hosts any more: have a new one made',
+    )
   }
 
   async #sign(csr: string, host: Parameters<Certificates['signHost']>[1]): Promise<string> {

@@ -6,7 +6,7 @@ import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { controlPlaneUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
-import { type Bench, startBench } from '../testing/bench.ts'
+import { type Bench, password, startBench } from '../testing/bench.ts'
 import { dial, enrolAgent, startAgent } from '../testing/test-agent.ts'
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -68,6 +68,8 @@ test('an enrolment token works once, for its host, with a good request', async (
     [{ url: 'http://127.0.0.1:7443' }, 'url'],
     [{ url: 'https://127.0.0.1:7443/path' }, 'url'],
     [{ url: 'https://user@127.0.0.1:7443' }, 'url'],
+    [{ url: 'https://127.0.0.1:7443\n' }, 'url'],
+    [{ url: 'https://127.0.\t0.1:7443' }, 'url'],
     [{ name: 'host-b' }, 'name'],
   ] as const) {
     await assert.rejects(enrolAgent(token, url, change), { status: 400, field }, JSON.stringify(change))
@@ -80,6 +82,75 @@ test('an enrolment token works once, for its host, with a good request', async (
   const late = await tokenFor(admin, 'host-b')
   bench.pass(15 * 60_000)
   await assert.rejects(enrolAgent(late, url), noToken)
+})
+
+test('a token is worth no more than its maker, and a host cannot take the ID of another for its name', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const { id } = await admin.createCluster({ name: 'cluster' })
+  await assert.rejects(admin.createEnrolmentToken({ name: id, cluster: 'cluster' }), { status: 400, field: 'name' })
+  await admin.createRole({ name: 'enroller', privileges: ['Cryptographer.RegisterHost', 'System.Read'] })
+  await admin.createUser({ name: 'ops', password, role: 'enroller' })
+  const ops = await bench.logIn('ops')
+  const [one, two, three] = [
+    await tokenFor(ops, 'host-a'),
+    await tokenFor(ops, 'host-b'),
+    await tokenFor(ops, 'host-c'),
+  ]
+  await enrolAgent(one, 'https://127.0.0.1:7443')
+  await admin.changeUser('ops', { role: 'NoCryptoAdmin' })
+  const refused = { status: 401, message: /whoever made the enrolment token/ }
+  await assert.rejects(enrolAgent(two, 'https://127.0.0.1:7444'), refused)
+  await admin.deleteUser('ops')
+  await assert.rejects(enrolAgent(three, 'https://127.0.0.1:7445'), refused)
+})
+
+test('what an agent says of itself cannot steer a terminal', async (context) => {
+  const bench = await startBench(context)
+  const enrolled = await enrolAgent(await tokenFor(await bench.logIn(), 'host-a'), 'https://127.0.0.1:7443')
+  for (const [change, field] of [
+    [{ version: '1\u001b[2J' }, 'version'],
+    [{ bootId: 'a\nb' }, 'bootId'],
+    [{ url: 'https://127.0.0.1:7443\r' }, 'url'],
+  ] as const) {
+    await assert.rejects(dial(enrolled, change), { status: 400, field })
+  }
+})
+
+test('an agent is called only where it shows its own certificate', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await using agent = await startAgent(await tokenFor(admin, 'host-a'))
+  const other = await enrolAgent(await tokenFor(admin, 'host-b'), agent.enrolled.url)
+  const { sessions } = bench.service.platform
+  const session = await dial(other)
+  const connection = await sessions.waitFor(other.answer.hostId, AbortSignal.timeout(10_000))
+  await assert.rejects(connection.client.host(), { code: 'not-trusted', message: /not the one of host host-b/ })
+  assert.deepEqual(agent.callers, [])
+  session.hangUp()
+  await session.ended
+})
+
+test('a certificate of one listener is worth nothing at the other', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const other = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-b'), 'https://127.0.0.1:7444')
+  const identity = { certificate: enrolled.answer.certificate, privateKey: enrolled.privateKey }
+  const atUsers = bench.rest({ identity })
+  await assert.rejects(atUsers.call({ method: 'GET', path: '/api/v1/me' }), { status: 401 })
+  await assert.rejects(atUsers.call({ method: 'POST', path: '/v1/session', json: {} }), { status: 404 })
+  const { token } = await bench.client().login({ user: 'admin', password })
+  const atHosts = bench.rest({ url: bench.service.hostsUrl, bearerToken: token })
+  await assert.rejects(atHosts.call({ method: 'GET', path: '/api/v1/me' }), { status: 404 })
+  const session = { bootId: 'b', url: 'https://127.0.0.1:7444', version: '1', cryptoSupported: true }
+  await assert.rejects(atHosts.call({ method: 'POST', path: '/v1/session', json: session }), { status: 401 })
+  // A good certificate over another host's key is no identity: TLS itself refuses it.
+  const mixed = bench.rest({
+    url: bench.service.hostsUrl,
+    identity: { ...identity, certificate: other.answer.certificate },
+  })
+  await assert.rejects(mixed.call({ method: 'POST', path: '/v1/session', json: session }), { name: 'RestClientError' })
 })
 
 test('two who use a token at once: one of them gets in', async (context) => {

@@ -6,7 +6,11 @@ import type { HostSession } from '../app/host-sessions.ts'
 import type { Platform } from '../app/platform.ts'
 import { toRestError } from './error-table.ts'
 import { logRequests } from './request-log.ts'
+import { limitClients } from './slow-clients.ts'
 import { untilClosed } from './until-closed.ts'
+
+/** Each host has one while it has a session, and another for a moment when it comes again (DESIGN.md, section 7). */
+const connectionsMax = 20_000
 
 /**
  * Builds the server for hosts. Its one route without a client certificate is enrolment: `tls` has to ask for
@@ -26,6 +30,7 @@ export async function buildHostsServer(
     mapError: toRestError,
     ...(logger === undefined ? {} : { logger }),
   })
+  limitClients(server, connectionsMax)
   logRequests(server)
   server.route({
     method: 'POST',
