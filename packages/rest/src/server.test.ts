@@ -120,6 +120,13 @@ test('path segments are encoded, query numbers are read', async (context) => {
   await assert.rejects(rest.call({ method: 'GET', path, query: { n: 'x' } }), { status: 400, field: 'n' })
 })
 
+test('a path that is no path is refused as everything else is', async (context) => {
+  const rest = (await startBench(context, false)).call()
+  const refused = { status: 400, answerCode: 'invalid-request', field: 'path' }
+  await assert.rejects(rest.call({ method: 'GET', path: '/things/%zz' }), refused)
+  await assert.rejects(rest.call({ method: 'GET', path: pathOf('things', 'x'.repeat(513)) }), refused)
+})
+
 test('a secret goes straight into a Secret, and only in its size', async (context) => {
   const bench = await startBench(context, false)
   const rest = bench.call()

@@ -10,6 +10,9 @@ import { validatorCompiler } from './validation.ts'
 /** The largest JSON body that a service reads. */
 export const jsonBodySizeMax = 262_144
 
+/** The longest parameter within a path, in characters. */
+const parameterSizeMax = 512
+
 export interface ServerOptions {
   readonly title: string
   readonly description: string
@@ -36,7 +39,12 @@ export async function buildServer(options: ServerOptions) {
     return503OnClosing: true,
     forceCloseConnections: true,
     requestTimeout: 0,
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: parameterSizeMax },
+    // No hooks and no serializers run for these: there is no route.
+    frameworkErrors: (error, _request, { raw }) => {
+      raw.writeHead(400, { 'content-type': 'application/json; charset=utf-8' })
+      raw.end(JSON.stringify(bodyOf(unroutable(error))))
+    },
     ...(options.logger === undefined
       ? { logger: false }
       : {
@@ -89,6 +97,15 @@ function bodyOf(error: RestError) {
       ...(error.field === undefined ? {} : { field: error.field }),
     },
   }
+}
+
+/** A path for which Fastify looks for no route. */
+function unroutable({ code }: FastifyError): RestError {
+  const expected =
+    code === 'FST_ERR_MAX_PARAM_LENGTH'
+      ? `names and IDs of at most ${parameterSizeMax} characters`
+      : 'a path in percent-encoding (RFC 3986, 2.1)'
+  return new RestError(400, 'invalid-request', `path: expected ${expected}`, { field: 'path' })
 }
 
 /** Fastify's own refusals keep their status; anything else is ours and says nothing. */
