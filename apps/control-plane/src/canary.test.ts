@@ -33,7 +33,7 @@ async function authorityKey(bench: Bench): Promise<string> {
   })
 }
 
-test('no password, token or private key lies in the data folder or in the log', async (context) => {
+test('no password, token or private key lies in the data folder, in the log or in an answer', async (context) => {
   const bench = await startBench(context)
   const { token } = await bench.client().login({ user: 'admin', password })
   const admin = bench.client(token)
@@ -79,14 +79,21 @@ test('no password, token or private key lies in the data folder or in the log', 
     ['the enrolment secret', Buffer.from(secret)],
     ['its random bytes', Buffer.from(secret, 'base64url')],
     ['the client key’s PEM', Buffer.from(clientKey.split('\n').slice(1, -2).join('\n'))],
+    ...clientKey
+      .split('\n')
+      .slice(1, -2)
+      .map((line, index) => [`line ${index} of the client key’s PEM`, Buffer.from(line)] as const),
     ['the client key’s scalar', scalarOf(clientKey)],
     ['the authority’s scalar', scalarOf(await authorityKey(bench))],
     ['the root key', readFileSync(bench.rootKeyFile)],
   ]
   const look = async () => {
+    const lists = [admin.keyProviders(), admin.events({ limit: 1000 }), admin.users(), admin.tokens(), admin.hosts()]
+    const answers = Buffer.from(JSON.stringify(await Promise.all<unknown>(lists)))
     for (const [name, bytes] of secrets) {
       assert.deepEqual(await filesWithTrace(bench.folder, bytes), [], name)
       assert.ok(!holdsTrace(Buffer.from(bench.logged()), bytes), `${name} is in the log`)
+      assert.ok(!holdsTrace(answers, bytes), `${name} is in an answer`)
     }
   }
   await look()
