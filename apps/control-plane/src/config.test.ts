@@ -58,6 +58,11 @@ test('a configuration that others may write is not believed', async (context) =>
     await assert.rejects(readConfig(folder), { code: 'bad-config', message: /others may write it: chmod 600/ })
   }
   chmodSync(configPath(folder), 0o400)
+  for (const mode of [0o710, 0o701]) {
+    chmodSync(folder, mode)
+    await assert.rejects(readConfig(folder), { code: 'bad-config', message: /others may enter it: chmod 700/ })
+  }
+  chmodSync(folder, 0o700)
   assert.equal((await readConfig(folder)).port, good.port)
   assert.ok(!readFileSync(configPath(folder), 'utf8').includes('password'))
   rmSync(configPath(folder))

@@ -1,4 +1,4 @@
-import { open, rename } from 'node:fs/promises'
+import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
@@ -47,8 +47,8 @@ const check = shapeCheck(Config, 'config.json')
 export const configPath = (folder: string): string => join(folder, 'config.json')
 
 /**
- * Reads the configuration. Throws `not-set-up`, and `bad-config`, naming the field, also for a file that others may
- * write: whoever writes it says where the root key is and whom users reach.
+ * Reads the configuration. Throws `not-set-up`, and `bad-config`, naming the field, also where others may write it
+ * (whoever does says where the root key is and whom users reach) or enter the folder.
  */
 export async function readConfig(folder: string): Promise<Config> {
   const path = configPath(folder)
@@ -65,6 +65,9 @@ export async function readConfig(folder: string): Promise<Config> {
 
 async function readOwn(path: string, folder: string): Promise<string> {
   try {
+    if (((await stat(folder)).mode & 0o077) !== 0) {
+      throw new SetUpError('bad-config', `${folder}: others may enter it: chmod 700 it`)
+    }
     await using file = await open(path, 'r')
     const { mode, size } = await file.stat()
     if ((mode & 0o022) !== 0) throw new SetUpError('bad-config', `${path}: others may write it: chmod 600 it`)

@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { privileges } from '@cryptvisor/control-plane-api'
-import { isUniqueViolation } from '@cryptvisor/sqlite'
+import { isUniqueViolation, openDatabase } from '@cryptvisor/sqlite'
+import { sql } from 'kysely'
+import { migrations } from './migrations.ts'
 import { openControlPlaneDatabase } from './open.ts'
+import type { Schema } from './schema.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cryptvisor-control-plane-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -79,6 +82,24 @@ test('names are unique, rows do not dangle, and there is one default provider at
       .insertInto('key_provider')
       .values({ ...provider, name: 'three', is_default: 0 })
       .execute()
+  } finally {
+    await database.destroy()
+  }
+})
+
+test('a database of the first version is taken up, with its users', async () => {
+  const path = join(folder, 'old.sqlite')
+  const old = await openDatabase<Schema>(path, migrations.slice(0, 1))
+  await sql`insert into role (name, privileges, system) values ('Admin', '[]', 1)`.execute(old)
+  await sql`insert into user (name, role_name, password_hash, failed_logins, locked_until, created_at)
+    values ('admin', 'Admin', 'hash', 7, 9, 1)`.execute(old)
+  await old.destroy()
+  const database = await openControlPlaneDatabase(path)
+  try {
+    assert.deepEqual(await database.selectFrom('user').selectAll().execute(), [
+      { name: 'admin', role_name: 'Admin', password_hash: 'hash', created_at: 1 },
+    ])
+    assert.deepEqual(await database.selectFrom('login_failure').selectAll().execute(), [])
   } finally {
     await database.destroy()
   }
