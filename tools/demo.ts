@@ -256,7 +256,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
   const dir = mkdtempSync(join(tmpdir(), 'cryptvisor-demo-'))
   const lab = new Lab(dir, (text) => print(`     ${text}`))
-  const stop = () => lab.down().finally(() => process.exit(130))
+  const stop = () => void lab.down().finally(() => process.exit(130))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   try {
     step('Start everything', `A key server, a control plane and two hosts, on this machine, with their data in ${dir}.`)
