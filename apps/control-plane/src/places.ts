@@ -1,4 +1,5 @@
-import { join, relative, resolve, sep } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 
 /** Where things lie in a data folder. */
 export const placesIn = (folder: string) => ({
@@ -10,8 +11,17 @@ export const placesIn = (folder: string) => ({
   defaultRootKeyFile: `${resolve(folder)}.root-key`,
 })
 
-/** Whether `path` is `folder` or lies in it, by their names. */
+/** Whether `path` is `folder` or lies in it, links followed as far as there is something. */
 export function isWithin(path: string, folder: string): boolean {
-  const way = relative(resolve(folder), resolve(path))
+  const way = relative(realPlace(resolve(folder)), realPlace(resolve(path)))
   return way === '' || !(way === '..' || way.startsWith(`..${sep}`))
+}
+
+function realPlace(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    // Not there yet: where it would be.
+    return dirname(path) === path ? path : join(realPlace(dirname(path)), basename(path))
+  }
 }

@@ -6,11 +6,14 @@ import type { HostSession } from '../app/host-sessions.ts'
 import type { Platform } from '../app/platform.ts'
 import { toRestError } from './error-table.ts'
 import { logRequests } from './request-log.ts'
-import { limitClients } from './slow-clients.ts'
+import { type ConnectionLimits, limitClients } from './slow-clients.ts'
 import { untilClosed } from './until-closed.ts'
 
-/** Each host has one while it has a session, and another for a moment when it comes again (DESIGN.md, section 7). */
-const connectionsMax = 20_000
+/**
+ * Each host has one while it has a session, and another for a moment when it comes again (DESIGN.md, section 7: 10,000
+ * hosts); many may stand behind one address.
+ */
+const connectionLimits: ConnectionLimits = { connectionsMax: 20_000, connectionsPerAddressMax: 10_000 }
 
 /**
  * Builds the server for hosts. Its one route without a client certificate is enrolment: `tls` has to ask for
@@ -30,7 +33,7 @@ export async function buildHostsServer(
     mapError: toRestError,
     ...(logger === undefined ? {} : { logger }),
   })
-  limitClients(server, connectionsMax)
+  limitClients(server, connectionLimits)
   logRequests(server)
   server.route({
     method: 'POST',

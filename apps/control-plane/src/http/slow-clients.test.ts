@@ -7,11 +7,11 @@ import { connect } from 'node:tls'
 import { CertificateAuthority } from '@cryptvisor/pki'
 import { buildServer, RestClient } from '@cryptvisor/rest'
 import { Type } from 'typebox'
-import { limitClients } from './slow-clients.ts'
+import { type ConnectionLimits, limitClients } from './slow-clients.ts'
 
 const timeoutMs = 100
 
-async function startServer(connectionsMax: number) {
+async function startServer(limits: Partial<ConnectionLimits> = {}) {
   const { authority } = await CertificateAuthority.create('Test CA', 1, () => new Date())
   using shown = await authority.issue({ commonName: 'x', usages: ['server'], hosts: ['127.0.0.1'], validDays: 1 })
   const privateKey = shown.privateKey.expose((bytes) => Uint8Array.from(bytes))
@@ -22,7 +22,7 @@ async function startServer(connectionsMax: number) {
     tls: { certificate: shown.certificate, privateKey },
     mapError: () => null,
   })
-  limitClients(server, connectionsMax, timeoutMs)
+  limitClients(server, { connectionsMax: 10, connectionsPerAddressMax: 10, ...limits }, timeoutMs)
   server.post('/json', { schema: { body: Type.Object({}) } }, async () => ({ read: true }))
   server.put('/content', async ({ body }) => {
     let sizeBytes = 0
@@ -41,7 +41,7 @@ async function startServer(connectionsMax: number) {
 }
 
 test('a body that does not come is not waited for', async () => {
-  await using server = await startServer(10)
+  await using server = await startServer()
   const socket = await server.dial()
   socket.write('POST /json HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{')
   socket.resume()
@@ -49,7 +49,7 @@ test('a body that does not come is not waited for', async () => {
 })
 
 test('content may be slow, and what came in time is answered', async () => {
-  await using server = await startServer(10)
+  await using server = await startServer()
   await using client = new RestClient({ url: server.url, ca: server.ca })
   assert.deepEqual(await client.call({ method: 'POST', path: '/json', json: {} }), { read: true })
   async function* slowly() {
@@ -62,9 +62,16 @@ test('content may be slow, and what came in time is answered', async () => {
   assert.deepEqual(await client.call({ method: 'PUT', path: '/content', content, contentBytes: 3 }), { sizeBytes: 3 })
 })
 
-test('more connections than there may be are closed', async () => {
-  await using server = await startServer(1)
-  const first = await server.dial()
-  await assert.rejects(server.dial(), { code: 'ECONNRESET' })
-  first.destroy()
+test('more connections than there may be, of all or of one address, are closed; one that ended makes room', async () => {
+  for (const limits of [{ connectionsMax: 1 }, { connectionsPerAddressMax: 1 }]) {
+    await using server = await startServer(limits)
+    const first = await server.dial()
+    await assert.rejects(server.dial(), { code: 'ECONNRESET' })
+    first.destroy()
+    await once(first, 'close')
+    let second = await server.dial().catch(() => null)
+    // The server may see the end of the first a moment later.
+    while (second === null) second = await server.dial().catch(() => null)
+    second.destroy()
+  }
 })

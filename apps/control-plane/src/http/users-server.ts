@@ -12,10 +12,10 @@ import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
-import { limitClients } from './slow-clients.ts'
+import { type ConnectionLimits, limitClients } from './slow-clients.ts'
 
-/** How many connections of users, their tools and their browsers there are at once. */
-const connectionsMax = 2000
+/** Of users, their tools and their browsers. */
+const connectionLimits: ConnectionLimits = { connectionsMax: 4000, connectionsPerAddressMax: 400 }
 
 /** Builds the server for users: REST over TLS, bearer tokens, every route with its privileges. `work` adds its own. */
 export async function buildUsersServer(
@@ -35,7 +35,7 @@ export async function buildUsersServer(
     schemas: { ...namedSchemas(), Error: ErrorAnswer },
     ...(logger === undefined ? {} : { logger }),
   })
-  limitClients(server, connectionsMax)
+  limitClients(server, connectionLimits)
   guardRoutes(server, platform.bearers)
   logRequests(server)
   server.addHook('onSend', async (_request, reply) => {
