@@ -35,6 +35,17 @@ test('a message may have a mebibyte, either way', () => {
   decode(item, large, { ...options, limits: { messageSizeMax: 2 * messageSizeMax } })
 })
 
+test('a Big Integer may be as large as a message', () => {
+  // Where the time goes by the square of the length, this takes minutes, and a server stands still for all its clients.
+  const bits = BigInt(messageSizeMax - 8) * 8n
+  for (const number of [(1n << (bits - 1n)) - 1n, -(1n << (bits - 1n)), (1n << (bits - 64n)) + 1n]) {
+    const value: AnyValue = { type: 'BigInteger', value: number }
+    const encoded = encode(item, value, options)
+    assert.equal(encoded.length, messageSizeMax)
+    assert.ok(decode(item, encoded, options).value === number)
+  }
+})
+
 test('values survive the growth of the buffer, wherever it happens', () => {
   const types: AnyValue[] = [
     { type: 'Integer', value: 1 },

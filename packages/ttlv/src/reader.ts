@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { Buffer, isUtf8 } from 'node:buffer'
 import { Secret, secretSizeMax } from '@cryptvisor/secret'
 import { Cursor, type Position } from './cursor.ts'
 import type { Item } from './item.ts'
@@ -107,12 +107,12 @@ export class Reader {
       throw new TtlvError('wrong-length', `has length ${bytes.length}; a Big Integer has a multiple of 8, 8 or more`)
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    let value = view.getBigInt64(0)
-    if (bytes.length > 8 && value === view.getBigInt64(8) >> 63n) {
+    if (bytes.length > 8 && view.getBigInt64(0) === view.getBigInt64(8) >> 63n) {
       throw new TtlvError('wrong-padding', 'is sign-extended further than to a multiple of 8 bytes')
     }
-    for (let offset = 8; offset < bytes.length; offset += 8) value = (value << 64n) | view.getBigUint64(offset)
-    return value
+    // Word by word it would take time by the square of the length.
+    const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+    return BigInt.asIntN(bytes.length * 8, BigInt(`0x${hex}`))
   }
 
   /** The number of the value; what it is called is the declaration's business. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import type { Secret } from '@cryptvisor/secret'
 import { ItemType } from './item-type.ts'
 import type { Sink } from './sink.ts'
@@ -51,12 +52,12 @@ export class Writer implements Sink {
   }
 
   bigInteger(tag: number, value: bigint): void {
-    let wordCount = 1
-    while (BigInt.asIntN(wordCount * 64, value) !== value) wordCount++
-    const start = this.#header(tag, 'BigInteger', wordCount * 8)
-    for (let word = wordCount - 1, rest = value; word >= 0; word--, rest >>= 64n) {
-      this.#view.setBigUint64(start + word * 8, BigInt.asUintN(64, rest))
-    }
+    const digits = (value < 0n ? ~value : value).toString(16)
+    const hasRoomForSign = digits.length % 16 !== 0 || digits < '8'
+    const length = (Math.ceil(digits.length / 16) + (hasRoomForSign ? 0 : 1)) * 8
+    const hex = BigInt.asUintN(length * 8, value).toString(16)
+    const start = this.#header(tag, 'BigInteger', length)
+    this.#bytes.set(Buffer.from(hex.padStart(length * 2, '0'), 'hex'), start)
   }
 
   enumeration(tag: number, value: number): void {
