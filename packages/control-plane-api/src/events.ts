@@ -42,6 +42,8 @@ export const eventTypes = {
   'host.removed': ['info', 'A host was removed'],
   'host.crypto.enabled': ['info', 'A host holds its host key and is crypto-safe'],
   'host.crypto.keys-sent': ['info', 'A host was given the keys of its cluster'],
+  'host.crypto.keys-forgotten': ['info', 'A host that was removed forgot its keys'],
+  'host.crypto.key-exposed': ['warning', 'A host that was removed may still hold a key'],
   'vm.created': ['info', 'A VM was created'],
   'vm.deleted': ['info', 'A VM was deleted'],
   'vm.disk-added': ['info', 'A disk was added'],

@@ -5,7 +5,7 @@ import { timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { HostSessions } from './host-sessions.ts'
-import type { HostObserver, Principal } from './ports.ts'
+import type { HostObserver, Leaving, Principal } from './ports.ts'
 
 /** The hosts that were enrolled. */
 export class Hosts {
@@ -32,7 +32,7 @@ export class Hosts {
   }
 
   /**
-   * Takes a host out: its certificate is worthless and its session over when this returns. Throws `not-found`, and
+   * Takes a host out: it was asked to forget its keys, its certificate is worthless and its session over when this returns. Throws `not-found`, and
    * `in-use` while VMs are on it.
    */
   async remove(nameOrId: string, by: Principal): Promise<void> {
@@ -40,10 +40,23 @@ export class Hosts {
     await this.#observer().checkHostRemoval(host)
     await this.#events.transaction(async (transaction, record) => {
       await transaction.deleteFrom('host').where('id', '=', host.id).execute()
-      const text = `${host.name} was removed and its certificate revoked; what it holds in memory ends with its agent`
+      const text = `${host.name} was removed and its certificate revoked`
       await record({ type: 'host.removed', host: host.name, text, user: by.name })
     })
+    const leaving = await this.#observer().hostLeaves(host)
     this.#sessions.end(host.id, 'it was removed')
+    await this.#recordLeaving(host.name, leaving, by)
+  }
+
+  async #recordLeaving(host: string, { forgotten, exposed }: Leaving, by: Principal): Promise<void> {
+    if (forgotten.length > 0) {
+      const text = `${host} forgot ${forgotten.length} ${forgotten.length === 1 ? 'key' : 'keys'} and confirmed it`
+      await this.#events.record({ type: 'host.crypto.keys-forgotten', host, text, user: by.name })
+    }
+    for (const { provider, keyId } of exposed) {
+      const text = `${host} was removed and did not confirm that it forgot key ${keyId} of provider ${provider}: stop its agent, or decrypt and encrypt anew what the key protects`
+      await this.#events.record({ type: 'host.crypto.key-exposed', host, provider, keyId, text, user: by.name })
+    }
   }
 
   #rows() {

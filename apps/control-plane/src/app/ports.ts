@@ -1,5 +1,5 @@
 import type { EventType, Privilege } from '@cryptvisor/control-plane-api'
-import type { HostAgentClient } from '@cryptvisor/host-agent-api'
+import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
 import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { HostRow } from '../database/schema.ts'
 
@@ -56,6 +56,13 @@ export interface HostConnections {
   waitFor(hostId: string, signal: AbortSignal): Promise<HostConnection>
 }
 
+/** What became of the KEKs that a host held when it left. */
+export interface Leaving {
+  readonly forgotten: readonly KeyReference[]
+  /** Not known to be gone. */
+  readonly exposed: readonly KeyReference[]
+}
+
 /**
  * The work's side of a host's coming and going; the platform calls it. Calls for one host may overlap: a host that goes
  * and comes again does not wait for what `hostConnected` still does, so whoever writes down what they found checks first
@@ -68,6 +75,11 @@ export interface HostObserver {
   hostDisconnected(host: HostRow): Promise<void>
   /** Throws `in-use` when the host must not be removed: VMs are on it. */
   checkHostRemoval(host: HostRow): Promise<void>
+  /**
+   * The host was removed and its session is about to end: has it forget its KEKs, and says which it confirmed and which
+   * may still be there.
+   */
+  hostLeaves(host: HostRow): Promise<Leaving>
   /** Throws `in-use` while a VM or a host uses a key of the provider. */
   checkProviderRemoval(provider: string): Promise<void>
 }

@@ -235,7 +235,14 @@ test('a host is removed unless the work objects; then nothing of it is good any 
   await assert.rejects(admin.deleteHost('host-a'), { status: 409, answerCode: 'in-use', message: /web/ })
   bench.work.refusal = null
   await assert.rejects(admin.deleteCluster('cluster'), { status: 409, message: /host-a/ })
+  bench.work.leaving = {
+    forgotten: [{ provider: 'vault', keyId: 'k1' }],
+    exposed: [{ provider: 'vault', keyId: 'k2' }],
+  }
   await admin.deleteHost('host-a')
+  assert.equal(bench.work.told.filter((told) => told === 'host-a leaves').length, 1)
+  assert.match((await eventTexts(bench, 'host.crypto.keys-forgotten'))[0] ?? '', /forgot 1 key/)
+  assert.match((await eventTexts(bench, 'host.crypto.key-exposed'))[0] ?? '', /k2 of provider vault/)
   await session.ended
   await assert.rejects(dial(enrolled), { status: 401 })
   await assert.rejects(admin.host('host-a'), { status: 404 })

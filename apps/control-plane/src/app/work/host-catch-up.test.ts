@@ -162,3 +162,21 @@ test('hosts and providers in use are not removed', async (context) => {
   await assert.rejects(world.work.checkProviderRemoval('vault'), { code: 'in-use', message: /VM web/ })
   await world.work.checkProviderRemoval('spare')
 })
+
+test('a host that leaves forgets every key and confirms it; of one that is away the keys are exposed', async (context) => {
+  const world = await encryptedVm(context)
+  const host = (name: string) =>
+    world.process.database.selectFrom('host').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
+  const hostB = await host('host-b')
+  const held = [...world.hostB.keys.keys()].toSorted()
+  assert.ok(held.length >= 2, 'its host key and the KEK of the VM')
+  const { forgotten, exposed } = await world.work.hostLeaves(hostB)
+  assert.equal(world.hostB.keys.size, 0)
+  assert.deepEqual(forgotten.map(({ provider, keyId }) => `${provider}/${keyId}`).toSorted(), held)
+  assert.deepEqual(exposed, [])
+
+  await world.disconnect(world.hostB)
+  const away = await world.work.hostLeaves(hostB)
+  assert.deepEqual(away.forgotten, [])
+  assert.deepEqual(away.exposed.map(({ provider, keyId }) => `${provider}/${keyId}`).toSorted(), held)
+})

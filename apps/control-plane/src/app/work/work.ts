@@ -14,11 +14,20 @@ import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
-import type { Events, HostConnection, HostConnections, HostObserver, KeyProviders, Principal } from '../ports.ts'
+import type {
+  Events,
+  HostConnection,
+  HostConnections,
+  HostObserver,
+  KeyProviders,
+  Leaving,
+  Principal,
+} from '../ports.ts'
 import type { Settings } from '../settings.ts'
 import { defaultTimings, type Timings, type WorkContext } from './context.ts'
 import { HandOver } from './hosts/hand-over.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
+import { leave } from './hosts/host-leaving.ts'
 import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
 import { HostKeys } from './keys/host-keys.ts'
 import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
@@ -196,6 +205,10 @@ export class Work implements HostObserver {
 
   async checkHostRemoval(host: HostRow): Promise<void> {
     await checkHostRemoval(this.#context.database, host)
+  }
+
+  async hostLeaves(host: HostRow): Promise<Leaving> {
+    return leave(this.#context, host)
   }
 
   async checkProviderRemoval(provider: string): Promise<void> {

@@ -1,0 +1,48 @@
+import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
+import { RestClientError } from '@cryptvisor/rest'
+import type { HostRow } from '../../../database/schema.ts'
+import type { Leaving } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import { keysForHost } from '../keys/key-rows.ts'
+import { keyText } from '../vms/vm-store.ts'
+
+/**
+ * Has a host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section 4).
+ * The keys of a host that cannot be asked are exposed: whoever has the machine may have them.
+ */
+export async function leave(work: WorkContext, host: HostRow): Promise<Leaving> {
+  const given = await givenTo(work, host)
+  const connection = work.hostConnections.get(host.id)
+  if (connection === null) return { forgotten: [], exposed: given }
+  try {
+    return await forgetAll(connection.client)
+  } catch (error) {
+    if (!(error instanceof RestClientError)) throw error
+    work.log.warn({ err: error, host: host.id }, 'a host that leaves could not be asked to forget its keys')
+    return { forgotten: [], exposed: given }
+  }
+}
+
+async function forgetAll(client: HostAgentClient): Promise<Leaving> {
+  const { keys: held } = await client.keys()
+  for (const key of held) {
+    try {
+      await client.removeKey(key)
+    } catch (error) {
+      // An operation uses it; what is held in the end counts.
+      if (!(error instanceof RestClientError) || error.code !== 'answered') throw error
+    }
+  }
+  const { keys: exposed } = await client.keys()
+  const left = new Set(exposed.map(keyText))
+  return { forgotten: held.filter((key) => !left.has(keyText(key))), exposed }
+}
+
+/** What the database says that the host was given. */
+async function givenTo(work: WorkContext, host: HostRow): Promise<readonly KeyReference[]> {
+  const keys = (await keysForHost(work.database, host.id, host.cluster_id)).map(({ key }) => key)
+  const { host_key_provider: provider, host_key_id: keyId } = host
+  if (provider === null || keyId === null) return keys
+  const hostKey = { provider, keyId }
+  return [...keys.filter((key) => keyText(key) !== keyText(hostKey)), hostKey]
+}
