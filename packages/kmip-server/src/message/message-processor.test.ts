@@ -61,7 +61,7 @@ test('the version of the header is echoed; one that is not spoken is refused in 
     { major: 1, minor: -1 },
   ]) {
     const refused = await refusal(harness, requestBytes([discover], version))
-    assert.deepEqual([refused.version, refused.reason, refused.isLast], [v1_4, 'InvalidMessage', true])
+    assert.deepEqual([refused.version, refused.reason, refused.isLast], [v1_4, 'InvalidMessage', false])
     assert.match(refused.text ?? '', /is not spoken here, but 1\.4, 1\.3, 1\.2, 1\.1, 1\.0/)
   }
 })

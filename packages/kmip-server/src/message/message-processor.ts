@@ -40,9 +40,12 @@ export class MessageProcessor {
   /** Answers a message of a client that is known. Never rejects for what is in the message. */
   async answer(bytes: Uint8Array, client: Client): Promise<Answer> {
     const version = requestVersion(bytes)
+    // The message may be a good one: the client can go on in a version that is spoken.
+    if (version !== null && !this.#isSpoken(version)) {
+      return { bytes: await this.refuse(this.#versionNotSpoken(version), client, version), isLast: false }
+    }
     let request: RequestMessage
     try {
-      this.#checkVersion(version)
       request = decodeRequest(bytes, { messageSizeMax: this.#limits.messageSizeMax })
     } catch (error) {
       if (!(error instanceof KmipError)) throw error
@@ -108,10 +111,9 @@ export class MessageProcessor {
     }
   }
 
-  #checkVersion(version: Version | null): void {
-    if (version === null || this.#isSpoken(version)) return
+  #versionNotSpoken(version: Version): KmipError {
     const spoken = this.#settings.versions.map(formatVersion).join(', ')
-    throw new KmipError(
+    return new KmipError(
       'InvalidMessage',
       `Protocol Version: ${formatVersion(version)} is not spoken here, but ${spoken}`,
     )
