@@ -8,12 +8,16 @@ export const attributeCountMax = 1000
 
 /** Throws Invalid Field when an object would have more attributes than are kept. */
 export function checkBounds(object: StoredObject): void {
-  if (object.attributes.length > attributeCountMax) {
-    throw new KmipError('InvalidField', `an object has at most ${attributeCountMax} attributes`)
-  }
+  checkCount(object.attributes)
   if (sizeOf(object) > attributesSizeMax) {
     throw new KmipError('InvalidField', `the attributes of an object have at most ${attributesSizeMax} bytes`)
   }
+}
+
+/** Throws Invalid Field for more attributes than one object may have. */
+export function checkCount(attributes: readonly unknown[]): void {
+  if (attributes.length <= attributeCountMax) return
+  throw new KmipError('InvalidField', `an object has at most ${attributeCountMax} attributes`)
 }
 
 /** Throws Invalid Field when the dates contradict each other (KMIP 1.4, 3.24 to 3.27). */

@@ -7,11 +7,14 @@ import {
   KmipError,
   standardAttribute,
 } from '@cryptvisor/kmip'
-import type { Version } from '@cryptvisor/ttlv'
+import { type AnyValue, compareVersions, type Version } from '@cryptvisor/ttlv'
 import type { StoredObjectType } from '../object/stored-object.ts'
 
 /** How many characters the name of a custom attribute may have. */
 export const attributeNameLengthMax = 255
+
+/** KMIP 2.0, 9.1.1.2: the one type that came later; older clients cannot read it. */
+const dateTimeExtendedSince: Version = { major: 2, minor: 0 }
 
 /**
  * The declaration of a standard attribute, `null` for a custom one. Throws Invalid Field for a name that the request's
@@ -46,8 +49,10 @@ export function checkApplies(name: string, objectType: StoredObjectType): void {
   }
 }
 
-/** KMIP 1.4, 3.39: a value of any type, structures without structures in them. Throws Invalid Field. */
-export function checkCustom({ attributeName, attributeValue }: Attribute): void {
+/**
+ * KMIP 1.4, 3.39: a value of any type that the version has, structures without structures in them. Throws Invalid Field.
+ */
+export function checkCustom({ attributeName, attributeValue }: Attribute, version: Version): void {
   if (!isCustomName(attributeName)) return
   if (attributeName.length > attributeNameLengthMax || attributeName.length < 3) {
     throw new KmipError('InvalidField', `the name of a custom attribute has 3 to ${attributeNameLengthMax} characters`)
@@ -55,6 +60,17 @@ export function checkCustom({ attributeName, attributeValue }: Attribute): void 
   const value: unknown = attributeValue
   if (isStructure(value) && value.value.some((field) => isStructure(field))) {
     throw new KmipError('InvalidField', `${shown(attributeName)}: a custom attribute has no structures in a structure`)
+  }
+  const values = isStructure(value) ? value.value : [value]
+  if (
+    compareVersions(version, dateTimeExtendedSince) < 0 &&
+    values.some((each) => isOfType(each, 'DateTimeExtended'))
+  ) {
+    const shownVersion = formatVersion(version)
+    throw new KmipError(
+      'InvalidField',
+      `${shown(attributeName)}: Date-Time Extended is no type of KMIP ${shownVersion}`,
+    )
   }
 }
 
@@ -64,5 +80,9 @@ export function shown(name: string): string {
 }
 
 function isStructure(value: unknown): value is { type: 'Structure'; value: readonly unknown[] } {
-  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'Structure'
+  return isOfType(value, 'Structure')
+}
+
+function isOfType(value: unknown, type: AnyValue['type']): boolean {
+  return typeof value === 'object' && value !== null && 'type' in value && value.type === type
 }

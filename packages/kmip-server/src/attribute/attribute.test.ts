@@ -48,6 +48,18 @@ test('custom attributes of every type are kept, found and given back', async () 
   await harness.fails('Create', createRequest([nested]), 'InvalidField')
 })
 
+test('a custom attribute has no type that the version does not define', async () => {
+  const harness = new Harness()
+  const id = await harness.create([customAttribute('x-value', 'v')])
+  const extended = { type: 'DateTimeExtended', value: 5n } as const
+  for (const value of [extended, { type: 'Structure', value: [{ tag: 0x540001, ...extended }] }] as const) {
+    const given = customAttribute('x-value', value)
+    await harness.fails('Create', createRequest([given]), 'InvalidField', v1_4)
+    await harness.fails('AddAttribute', { uniqueIdentifier: id, attribute: given }, 'InvalidField', v1_0)
+    await harness.fails('ModifyAttribute', { uniqueIdentifier: id, attribute: given }, 'InvalidField', v1_4)
+  }
+})
+
 test('thirty custom attributes of 255 characters', async () => {
   const harness = new Harness()
   const given = Array.from({ length: 30 }, (_, index) =>

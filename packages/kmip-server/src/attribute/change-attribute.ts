@@ -28,7 +28,7 @@ export function addAttribute(object: StoredObject, given: Attribute, version: Ve
     throw new KmipError('InvalidField', `Attribute Index: the server chooses it, leave it out`)
   }
   checkApplies(name, object.objectType)
-  checkCustom(given)
+  checkCustom(given, version)
   if (name.startsWith('y-') || declaration?.initiallySetBy === 'server') throw readOnly(name)
   if (!isMultiple(name) && instancesOf(object, name).length > 0) {
     throw new KmipError('IllegalOperation', `${shown(name)} has a value already: use ModifyAttribute`)
@@ -44,7 +44,7 @@ export function modifyAttribute(object: StoredObject, given: Attribute, version:
   const index = given.attributeIndex ?? 0
   const declaration = declarationIn(name, version)
   if (name.startsWith('y-') || declaration?.isModifiableByClient === false) throw readOnly(name)
-  checkCustom(given)
+  checkCustom(given, version)
   if (instancesOf(object, name).length === 0) {
     throw new KmipError('InvalidField', `${shown(name)} has no value: use AddAttribute`)
   }

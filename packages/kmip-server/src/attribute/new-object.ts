@@ -10,7 +10,7 @@ import {
   type ValueFormat,
   withValue,
 } from '../object/stored-object.ts'
-import { checkBounds, checkDates } from './attribute-bounds.ts'
+import { checkBounds, checkCount, checkDates } from './attribute-bounds.ts'
 import { checkApplies, checkCustom, declarationIn, isMultiple, shown } from './attribute-rules.ts'
 
 /** What is known of an object that is to be made. */
@@ -40,6 +40,8 @@ export function newObject(given: NewObject): StoredObject {
     attributes: [],
     nextIndexes: {},
   }
+  // Before the work, which each attribute makes longer for the next.
+  checkCount(given.attributes)
   for (const each of given.attributes) object = withGiven(object, each, given.version)
   for (const each of serverAttributes(object, given.now, given.isGenerated)) {
     if (object.nextIndexes[each.attributeName] === undefined) object = append(object, each)
@@ -75,7 +77,7 @@ function withGiven(object: StoredObject, each: Attribute, version: Version): Sto
     throw new KmipError('InvalidField', `${shown(name)} is set by the server, not by the client`)
   }
   checkApplies(name, object.objectType)
-  checkCustom(each)
+  checkCustom(each, version)
   const count = object.nextIndexes[name] ?? 0
   if (count > 0 && !isMultiple(name)) throw new KmipError('InvalidField', `${shown(name)} has one value, not several`)
   if (each.attributeIndex !== undefined && each.attributeIndex !== count) {
