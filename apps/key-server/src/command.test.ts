@@ -57,11 +57,15 @@ test('wrong use says what is right', async (context) => {
     [['init', '--dir', folder, '--unknown'], /--unknown/],
     [['init', '--dir', folder, '--kmip-port', '70000'], /--kmip-port/],
     [['issue-client', '--dir', folder, '--out', folder], /NAME is needed/],
+    [['init', '--dir', join(folder, 'new'), '--host-name', ''], /--host-name: "" is no address and no host name/],
+    [['init', '--dir', join(folder, 'new'), '--host-name', 'x y'], /--host-name: "x y" is no address/],
+    [['init', '--dir', join(folder, 'new'), '--listen', '1.2.3.4:5'], /--listen: "1\.2\.3\.4:5" is no address/],
   ] as const) {
     const { exitCode, complaint } = await runCommand(...args)
     assert.equal(exitCode, 2, args.join(' '))
     assert.match(complaint, words)
   }
+  assert.deepEqual(readdirSync(folder), [], 'and nothing was made')
   const notSetUp = await runCommand('serve', '--dir', join(folder, 'nothing'))
   assert.equal(notSetUp.exitCode, 1)
   assert.match(notSetUp.complaint, /run «key-server init» first/)
@@ -100,4 +104,21 @@ test('a configuration with a mistake is refused by name', async (context) => {
   await assert.rejects(server.start(), /kmipPort: there is no such field/)
   writeFileSync(path, '{')
   await assert.rejects(server.start(), /is not JSON/)
+})
+
+test('a file in the place of a folder, and an address of another machine, are named', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  const file = join(server.folder, 'file')
+  writeFileSync(file, 'something')
+  for (const args of [
+    ['init', '--dir', file, '--root-key-file', join(server.folder, 'another.key')],
+    ['issue-client', '--dir', server.data, 'me', '--out', file],
+  ]) {
+    const { exitCode, complaint } = await runCommand(...args)
+    assert.equal(exitCode, 1)
+    assert.equal(complaint, `key-server: ${file} cannot be made a folder (EEXIST): name another one\n`)
+  }
+  const path = join(server.data, 'config.json')
+  writeFileSync(path, readFileSync(path, 'utf8').replaceAll('"address": "127.0.0.1"', '"address": "192.0.2.1"'))
+  await assert.rejects(server.start(), /port 0 of 192\.0\.2\.1 cannot be had/)
 })

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { Barrier, createRootKeyFile } from '@cryptvisor/key-store'
@@ -10,8 +9,10 @@ import { checkRootKeyPlace, dataFolder, defaultRootKeyFile } from '../data-folde
 import { migrations } from '../database/migrations.ts'
 import type { Schema } from '../database/schema.ts'
 import { SqlPhysical } from '../database/sql-physical.ts'
+import { isHostName } from '../host-name.ts'
 import { KeyServerError } from '../key-server-error.ts'
 import { writeNewFile } from '../new-file.ts'
+import { makeFolder } from '../new-folder.ts'
 import { opened } from '../opened.ts'
 
 /** How long the first administrator's certificate lives. */
@@ -37,6 +38,8 @@ export async function init(options: InitOptions, now: () => Date): Promise<void>
   const rootKeyFile = resolve(options.rootKeyFile ?? defaultRootKeyFile(folder))
   const [first] = options.hostNames
   if (first === undefined) throw new KeyServerError('bad-usage', '--host-name: at least one is needed')
+  for (const name of options.hostNames) checkHost('--host-name', name)
+  if (options.listen !== undefined) checkHost('--listen', options.listen)
   checkRootKeyPlace(rootKeyFile, folder)
   if (existsSync(folder.config)) {
     throw new KeyServerError('already-set-up', `${folder.path} holds a key server already: choose another folder`)
@@ -47,7 +50,7 @@ export async function init(options: InitOptions, now: () => Date): Promise<void>
       `${folder.path} has a database and no config.json: bring that back, or choose another folder if init was cut short`,
     )
   }
-  await mkdir(folder.path, { recursive: true, mode: 0o700 })
+  await makeFolder(folder.path)
   using rootKey = await createRootKeyFile(rootKeyFile)
   const db = await openDatabase<Schema>(folder.database, migrations)
   await using data = opened(folder, db, await Barrier.initialize(new SqlPhysical(db), rootKey), now)
@@ -67,4 +70,9 @@ export async function init(options: InitOptions, now: () => Date): Promise<void>
     legacySuites: false,
     logLevel: 'info',
   })
+}
+
+function checkHost(option: string, name: string): void {
+  if (isHostName(name)) return
+  throw new KeyServerError('bad-usage', `${option}: ${JSON.stringify(name)} is no address and no host name`)
 }

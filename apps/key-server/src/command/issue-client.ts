@@ -1,10 +1,11 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Profile, readCertificate } from '@cryptvisor/pki'
 import { readConfig } from '../config.ts'
 import { dataFolder } from '../data-folder.ts'
 import { KeyServerError } from '../key-server-error.ts'
 import { writeNewFile } from '../new-file.ts'
+import { makeFolder } from '../new-folder.ts'
 import { openData } from '../opened.ts'
 
 const clientValidDays = 397
@@ -31,7 +32,7 @@ export async function issueClient(options: IssueClientOptions, now: () => Date):
   await using data = await openData(folder, await readConfig(folder.config), now)
   const authority = await data.identities.authority()
   const profile: Profile = { commonName: name, usages: ['client'], validDays: clientValidDays }
-  await mkdir(out, { recursive: true, mode: 0o700 })
+  await makeFolder(out)
   let certificate: string
   if (options.csr === undefined) {
     using identity = await authority.issue(profile)

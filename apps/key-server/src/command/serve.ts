@@ -115,17 +115,22 @@ async function startListeners(parts: Parts): Promise<{ kmip: KmipServer; admin: 
   }
 }
 
-/** Throws `bad-config` when the port is taken. */
+/** Why a system does not let us listen, and what to do about it. */
+const listenProblems: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is taken: stop what listens there, or change the port in config.json',
+  EADDRNOTAVAIL: 'cannot be had: this machine has no such address, change it in config.json',
+  EACCES: 'is not for this user: change the port in config.json',
+  ENOTFOUND: 'cannot be had: there is no such host, change the address in config.json',
+}
+
+/** Throws `bad-config` when the configuration is why it cannot listen. */
 async function listening<Result>(at: Config['kmip'], listen: (at: Config['kmip']) => Promise<Result>): Promise<Result> {
   try {
     return await listen(at)
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause
-    throw new KeyServerError(
-      'bad-config',
-      `port ${at.port} of ${at.address} is taken: stop what listens there, or change the port in config.json`,
-      { cause },
-    )
+    const problem = cause instanceof Error && 'code' in cause ? listenProblems[String(cause.code)] : undefined
+    if (problem === undefined) throw cause
+    throw new KeyServerError('bad-config', `port ${at.port} of ${at.address} ${problem}`, { cause })
   }
 }
 
