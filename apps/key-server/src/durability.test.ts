@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { chmodSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { customAttribute } from '@cryptvisor/kmip'
 import { KmipClientError } from '@cryptvisor/kmip-client'
+import { openDatabase } from '@cryptvisor/sqlite'
 import { filesWithTrace, processTraces } from '@cryptvisor/testkit'
+import { migrations } from './database/migrations.ts'
+import type { Schema } from './database/schema.ts'
 import { KeyServerProcess } from './testing/key-server-process.ts'
 import { createRequest, keyBytes } from './testing/requests.ts'
 
@@ -83,4 +86,21 @@ test('without its root key, or with another one, the server does not start', asy
   await server.stop()
   await server.start()
   assert.equal(server.kmip.port, port, 'a port that was chosen is kept')
+})
+
+test('what a kill kept in the write-ahead log after it was erased is gone at the next start', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  const path = join(server.data, 'key-server.sqlite')
+  const files = [path, `${path}-wal`]
+  const erased = Buffer.from('a wrapping key that was erased and committed')
+  const db = await openDatabase<Schema>(path, migrations)
+  await db.insertInto('wrapping_key').values({ id: 'erased', bytes: erased }).execute()
+  await db.deleteFrom('wrapping_key').where('id', '=', 'erased').execute()
+  // A kill leaves the files as they are now; closing the database would empty the log.
+  for (const file of files) copyFileSync(file, `${file}.kept`)
+  await db.destroy()
+  for (const file of files) renameSync(`${file}.kept`, file)
+  assert.ok(readFileSync(`${path}-wal`).includes(erased), 'the search finds it while it is there')
+  await server.start()
+  for (const file of files) assert.ok(!readFileSync(file).includes(erased), file)
 })

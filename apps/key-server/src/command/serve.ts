@@ -5,6 +5,7 @@ import type { Identity } from '@cryptvisor/pki'
 import { readCertificate } from '@cryptvisor/pki'
 import { type RestServer, renewIdentity } from '@cryptvisor/rest'
 import { Secret } from '@cryptvisor/secret'
+import { emptyWriteAheadLog } from '@cryptvisor/sqlite'
 import type { Logger } from 'pino'
 import { v7 } from 'uuid'
 import { AdminData } from '../admin/admin-data.ts'
@@ -41,6 +42,8 @@ export async function serve(options: ServeOptions, createLog: (level: Config['lo
   const log = createLog(config.logLevel)
   await using stack = new AsyncDisposableStack()
   const data = stack.use(await openData(folder, config, options.now))
+  // A kill may have come between an erasure and the emptying of the log, which still has what was erased.
+  await emptyWriteAheadLog(data.db)
   const ca = await data.identities.caCertificate()
   const { identity } = await data.identities.server(config.hostNames)
   const { kmip, admin } = await startListeners({ ...options, config, data, ca, identity, log })
