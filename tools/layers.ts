@@ -14,6 +14,7 @@ export const layers: Readonly<Record<string, number>> = {
   '@cryptvisor/key-store': 3,
   '@cryptvisor/kmip-client': 3,
   '@cryptvisor/kmip-server': 3,
+  '@cryptvisor/process-guard': 3,
   '@cryptvisor/rest': 3,
   '@cryptvisor/sqlite': 3,
   '@cryptvisor/control-plane-api': 4,

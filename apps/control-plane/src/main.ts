@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
+import { guardMemory, thisStart, unsafeStart } from '@cryptvisor/process-guard'
 import { EventLog } from './app/events.ts'
 import { Users } from './app/users.ts'
 import { readConfig } from './config.ts'
 import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
-import { guardMemory } from './guard-memory.ts'
 import { checkAdministrator, initialize } from './initialize.ts'
 import { createLog } from './log.ts'
 import { readPassword } from './password-input.ts'
@@ -121,6 +121,10 @@ async function serve(folder: string, coreDumpsOff: boolean): Promise<void> {
 async function main(args: readonly string[]): Promise<void> {
   process.umask(0o077)
   const { values, positionals } = parse(args)
+  const reason = unsafeStart(thisStart())
+  if (reason !== null) {
+    throw new SetUpError('unsafe-process', `keys pass through the control plane, and it does not start so: ${reason}`)
+  }
   const { coreDumpsOff } = await guardMemory()
   const [verb, ...rest] = positionals
   if (rest[0] !== undefined) throw new SetUpError('usage', `${rest[0]}: there is no such argument`)

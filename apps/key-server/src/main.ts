@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
+import { guardMemory, thisStart, unsafeStart } from '@cryptvisor/process-guard'
 import { init } from './command/init.ts'
 import { issueClient } from './command/issue-client.ts'
 import { serve } from './command/serve.ts'
-import { guardMemory } from './guard-memory.ts'
 import { KeyServerError } from './key-server-error.ts'
 import { createLog } from './log.ts'
 
@@ -70,6 +70,10 @@ async function runServe(args: readonly string[]): Promise<void> {
   const { values } = parse(args, false)
   const configPath = values.config
   const folder = values.dir ?? (configPath === undefined ? undefined : dirname(configPath))
+  const reason = unsafeStart(thisStart())
+  if (reason !== null) {
+    throw new KeyServerError('unsafe-process', `the key server holds keys, and does not start so: ${reason}`)
+  }
   const { coreDumpsOff } = await guardMemory()
   const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   const options = { folder: required(folder, '--dir'), configPath, version: version(), now }

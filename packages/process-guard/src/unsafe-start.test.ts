@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { unsafeStart } from './guard-memory.ts'
+import { unsafeStart } from './unsafe-start.ts'
 
 const safe = { execArgv: [], environment: {}, debuggerUrl: undefined }
 
