@@ -156,6 +156,21 @@ test('a message that does not come to its end, and a peer that says nothing, are
   await event(hasty, 'handshake-failed')
 })
 
+test('connections without a certificate give way to others', async (context) => {
+  for (const limits of [{ connectionsMax: 2 }, { connectionsOfAddressMax: 2 }]) {
+    const server = await startTlsServer(context, limits)
+    using identity = await server.client('me')
+    const bare = [connectTcp(server.server.address), connectTcp(server.server.address)]
+    await Promise.all(bare.map((socket) => once(socket, 'connect')))
+    const closed = bare.map((socket) => once(socket, 'close'))
+    for (const end of closed) {
+      const client = await TlsClient.connect(server, identity)
+      assert.equal((await client.send(discover)).batchItem[0]?.resultStatus, 'Success')
+      await end
+    }
+  }
+})
+
 test('connections are counted, in all and for each address, from their first packet', async (context) => {
   for (const [limits, reason] of [
     [{ connectionsMax: 2 }, 'too-many-connections'],
@@ -163,9 +178,10 @@ test('connections are counted, in all and for each address, from their first pac
   ] as const) {
     const server = await startTlsServer(context, limits)
     using identity = await server.client('me')
-    const bare = connectTcp(server.server.address)
-    await once(bare, 'connect')
+    const other = await TlsClient.connect(server, identity)
     const client = await TlsClient.connect(server, identity)
+    // With TLS 1.3 the server sees a certificate after the client has connected.
+    for (const each of [other, client]) await each.send(discover)
     const third = connectTls({ ...server.server.address, ca: server.ca })
     await assert.rejects(once(third, 'secureConnect'))
     assert.deepEqual(await event(server, 'connection-refused'), {
@@ -174,7 +190,7 @@ test('connections are counted, in all and for each address, from their first pac
       reason,
     })
     assert.equal((await client.send(discover)).batchItem[0]?.resultStatus, 'Success', 'who is in stays in')
-    bare.destroy()
+    other.socket.end()
     client.socket.end()
     await client.closed()
     // Who has gone makes room.

@@ -2,7 +2,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket, type Se
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Client } from '../client.ts'
 import type { MessageProcessor } from '../message/message-processor.ts'
-import type { EventSink } from '../server-event.ts'
+import type { ConnectionRefusal, EventSink } from '../server-event.ts'
 import { defaultServerLimits, type ServerLimits } from '../server-limits.ts'
 import { Admission } from './admission.ts'
 import { Connection } from './connection.ts'
@@ -23,6 +23,14 @@ export interface KmipServerOptions {
   readonly limits?: Partial<ServerLimits>
 }
 
+/** A connection that was counted in and has not shown a certificate yet. */
+interface Handshaking {
+  readonly socket: Socket
+  readonly address: string
+  /** Counts it out, once. */
+  readonly leave: () => void
+}
+
 /** KMIP over TLS (KMIP 1.4, 10): takes connections and serves each client that it knows. */
 export class KmipServer {
   readonly #options: KmipServerOptions
@@ -32,8 +40,8 @@ export class KmipServer {
   readonly #tls: TlsServer
   readonly #admission: Admission
   readonly #connections = new Set<Connection>()
-  /** Connections whose handshake is not over, by the peer's address and port. */
-  readonly #handshaking = new Map<string, Socket>()
+  /** Connections whose handshake is not over, by the peer's address and port, the oldest first. */
+  readonly #handshaking = new Map<string, Handshaking>()
   #isClosing = false
 
   private constructor(options: KmipServerOptions) {
@@ -95,7 +103,7 @@ export class KmipServer {
     const closed = new Promise<void>((resolve) => {
       this.#tcp.close(() => resolve())
     })
-    for (const socket of this.#handshaking.values()) socket.destroy()
+    for (const { socket } of this.#handshaking.values()) socket.destroy()
     for (const connection of this.#connections) connection.close()
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.destroy()
@@ -106,19 +114,38 @@ export class KmipServer {
 
   #admit(socket: Socket): void {
     const address = socket.remoteAddress ?? 'unknown'
-    const refusal = this.#admission.enter(address)
+    let refusal = this.#admission.enter(address)
+    if (refusal !== null && this.#makeRoom(refusal, address)) refusal = this.#admission.enter(address)
     if (refusal === null) {
       const peer = peerOf(socket)
-      this.#handshaking.set(peer, socket)
-      socket.once('close', () => {
+      let isCounted = true
+      const leave = () => {
         this.#handshaking.delete(peer)
-        this.#admission.leave(address)
-      })
+        if (isCounted) this.#admission.leave(address)
+        isCounted = false
+      }
+      this.#handshaking.set(peer, { socket, address, leave })
+      socket.once('close', leave)
       this.#tls.emit('connection', socket)
     } else {
       this.#options.emit({ kind: 'connection-refused', address, reason: refusal })
       socket.destroy()
     }
+  }
+
+  /**
+   * Gives up the oldest connection that has not shown a certificate yet, so that whoever has none cannot keep those out
+   * who have. False when there is none whose place would help.
+   */
+  #makeRoom(reason: ConnectionRefusal, address: string): boolean {
+    for (const oldest of this.#handshaking.values()) {
+      if (reason === 'too-many-connections-of-address' && oldest.address !== address) continue
+      oldest.leave()
+      oldest.socket.destroy()
+      this.#options.emit({ kind: 'connection-refused', address: oldest.address, reason })
+      return true
+    }
+    return false
   }
 
   async #serve(socket: TLSSocket): Promise<void> {
