@@ -1,6 +1,7 @@
 import type { ItemType } from './item-type.ts'
 import type { Reader } from './reader.ts'
 import type { Sink } from './sink.ts'
+import type { Fields } from './structure.ts'
 
 /**
  * The declaration of one item: its type in TypeScript, its encoder, its decoder and its dump in one. Both methods throw
@@ -10,6 +11,8 @@ export interface Item<Value> {
   readonly tag: number
   /** `null` where several are possible. */
   readonly type: ItemType | null
+  /** Those of a structure that declares them. */
+  readonly fields?: Fields
   decode(reader: Reader): Value
   encode(value: Value, sink: Sink): void
 }

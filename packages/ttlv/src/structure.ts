@@ -43,6 +43,7 @@ export function structure<const F extends Fields>(tag: number, fields: F): Item<
   return {
     tag,
     type: 'Structure',
+    fields,
     // What the fields decode to is what `StructureValue` says of them.
     decode: (reader) => reader.structure(tag, () => decodeFields(reader, named, declared)) as StructureValue<F>,
     encode(value, sink) {
@@ -53,6 +54,19 @@ export function structure<const F extends Fields>(tag: number, fields: F): Item<
       sink.structure(tag, () => encodeFields(value as Readonly<Record<string, unknown>>, named, sink))
     },
   }
+}
+
+/**
+ * The structure with any of its fields left out: what is asked for, not what is there. An item of another type as it is.
+ */
+export function partial<Value>(item: Item<Value>): Item<Partial<Value>> {
+  if (item.fields === undefined) return item as Item<Partial<Value>>
+  const places = Object.entries(item.fields).map(([name, place]): [string, Field<unknown>] => {
+    const field = fieldOf(place)
+    return [name, field.presence === 'repeated' ? field : { ...field, presence: 'optional' }]
+  })
+  // It has the fields of the structure, each of which may be missing.
+  return structure(item.tag, Object.fromEntries(places)) as Item<Partial<Value>>
 }
 
 function decodeFields(reader: Reader, fields: readonly NamedField[], declared: ReadonlySet<number>) {

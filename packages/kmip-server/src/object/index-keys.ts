@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Attribute, isCustomName, v1_4 } from '@cryptvisor/kmip'
-import { encode } from '@cryptvisor/ttlv'
+import { encode, TtlvError } from '@cryptvisor/ttlv'
 import { isDestroyed, type StoredObject } from './stored-object.ts'
 
 /**
@@ -39,6 +39,18 @@ export function indexKeyOf(owner: string, { attributeName, attributeValue }: Att
   // A field that was left out matches whatever stands there.
   if (attributeName === 'Application Specific Information' && !('applicationData' in Object(attributeValue)))
     return null
-  const encoded = encode(Attribute, { attributeName, attributeValue }, { version: v1_4 })
-  return createHash('sha256').update(JSON.stringify(owner)).update(encoded).digest('base64url')
+  const encoded = encodedWhole({ attributeName, attributeValue })
+  return encoded === null
+    ? null
+    : createHash('sha256').update(JSON.stringify(owner)).update(encoded).digest('base64url')
+}
+
+/** `null` for a structure without all the fields that it must have, as Locate may want one. */
+function encodedWhole(attribute: Attribute): Uint8Array | null {
+  try {
+    return encode(Attribute, attribute, { version: v1_4 })
+  } catch (error) {
+    if (error instanceof TtlvError && error.code === 'missing-field') return null
+    throw error
+  }
 }

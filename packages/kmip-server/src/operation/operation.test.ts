@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import {
+  type Attribute,
   attribute,
   type CryptographicAlgorithm,
   customAttribute,
@@ -327,4 +328,22 @@ test('the secret that Create makes does not outlive it', async () => {
   await harness.create()
   assert.equal(harness.made.length, 1)
   assert.ok(harness.made.every((secret) => secret.wiped))
+})
+
+test('Locate takes structures with some of their fields, and only there', async () => {
+  const harness = new Harness()
+  const named = await harness.create([attribute('Name', { nameValue: 'one', nameType: 'UninterpretedTextString' })])
+  const link = { linkType: 'PreviousLink', linkedObjectIdentifier: named } as const
+  const linked = await harness.create([attribute('Link', link)])
+  // What a client sends that leaves fields out; the types of what is there would not have it.
+  const some = (attributeName: 'Name' | 'Link', value: object) =>
+    ({ attributeName, attributeValue: value }) as Attribute
+  assert.deepEqual(await harness.locate(some('Name', { nameValue: 'one' })), [named])
+  assert.deepEqual(await harness.locate(some('Name', { nameValue: 'two' })), [])
+  assert.deepEqual(await harness.locate(some('Link', { linkType: 'PreviousLink' })), [linked])
+  assert.deepEqual(await harness.locate(some('Link', { linkedObjectIdentifier: named })), [linked])
+  assert.deepEqual(await harness.locate(some('Link', { linkType: 'NextLink' })), [])
+  assert.deepEqual(await harness.locate(some('Link', {})), [linked])
+  const added = harness.ok('AddAttribute', { uniqueIdentifier: linked, attribute: some('Name', { nameValue: 'two' }) })
+  await assert.rejects(added, { code: 'missing-field' })
 })

@@ -1,4 +1,14 @@
-import { type AnyValue, anyValue, choice, type Item, integer, optional, structure, text } from '@cryptvisor/ttlv'
+import {
+  type AnyValue,
+  anyValue,
+  choice,
+  type Item,
+  integer,
+  optional,
+  partial,
+  structure,
+  text,
+} from '@cryptvisor/ttlv'
 import { Tag } from '../tag.ts'
 import { type StandardAttributeName, type StandardAttributeValue, standardAttributes } from './standard-attributes.ts'
 
@@ -28,6 +38,25 @@ const selfDescribing = variant(anyValue(Tag.AttributeValue))
 /** An attribute in a message of KMIP 1.x. The value of a name that is no standard attribute's describes itself. */
 export const Attribute: Item<Attribute> = choice(Tag.Attribute, 'attributeName', text(Tag.AttributeName), (name) =>
   name === undefined ? null : (variants.get(name) ?? selfDescribing),
+)
+
+const wantedVariants = new Map(
+  Object.entries(standardAttributes).map(([name, declaration]) => [
+    name,
+    // TypeScript sees a union of declarations; each is made partial by itself.
+    variant(partial<unknown>(declaration.value(Tag.AttributeValue))),
+  ]),
+)
+
+/**
+ * KMIP 1.4, 4.9: what Locate wants an attribute to be. A structure may have some of its fields only, which is all that
+ * must match; a reader compares fields one by one and takes none for given.
+ */
+export const WantedAttribute: Item<Attribute> = choice(
+  Tag.Attribute,
+  'attributeName',
+  text(Tag.AttributeName),
+  (name) => (name === undefined ? null : (wantedVariants.get(name) ?? selfDescribing)),
 )
 
 function variant(value: Item<unknown>): Item<Attribute> {

@@ -1,5 +1,5 @@
 import { enumeration, integer, type Of, optional, repeated, since, structure, text } from '@cryptvisor/ttlv'
-import { Attribute } from '../attribute/attribute.ts'
+import { WantedAttribute } from '../attribute/attribute.ts'
 import { ObjectGroupMember } from '../enumeration.ts'
 import { Tag } from '../tag.ts'
 import { v1_1, v1_3 } from '../version.ts'
@@ -11,7 +11,7 @@ export const LocateRequest = structure(Tag.RequestPayload, {
   /** Bits of `StorageStatusMask`. */
   storageStatusMask: optional(integer(Tag.StorageStatusMask)),
   objectGroupMember: since(v1_1, optional(enumeration(Tag.ObjectGroupMember, ObjectGroupMember))),
-  attribute: repeated(Attribute),
+  attribute: repeated(WantedAttribute),
 })
 export type LocateRequest = Of<typeof LocateRequest>
 
