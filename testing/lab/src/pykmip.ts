@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CertificateAuthority, type Identity } from '@cryptvisor/pki'
 
 const listensWithinMs = 30_000
+const stopsWithinMs = 10_000
 const pollMs = 100
 
 /** Debian's PyKMIP server, the peer that everybody tests with. Dispose of it to end it. */
@@ -73,8 +74,11 @@ export class PyKmipServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.pid === undefined || this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    this.#process.kill('SIGKILL')
+    // It has a child of its own, which it ends on this signal and which would outlive a harder one.
+    this.#process.kill('SIGINT')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), stopsWithinMs)
     await once(this.#process, 'exit')
+    clearTimeout(timer)
   }
 }
 
