@@ -140,7 +140,10 @@ test('the agent does not start where its memory would be given away, or its fold
   const agent = await TestAgent.create(context)
   await assert.rejects(agent.start({ nodeArgs: ['--inspect=127.0.0.1:0'] }), /does not start so/)
   assert.equal(await agent.ended(), 1)
-  await assert.rejects(agent.start({ env: { NODE_OPTIONS: '--heapsnapshot-signal=SIGUSR2' } }), /debugger, or writes it/)
+  await assert.rejects(
+    agent.start({ env: { NODE_OPTIONS: '--heapsnapshot-signal=SIGUSR2' } }),
+    /debugger, or writes it/,
+  )
   await assert.rejects(agent.start({ env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } }), /NODE_TLS_REJECT_UNAUTHORIZED/)
   writeFileSync(agentFiles.config(agent.folder), JSON.stringify({ ...agent.config, crypto: 'maybe' }))
   await assert.rejects(agent.start(), /config\.json: crypto: must be "supported" or "unsupported"/)
