@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CertificateAuthority, type Identity } from '@cryptvisor/pki'
 
 const listensWithinMs = 30_000
-const stopsWithinMs = 10_000
 const pollMs = 100
 
 /** Debian's PyKMIP server, the peer that everybody tests with. Dispose of it to end it. */
@@ -27,7 +26,7 @@ export class PyKmipServer implements AsyncDisposable {
   static async start(folder: string): Promise<PyKmipServer> {
     mkdirSync(join(folder, 'policies'), { recursive: true })
     const { authority } = await CertificateAuthority.create('PyKMIP CA', 1, () => new Date())
-    using server = await authority.issue({
+    using identity = await authority.issue({
       commonName: 'pykmip',
       usages: ['server'],
       hosts: ['127.0.0.1'],
@@ -39,7 +38,7 @@ export class PyKmipServer implements AsyncDisposable {
       writeFileSync(path, content, { mode: 0o600 })
       return path
     }
-    const keyOf = (name: string, identity: Identity) => identity.privateKey.expose((bytes) => write(name, bytes))
+    const keyOf = (name: string, owner: Identity) => owner.privateKey.expose((bytes) => write(name, bytes))
     const ca = write('ca.pem', authority.certificate)
     const files = { ca, certificate: write('client.pem', client.certificate), key: keyOf('client.key', client) }
     const port = await freePort()
@@ -49,8 +48,8 @@ export class PyKmipServer implements AsyncDisposable {
         '[server]',
         'hostname=127.0.0.1',
         `port=${port}`,
-        `certificate_path=${write('server.pem', server.certificate)}`,
-        `key_path=${keyOf('server.key', server)}`,
+        `certificate_path=${write('server.pem', identity.certificate)}`,
+        `key_path=${keyOf('server.key', identity)}`,
         `ca_path=${ca}`,
         'auth_suite=TLS1.2',
         `policy_path=${join(folder, 'policies')}`,
@@ -61,10 +60,10 @@ export class PyKmipServer implements AsyncDisposable {
       ].join('\n'),
     )
     const log = join(folder, 'server.log')
-    const process = spawn('pykmip-server', ['-f', configuration, '-l', log], { stdio: 'ignore' })
-    const started = new PyKmipServer(port, files, process)
+    const server = spawn('pykmip-server', ['-f', configuration, '-l', log], { stdio: 'ignore', detached: true })
+    const started = new PyKmipServer(port, files, server)
     try {
-      await untilListening(port, process, log)
+      await untilListening(port, server, log)
     } catch (error) {
       await started[Symbol.asyncDispose]()
       throw error
@@ -72,13 +71,12 @@ export class PyKmipServer implements AsyncDisposable {
     return started
   }
 
+  /** Ends it and the child that it has of its own: both are in a process group of their own. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.pid === undefined || this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    // It has a child of its own, which it ends on this signal and which would outlive a harder one.
-    this.#process.kill('SIGINT')
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), stopsWithinMs)
+    const { pid } = this.#process
+    if (pid === undefined || this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    process.kill(-pid, 'SIGKILL')
     await once(this.#process, 'exit')
-    clearTimeout(timer)
   }
 }
 
