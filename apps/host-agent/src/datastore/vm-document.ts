@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { DiskAuthority, EncryptionAuthority, type VmAuthority } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
-import { AgentError } from '../agent-error.ts'
 import type { Folder } from './folder.ts'
+import { readJsonFile } from './json-file.ts'
 
 /**
  * `vm.json`: what a datastore says of a VM in plain text, enough to register it anywhere. A hint, never the authority.
@@ -39,19 +39,8 @@ const problemOf = shapeCheck(VmDocument, vmDocumentName)
 
 /** Reads `vm.json`; `null` when there is none. Throws AgentError `datastore-mismatch` when it is not one of ours. */
 export async function readVmDocument(folder: Folder): Promise<VmDocument | null> {
-  const bytes = await folder.read(vmDocumentName, vmDocumentSizeMax)
-  if (bytes === null) return null
-  const path = `${folder.path}/${vmDocumentName}`
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8'))
-  } catch (cause) {
-    throw new AgentError('datastore-mismatch', `${path}: expected JSON`, { cause })
-  }
-  const problem = problemOf(value)
-  if (problem !== null) throw new AgentError('datastore-mismatch', `${path}: ${problem.message}`)
   // Just checked against the schema that the type comes from.
-  return value as VmDocument
+  return (await readJsonFile(folder, vmDocumentName, vmDocumentSizeMax, problemOf)) as VmDocument | null
 }
 
 /** Puts a new `vm.json` into place: the commit. */

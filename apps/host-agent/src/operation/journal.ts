@@ -4,8 +4,8 @@ import { recordSizeMax } from '@cryptvisor/key-record'
 import { shapeCheck } from '@cryptvisor/rest'
 import { Secret } from '@cryptvisor/secret'
 import { type Static, Type } from 'typebox'
-import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
+import { readJsonFile } from '../datastore/json-file.ts'
 import { VmDocument } from '../datastore/vm-document.ts'
 
 /** How far a journalled operation has come (DESIGN.md, section 3). `pending` is for live changes, which are not here. */
@@ -82,19 +82,8 @@ export class Journal implements Disposable {
  * `datastore-mismatch` when it is not one of ours.
  */
 export async function readJournal(folder: Folder): Promise<JournalFile | null> {
-  const bytes = await folder.read(journalName, journalSizeMax)
-  if (bytes === null) return null
-  const path = `${folder.path}/${journalName}`
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8'))
-  } catch (cause) {
-    throw new AgentError('datastore-mismatch', `${path}: expected JSON`, { cause })
-  }
-  const problem = problemOf(value)
-  if (problem !== null) throw new AgentError('datastore-mismatch', `${path}: ${problem.message}`)
   // Just checked against the schema that the type comes from.
-  return value as JournalFile
+  return (await readJsonFile(folder, journalName, journalSizeMax, problemOf)) as JournalFile | null
 }
 
 /** Whether a journal was written by somebody who had the DEKs, as it stands, for its operation. */
