@@ -1,28 +1,7 @@
-import {
-  choice,
-  constant,
-  enumeration,
-  type Item,
-  type Of,
-  openEnumeration,
-  optional,
-  since,
-  structure,
-  text,
-} from '@cryptvisor/ttlv'
-import { KeyCompressionType, KeyFormatType, KeyWrapType, ObjectType } from '../enumeration.ts'
+import { type Of, openEnumeration, optional, since, structure, text } from '@cryptvisor/ttlv'
+import { KeyCompressionType, KeyFormatType, KeyWrapType } from '../enumeration.ts'
 import { KeyWrappingSpecification } from '../object/key-wrapping.ts'
-import {
-  Certificate,
-  OpaqueObject,
-  PgpKey,
-  PrivateKey,
-  PublicKey,
-  SecretData,
-  SplitKey,
-  SymmetricKey,
-  Template,
-} from '../object/managed-object.ts'
+import { payloadWithObject } from '../object/payload-with-object.ts'
 import { Tag } from '../tag.ts'
 import { v1_4 } from '../version.ts'
 
@@ -36,31 +15,8 @@ export const GetRequest = structure(Tag.RequestPayload, {
 })
 export type GetRequest = Of<typeof GetRequest>
 
-const objectType = enumeration(Tag.ObjectType, ObjectType)
-
-function variant<Type extends ObjectType, Value>(type: Type, object: Item<Value>) {
-  return structure(Tag.ResponsePayload, {
-    objectType: constant(objectType, type),
-    uniqueIdentifier: text(Tag.UniqueIdentifier),
-    object,
-  })
-}
-
-const variants = {
-  Certificate: variant('Certificate', Certificate),
-  SymmetricKey: variant('SymmetricKey', SymmetricKey),
-  PublicKey: variant('PublicKey', PublicKey),
-  PrivateKey: variant('PrivateKey', PrivateKey),
-  SplitKey: variant('SplitKey', SplitKey),
-  Template: variant('Template', Template),
-  SecretData: variant('SecretData', SecretData),
-  OpaqueObject: variant('OpaqueObject', OpaqueObject),
-  PGPKey: variant('PGPKey', PgpKey),
-  CertificateRequest: null,
-}
-
 /** KMIP 1.4, 4.11: the object. The Object Type says which. */
-export const GetResponse = choice(Tag.ResponsePayload, 'objectType', objectType, (type) =>
-  type === undefined ? null : variants[type],
-)
+export const GetResponse = payloadWithObject(Tag.ResponsePayload, {
+  uniqueIdentifier: text(Tag.UniqueIdentifier),
+})
 export type GetResponse = Of<typeof GetResponse>
