@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { test } from 'node:test'
 import type { KeyProviderStatus } from '@cryptvisor/control-plane-api'
-import { PyKmipServer } from '@cryptvisor/lab'
+import { PykmipServer } from '@cryptvisor/testkit'
 import { knownText, makeRawImage } from './image.ts'
 import { LabUnderTest, sha256, succeed } from './lab-under-test.ts'
 
@@ -12,7 +12,7 @@ test('a control plane whose key provider is PyKMIP: labels are refused with a wa
   const lab = await LabUnderTest.start(context)
   const folder = lab.path('pykmip')
   mkdirSync(folder)
-  await using pykmip = await PyKmipServer.start(folder)
+  await using pykmip = await PykmipServer.start(folder)
   const { port, files } = pykmip
   await lab.json(
     'key-provider',

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { attribute, CryptographicUsageMask } from '@cryptvisor/kmip'
 import { KmipClient } from '@cryptvisor/kmip-client'
-import { type Lab, PyKmipServer } from '@cryptvisor/lab'
+import type { Lab } from '@cryptvisor/lab'
 import { Secret } from '@cryptvisor/secret'
+import { PykmipServer } from '@cryptvisor/testkit'
 import { type Figures, rounded } from './figures.ts'
 
 const requestCount = 300
@@ -34,7 +35,7 @@ export async function benchKmip(lab: Lab): Promise<Figures> {
   const ours = await ratesOf(host, port, { ca, certificate: clientCert, key: clientKey })
   const folder = join(lab.places.folder, 'pykmip')
   await mkdir(folder)
-  await using pykmip = await PyKmipServer.start(folder)
+  await using pykmip = await PykmipServer.start(folder)
   const theirs = await ratesOf('127.0.0.1', pykmip.port, pykmip.files)
   return {
     'create-1': rounded(ours.create),
@@ -44,7 +45,7 @@ export async function benchKmip(lab: Lab): Promise<Figures> {
   }
 }
 
-async function ratesOf(host: string, port: number, files: PyKmipServer['files']): Promise<Rates> {
+async function ratesOf(host: string, port: number, files: PykmipServer['files']): Promise<Rates> {
   using clientKey = Secret.from(readFileSync(files.key))
   await using client = new KmipClient({
     host,

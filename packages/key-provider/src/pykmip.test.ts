@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { attribute } from '@cryptvisor/kmip'
 import { KmipClient } from '@cryptvisor/kmip-client'
-import { pykmipSkip, startPykmip } from '@cryptvisor/kmip-client/testing'
 import { CertificateAuthority } from '@cryptvisor/pki'
 import { Secret } from '@cryptvisor/secret'
+import { PykmipServer, pykmipSkip, temporaryFolder } from '@cryptvisor/testkit'
 import { StandardKeyProvider } from './index.ts'
 import { exerciseKeyProvider } from './testing/index.ts'
 
 const dead = { name: 'dead', host: '127.0.0.1', port: 1 }
 
 test('PyKMIP as a key provider', { skip: pykmipSkip }, async (context) => {
-  const server = await startPykmip(context)
+  await using server = await PykmipServer.start(temporaryFolder(context))
   const pykmip = { ...server.options, name: 'pykmip' }
   await using provider = new StandardKeyProvider({ id: 'kms', servers: [pykmip] })
   await exerciseKeyProvider(context, provider, { takesLabels: false, remembersDestroyed: false })

@@ -9,9 +9,9 @@ import {
   type RequestOf,
 } from '@cryptvisor/kmip'
 import { Secret } from '@cryptvisor/secret'
+import { PykmipServer, pykmipSkip, temporaryFolder } from '@cryptvisor/testkit'
 import { wipe } from '@cryptvisor/ttlv'
 import { KmipClient, KmipClientError } from './index.ts'
-import { pykmipSkip, startPykmip } from './testing/index.ts'
 
 const mask = CryptographicUsageMask.Encrypt | CryptographicUsageMask.Decrypt
 
@@ -31,7 +31,7 @@ function aesKey(name?: string): RequestOf<'Create'> {
 }
 
 test('the life of a key on PyKMIP’s server', { skip: pykmipSkip }, async (context) => {
-  const server = await startPykmip(context)
+  await using server = await PykmipServer.start(temporaryFolder(context))
   const traces: string[] = []
   await using client = new KmipClient({ ...server.options, trace: (text) => traces.push(text) })
   assert.equal(formatVersion(await client.negotiate()), '1.4')
@@ -81,7 +81,8 @@ test('the life of a key on PyKMIP’s server', { skip: pykmipSkip }, async (cont
 })
 
 test('secrets go there and come back the same', { skip: pykmipSkip }, async (context) => {
-  const { options } = await startPykmip(context)
+  await using server = await PykmipServer.start(temporaryFolder(context))
+  const { options } = server
   await using client = new KmipClient(options)
   using key = Secret.random(32)
   using password = Secret.from(new TextEncoder().encode('correct horse'))
@@ -128,7 +129,8 @@ test('secrets go there and come back the same', { skip: pykmipSkip }, async (con
 })
 
 test('a refused AddAttribute is an answer, and the connection goes on', { skip: pykmipSkip }, async (context) => {
-  const { options } = await startPykmip(context)
+  await using server = await PykmipServer.start(temporaryFolder(context))
+  const { options } = server
   await using client = new KmipClient(options)
   const { uniqueIdentifier } = await client.create(aesKey())
   const items = [

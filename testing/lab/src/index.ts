@@ -12,5 +12,4 @@ export {
   serviceNames,
 } from './names.ts'
 export { environment, ProgramError, programPath, runProgram } from './program.ts'
-export { PyKmipServer } from './pykmip.ts'
 export { recoveryScript } from './recovery-script.ts'
