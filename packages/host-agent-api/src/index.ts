@@ -22,4 +22,14 @@ export {
   hostUri,
   SessionRequest,
 } from './session.ts'
-export { DiskAuthority, EncryptionAuthority, LockState, PayloadFormat, VmAuthority, VmDetails } from './vm.ts'
+export {
+  DiskAuthority,
+  diskSizeMax,
+  EncryptionAuthority,
+  Id,
+  LockState,
+  PayloadFormat,
+  PolicyName,
+  VmAuthority,
+  VmDetails,
+} from './vm.ts'

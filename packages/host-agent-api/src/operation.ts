@@ -1,8 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { KeyReference } from './keys.ts'
-import { PayloadFormat, VmAuthority, VmDetails } from './vm.ts'
+import { DiskNumber, diskSizeMax, Id, PayloadFormat, PolicyName, VmAuthority, VmDetails } from './vm.ts'
 
-const Id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' })
 const Encryption = Type.Union([KeyReference, Type.Null()], {
   description: 'The KEK to wrap the new DEK with; null: plain',
 })
@@ -19,10 +18,10 @@ export const AddDisk = Type.Object(
     kind: Type.Literal('add-disk'),
     vm: VmAuthority,
     diskId: Id,
-    number: Type.Integer({ minimum: 0, maximum: 63 }),
+    number: DiskNumber,
     format: PayloadFormat,
-    virtualBytes: Type.Integer({ minimum: 512, maximum: 2 ** 50 }),
-    policy: Type.String({ maxLength: 80 }),
+    virtualBytes: Type.Integer({ minimum: 512, maximum: diskSizeMax }),
+    policy: PolicyName,
     key: Encryption,
   },
   { additionalProperties: false },
@@ -34,10 +33,10 @@ export const ImportDisk = Type.Object(
     kind: Type.Literal('import-disk'),
     vm: VmAuthority,
     diskId: Id,
-    number: Type.Integer({ minimum: 0, maximum: 63 }),
+    number: DiskNumber,
     format: PayloadFormat,
-    payloadBytes: Type.Integer({ minimum: 1, maximum: 2 ** 50 }),
-    policy: Type.String({ maxLength: 80 }),
+    payloadBytes: Type.Integer({ minimum: 1, maximum: diskSizeMax }),
+    policy: PolicyName,
   },
   { additionalProperties: false },
 )
@@ -48,11 +47,11 @@ export const Encrypt = Type.Object(
     kind: Type.Literal('encrypt'),
     vm: VmAuthority,
     home: Type.Union([
-      Type.Object({ key: KeyReference, policy: Type.String() }, { additionalProperties: false }),
+      Type.Object({ key: KeyReference, policy: PolicyName }, { additionalProperties: false }),
       Type.Null(),
     ]),
     disks: Type.Array(
-      Type.Object({ diskId: Id, key: KeyReference, policy: Type.String() }, { additionalProperties: false }),
+      Type.Object({ diskId: Id, key: KeyReference, policy: PolicyName }, { additionalProperties: false }),
       { maxItems: 64 },
     ),
   },
@@ -64,8 +63,8 @@ export const Decrypt = Type.Object(
   {
     kind: Type.Literal('decrypt'),
     vm: VmAuthority,
-    home: Type.Union([Type.Object({ policy: Type.String() }, { additionalProperties: false }), Type.Null()]),
-    disks: Type.Array(Type.Object({ diskId: Id, policy: Type.String() }, { additionalProperties: false }), {
+    home: Type.Union([Type.Object({ policy: PolicyName }, { additionalProperties: false }), Type.Null()]),
+    disks: Type.Array(Type.Object({ diskId: Id, policy: PolicyName }, { additionalProperties: false }), {
       maxItems: 64,
     }),
   },

@@ -1,8 +1,19 @@
 import { type Static, Type } from 'typebox'
 import { KeyReference } from './keys.ts'
 
-const Id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' })
-const SizeBytes = Type.Integer({ minimum: 0, maximum: 2 ** 50 })
+/** What names a VM, a disk, a layer or an operation. */
+export const Id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' })
+
+/** The largest disk, and the largest image: 1 PiB. */
+export const diskSizeMax = 2 ** 50
+
+/** Counts from 0. */
+export const DiskNumber = Type.Integer({ minimum: 0, maximum: 63 })
+
+/** The name of a storage policy. */
+export const PolicyName = Type.String({ maxLength: 80 })
+
+const SizeBytes = Type.Integer({ minimum: 0, maximum: diskSizeMax })
 
 export const PayloadFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
 export type PayloadFormat = Static<typeof PayloadFormat>
@@ -24,15 +35,14 @@ export type EncryptionAuthority = Static<typeof EncryptionAuthority>
 export const DiskAuthority = Type.Object(
   {
     diskId: Id,
-    /** Counts from 0. */
-    number: Type.Integer({ minimum: 0, maximum: 63 }),
+    number: DiskNumber,
     layerId: Id,
     format: PayloadFormat,
     /** Bytes of the image file as it lies plain: the payload of the LUKS volume. */
     payloadBytes: SizeBytes,
     /** Bytes of the disk that the guest sees. */
     virtualBytes: SizeBytes,
-    policy: Type.String({ maxLength: 80 }),
+    policy: PolicyName,
     /** `null`: a plain layer. */
     encryption: Type.Union([EncryptionAuthority, Type.Null()]),
   },
@@ -52,7 +62,8 @@ export const VmAuthority = Type.Object(
     folder: Type.String({ minLength: 1, maxLength: 80, pattern: '^[0-9A-Za-z][0-9A-Za-z._-]*$' }),
     /** Generation of `vm.json`; 0 before the VM was made. */
     generation: Type.Integer({ minimum: 0 }),
-    policy: Type.String({ maxLength: 80, description: 'Storage policy of VM Home' }),
+    /** VM Home's. */
+    policy: PolicyName,
     /** VM Home's; `null`: plain. */
     encryption: Type.Union([EncryptionAuthority, Type.Null()]),
     disks: Type.Array(DiskAuthority, { maxItems: 64 }),

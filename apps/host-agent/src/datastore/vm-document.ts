@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { DiskAuthority, EncryptionAuthority, type VmAuthority } from '@cryptvisor/host-agent-api'
+import { DiskAuthority, EncryptionAuthority, PolicyName, type VmAuthority } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
 import type { Folder } from './folder.ts'
@@ -16,7 +16,7 @@ export const VmDocument = Type.Object(
     name: Type.String({ minLength: 1, maxLength: 80 }),
     /** Counts the commits of this VM, from 1. */
     generation: Type.Integer({ minimum: 1 }),
-    policy: Type.String({ maxLength: 80 }),
+    policy: PolicyName,
     home: Type.Object(
       { generation: Type.Integer({ minimum: 1, description: 'Names the file with the configuration details' }) },
       { additionalProperties: false },

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
+import { Id, OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
 import { RestError, type RestServer } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import type { Operations } from '../operation/operations.ts'
 
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' }) })
+const Params = Type.Object({ id: Id })
 const answers = { 200: OperationStatus }
 
 /** `/v1/operations/{id}…` */

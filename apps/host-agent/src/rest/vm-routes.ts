@@ -1,11 +1,11 @@
-import { LockState, VmAuthority, VmFiles } from '@cryptvisor/host-agent-api'
+import { Id, LockState, VmAuthority, VmFiles } from '@cryptvisor/host-agent-api'
 import { RestError, type RestServer } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import { listFiles } from '../datastore/list-files.ts'
 import type { OperationHost } from '../operation/host.ts'
 import { lockStateOf } from '../operation/lock-state.ts'
 
-const Params = Type.Object({ vmId: Type.String({ minLength: 1, maxLength: 64 }) })
+const Params = Type.Object({ vmId: Id })
 
 /** `/v1/vms/{vmId}/…`: what changes nothing. */
 export function addVmRoutes(app: RestServer, host: OperationHost): void {
