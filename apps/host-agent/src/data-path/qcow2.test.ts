@@ -98,6 +98,7 @@ const damages: readonly (readonly [string, (header: Buffer) => Buffer | unknown]
   ['clusters of 4 MiB', (header) => header.writeUInt32BE(22, 20)],
   ['no size', (header) => header.writeBigUInt64BE(0n, 24)],
   ['a size beyond exact numbers', (header) => header.writeBigUInt64BE(2n ** 53n, 24)],
+  ['a size that no VM may have a disk of', (header) => header.writeBigUInt64BE(2n ** 50n + 512n, 24)],
   ['an unknown encryption', (header) => header.writeUInt32BE(3, 32)],
   ['an L1 table off its cluster', (header) => header.writeBigUInt64BE(65_537n, 40)],
   ['a refcount table off its cluster', (header) => header.writeBigUInt64BE(1n, 48)],
@@ -118,6 +119,9 @@ const damages: readonly (readonly [string, (header: Buffer) => Buffer | unknown]
 test('each damaged header is refused', (context) => {
   const valid = readFileSync(newImage(temporaryFolder(context), 'disk.qcow2')).subarray(0, 65_536)
   assert.equal(inspectQcow2(valid).version, 3)
+  const largest = Buffer.from(valid)
+  largest.writeBigUInt64BE(2n ** 50n, 24)
+  assert.equal(inspectQcow2(largest).virtualSizeBytes, 2 ** 50)
   for (const [name, damage] of damages) {
     const header = Buffer.from(valid)
     const damaged = damage(header)

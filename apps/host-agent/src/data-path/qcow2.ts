@@ -1,3 +1,4 @@
+import { diskSizeMax } from '@cryptvisor/host-agent-api'
 import { DataPathError } from './data-path-error.ts'
 
 /** What the header of a qcow2 image says, as far as an import needs it. Field names as in QEMU's docs/interop/qcow2.txt. */
@@ -15,9 +16,6 @@ export interface Qcow2Header {
 
 /** How much of an image's beginning `inspectQcow2` needs: header and header extensions, with room to spare. */
 export const qcow2HeaderAreaSizeMax = 65_536
-
-/** The largest disk that we take: what QEMU makes of 64 KiB clusters at most. */
-const virtualSizeMax = 2 ** 53 - 1
 
 const magic = 0x5146_49fb
 const headerV2SizeBytes = 72
@@ -44,7 +42,7 @@ export function inspectQcow2(bytes: Uint8Array): Qcow2Header {
   const clusterBits = view.readUInt32BE(20)
   require(clusterBits >= 9 && clusterBits <= 21, `cluster_bits ${clusterBits}: expected 9 to 21`)
   const virtualSize = view.readBigUInt64BE(24)
-  require(virtualSize > 0n && virtualSize <= BigInt(virtualSizeMax), `size ${virtualSize}: not the size of a disk`)
+  require(virtualSize > 0n && virtualSize <= BigInt(diskSizeMax), `size ${virtualSize}: expected 1 to ${diskSizeMax}`)
   const encryption = encryptions[view.readUInt32BE(32)]
   if (encryption === undefined) throw bad('crypt_method: not one of 0, 1, 2')
   checkTables(view, 2 ** clusterBits)
