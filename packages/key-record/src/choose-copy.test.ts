@@ -96,6 +96,20 @@ test('two authentic copies that do not belong together are refused', async () =>
   }
 })
 
+test('no DEK outlives a choice but the one that is given, whatever comes between', async (context) => {
+  const from = context.mock.method(Secret, 'from')
+  const made = () => from.mock.calls.flatMap(({ result }) => result ?? [])
+  await choose(await copy(3), await copy(3))
+  await choose(await copy(3), damaged)
+  assert.equal(made().length, 3)
+  using gone = Secret.random(32)
+  gone[Symbol.dispose]()
+  const keks = [one, { kid: two.kid, kek: gone }]
+  await assert.rejects(chooseCopy({ A: await copy(3), B: await copy(3, [two]) }, keks, authority), /wiped/)
+  assert.equal(made().length, 4)
+  assert.ok(made().every(({ wiped }) => wiped))
+})
+
 test('when neither copy is of use the error says why for each', async () => {
   const old = await copy(3)
   const error = await chooseCopy({ A: old, B: damaged }, [one], { ...authority, generationMin: 4 }).catch(

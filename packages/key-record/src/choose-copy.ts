@@ -45,7 +45,13 @@ export async function chooseCopy(
   keks: readonly NamedKek[],
   expected: Authority,
 ): Promise<ChosenCopy> {
-  const attempts = [await attempt('A', copies.A, keks, expected), await attempt('B', copies.B, keks, expected)] as const
+  using deks = new DisposableStack()
+  const open = async (name: CopyName) => {
+    const opened = await attempt(name, copies[name], keks, expected)
+    if ('dek' in opened) deks.use(opened.dek)
+    return opened
+  }
+  const attempts = [await open('A'), await open('B')] as const
   const [first, second] = attempts.filter((entry) => 'dek' in entry)
   if (first === undefined) throw noValidCopy(attempts)
   if (second === undefined) {
@@ -53,13 +59,7 @@ export async function chooseCopy(
     return choice(first, failed?.report ?? { state: 'empty' })
   }
   const [chosen, other] = second.header.generation > first.header.generation ? [second, first] : [first, second]
-  using _ = other.dek
-  try {
-    return choice(chosen, compare(chosen, other))
-  } catch (error) {
-    chosen.dek[Symbol.dispose]()
-    throw error
-  }
+  return choice(chosen, compare(chosen, other))
 }
 
 async function attempt(
@@ -97,10 +97,12 @@ function compare(chosen: Opened, other: Opened): CopyReport {
   )
 }
 
+/** What the caller gets: its DEK is the caller's own, those of both copies are wiped here. */
 function choice(chosen: Opened, other: CopyReport): ChosenCopy {
   const counts: CopyReport = { state: 'counts' }
   return {
     ...chosen,
+    dek: chosen.dek.clone(),
     reports: chosen.name === 'A' ? { A: counts, B: other } : { A: other, B: counts },
     inStep: other.state === 'same',
   }
