@@ -19,6 +19,20 @@ test('unlock gives back the volume key, to the right passphrase alone', async ()
   await assert.rejects(unlock(bytes, dek), { name: 'LuksError', code: 'wrong-passphrase' })
 })
 
+test('whether or not a volume opens, no key outlives it but the one that is given', async (context) => {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.random(64)
+  using other = Secret.random(64)
+  const bytes = await createHeader({ volumeKey, passphrase, uuid })
+  const from = context.mock.method(Secret, 'from')
+  using found = await unlock(bytes, passphrase)
+  await assert.rejects(unlock(bytes, other), { code: 'wrong-passphrase' })
+  const made = from.mock.calls.flatMap(({ result }) => result ?? [])
+  assert.equal(made.length, 8)
+  assert.ok(made.every(({ wiped }) => wiped))
+  assert.ok(found.equal(volumeKey))
+})
+
 test('two headers of one volume key share no byte of salt, digest or key material', async () => {
   using volumeKey = Secret.random(64)
   using passphrase = Secret.random(64)

@@ -54,12 +54,10 @@ async function openSlot(bytes: Uint8Array, header: Header, slot: KeySlot, passph
   using xts = createXts(slotKey)
   xts.decrypt(material, 0)
   using split = Secret.from(material)
-  const volumeKey = mergeKey(split, header.volumeKeySizeBytes, header.hash)
+  using volumeKey = mergeKey(split, header.volumeKeySizeBytes, header.hash)
   const digestSizeBytes = headerLayout.digest.sizeBytes
   using digest = await pbkdf2Of(volumeKey, header.digestSalt, header.digestIterations, digestSizeBytes, header)
-  if (digest.expose((found) => timingSafeEqual(found, header.digest))) return volumeKey
-  volumeKey[Symbol.dispose]()
-  return null
+  return digest.expose((found) => timingSafeEqual(found, header.digest)) ? volumeKey.clone() : null
 }
 
 /** PBKDF2 (RFC 8018, 5.2) with the header's hash. */
