@@ -27,6 +27,14 @@ test('the same key again is fine, another under its name is refused; both leave 
   assert.ok(same.wiped && other.wiped && !kek.wiped)
 })
 
+test('a key of another size is not taken, and wiped', () => {
+  using cache = new KeyCache()
+  const short = Secret.random(16)
+  assert.throws(() => cache.add(key, short), { code: 'internal' })
+  assert.ok(short.wiped)
+  assert.equal(cache.count, 0)
+})
+
 test('a lent key cannot be removed', () => {
   using cache = new KeyCache()
   cache.add(key, Secret.random(32))

@@ -21,24 +21,21 @@ export class KeyCache implements Disposable {
   #hostKey: KeyReference | null = null
 
   /**
-   * Takes over a KEK and its `Secret`. The same one again changes nothing. Throws AgentError `key-conflict` when another
-   * is held under this name, `too-many`.
+   * Takes over a KEK and its `Secret`, which is wiped where it is not kept. The same one again changes nothing. Throws
+   * AgentError `key-conflict` when another is held under this name, `too-many`.
    */
   add(key: KeyReference, kek: Secret): void {
+    using stack = new DisposableStack()
+    stack.use(kek)
     if (kek.sizeBytes !== kekSizeBytes) {
       throw new AgentError('internal', `a KEK has ${kekSizeBytes} bytes, not ${kek.sizeBytes}`)
     }
     const held = this.#entries.get(nameOf(key))
     if (held === undefined) {
-      if (this.#entries.size >= keysHeldMax) {
-        kek[Symbol.dispose]()
-        throw new AgentError('too-many', `this host holds ${keysHeldMax} keys`)
-      }
+      if (this.#entries.size >= keysHeldMax) throw new AgentError('too-many', `this host holds ${keysHeldMax} keys`)
       this.#entries.set(nameOf(key), { key, kek, loanCount: 0 })
-      return
-    }
-    using _ = kek
-    if (!held.kek.equal(kek)) {
+      stack.move()
+    } else if (!held.kek.equal(kek)) {
       throw new AgentError(
         'key-conflict',
         `${kidOf(key)}: this host holds another key under that name; remove that one first, if it is the wrong one`,
