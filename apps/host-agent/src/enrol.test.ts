@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import { hostUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest, readCertificate } from '@cryptvisor/pki'
 import { temporaryFolder } from '@cryptvisor/testkit'
@@ -66,10 +67,12 @@ test('an answer that is not for this host and its key is refused, and nothing is
 
 test('a damaged token is told apart, and not repeated', async (context) => {
   const options = optionsFor(temporaryFolder(context))
-  for (const token of ['', 'no token', Buffer.from('{"version":1}').toString('base64url'), 'eyJ2ZXJzaW9uIjoxfQ']) {
+  const encoded = (text: string) => Buffer.from(text).toString('base64url')
+  for (const token of ['', 'no token', encoded('{"version":1}'), encoded('{"secret": hidden'), 'eyJ2ZXJzaW9uIjoxfQ']) {
     await assert.rejects(enrol(token, options), (error: Error & { code?: string }) => {
       assert.equal(error.code, 'bad-usage')
       assert.ok(token === '' || !error.message.includes(token))
+      assert.ok(!inspect(error, { depth: 10 }).includes('hidden'))
       return true
     })
   }

@@ -66,10 +66,9 @@ export function readToken(text: string): EnrolmentToken {
   let value: unknown
   try {
     value = JSON.parse(Buffer.from(text.trim(), 'base64url').toString('utf8'))
-  } catch (cause) {
-    throw new AgentError('bad-usage', 'standard input: expected the token of «cryptvisor host enroll», on one line', {
-      cause,
-    })
+  } catch {
+    // The parser's own error quotes the text.
+    throw new AgentError('bad-usage', 'standard input: expected the token of «cryptvisor host enroll», on one line')
   }
   const problem = tokenProblem(value)
   if (problem !== null) throw new AgentError('bad-usage', `standard input: the token is damaged: ${problem.message}`)

@@ -13,13 +13,17 @@ export async function readJsonFile(
   problemOf: (value: unknown) => ShapeProblem | null,
 ): Promise<unknown> {
   const bytes = await folder.read(name, sizeMax)
-  if (bytes === null) return null
-  const path = `${folder.path}/${name}`
+  return bytes === null ? null : parseJson(bytes, `${folder.path}/${name}`, problemOf)
+}
+
+/** The JSON in `bytes`, whose shape `problemOf` checks. Throws AgentError `datastore-mismatch`; `path` is for its text. */
+export function parseJson(bytes: Buffer, path: string, problemOf: (value: unknown) => ShapeProblem | null): unknown {
   let value: unknown
   try {
     value = JSON.parse(bytes.toString('utf8'))
-  } catch (cause) {
-    throw new AgentError('datastore-mismatch', `${path}: expected JSON`, { cause })
+  } catch {
+    // The parser's own error quotes the text, which may have been sealed.
+    throw new AgentError('datastore-mismatch', `${path}: expected JSON`)
   }
   const problem = problemOf(value)
   if (problem !== null) throw new AgentError('datastore-mismatch', `${path}: ${problem.message}`)

@@ -4,6 +4,7 @@ import { associatedDataOf, homeKeyOf, seal, unseal } from '@cryptvisor/sealed-fi
 import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
+import { parseJson } from '../datastore/json-file.ts'
 
 /** The folder below a VM's that holds its sealed files. */
 export const homeFolderName = 'home'
@@ -66,16 +67,8 @@ export async function writeConfiguration(
 export async function readConfiguration(home: Folder, generation: number, access: HomeAccess): Promise<VmDetails> {
   const name = configurationName(generation, access.dek !== null)
   const bytes = open(await home.read(name, configurationSizeMax), home, name, access)
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8'))
-  } catch (cause) {
-    throw new AgentError('datastore-mismatch', `${home.path}/${name}: expected JSON`, { cause })
-  }
-  const problem = problemOf(value)
-  if (problem !== null) throw new AgentError('datastore-mismatch', `${home.path}/${name}: ${problem.message}`)
   // Just checked against the schema that the type comes from.
-  return value as VmDetails
+  return parseJson(bytes, `${home.path}/${name}`, problemOf) as VmDetails
 }
 
 function open(bytes: Buffer | null, home: Folder, name: string, { vmId, dek }: HomeAccess): Buffer {
