@@ -5,7 +5,7 @@ const headerSizeBytes = 8
 
 /**
  * Puts an answer together item by item, so that an item that is too large fails alone and before it is committed
- * (KMIP 1.4, 6.3). What it holds may have keys: `clear` it.
+ * (KMIP 1.4, 6.3). What it holds may have keys: `wipe` it.
  */
 export class AnswerWriter {
   readonly #version: Version
@@ -21,23 +21,24 @@ export class AnswerWriter {
     this.#sizeBytes = headerSizeBytes + this.#encodeHeader(1).length
   }
 
-  /** Encodes an item, to be added once it is certain. Throws Response Too Large when there is no room for it. */
-  encodeItem(item: ResponseBatchItem): Uint8Array {
-    const encoded = encode(ResponseBatchItem, item, { version: this.#version, messageSizeMax: Number.MAX_SAFE_INTEGER })
-    if (this.#sizeBytes + encoded.length <= this.#sizeMax) return encoded
-    encoded.fill(0)
-    throw new KmipError('ResponseTooLarge', `the answer would have more than ${this.#sizeMax} bytes`)
+  /** How many items there are. */
+  get itemCount(): number {
+    return this.#items.length
   }
 
-  /** Adds what `encodeItem` gave. */
-  add(encoded: Uint8Array): void {
-    this.#items.push(encoded)
-    this.#sizeBytes += encoded.length
+  /** Adds an item. Throws Response Too Large when there is no room for it. */
+  add(item: ResponseBatchItem): void {
+    const encoded = encode(ResponseBatchItem, item, { version: this.#version, messageSizeMax: Number.MAX_SAFE_INTEGER })
+    if (this.#sizeBytes + encoded.length > this.#sizeMax) {
+      encoded.fill(0)
+      throw new KmipError('ResponseTooLarge', `the answer would have more than ${this.#sizeMax} bytes`)
+    }
+    this.#push(encoded)
   }
 
   /** Adds an item that must be told, whatever the client would take. */
   addFailure(item: ResponseBatchItem): void {
-    this.add(encode(ResponseBatchItem, item, { version: this.#version }))
+    this.#push(encode(ResponseBatchItem, item, { version: this.#version }))
   }
 
   /** The whole message, in a buffer of its own. */
@@ -50,12 +51,17 @@ export class AnswerWriter {
     return Buffer.concat([frame, header, ...this.#items])
   }
 
-  /** Overwrites the items and forgets them. */
-  clear(): void {
-    for (const item of this.#items.splice(0)) {
+  /** Overwrites and forgets all but the first `itemCount` items: what they answer did not come true, or was sent. */
+  wipe(itemCount: number): void {
+    for (const item of this.#items.splice(itemCount)) {
       this.#sizeBytes -= item.length
       item.fill(0)
     }
+  }
+
+  #push(encoded: Uint8Array): void {
+    this.#items.push(encoded)
+    this.#sizeBytes += encoded.length
   }
 
   #encodeHeader(batchCount: number): Uint8Array {

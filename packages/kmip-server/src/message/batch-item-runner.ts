@@ -19,19 +19,18 @@ import {
 } from '../operation/operation-context.ts'
 import type { EventSink } from '../server-event.ts'
 import type { AnswerWriter } from './answer-writer.ts'
-
-/** What came of a batch item. */
-export type ItemOutcome =
-  | { readonly isSuccess: true; readonly encoded: Uint8Array; readonly record: AuditRecord }
-  | { readonly isSuccess: false; readonly item: ResponseBatchItem; readonly record: AuditRecord }
+import { recordOf } from './message-record.ts'
 
 /** A batch item failed: thrown out of its transaction so that nothing of it stays. */
 export class ItemFailure extends Error {
-  readonly outcome: Extract<ItemOutcome, { isSuccess: false }>
+  /** What is answered. */
+  readonly answer: ResponseBatchItem
+  readonly record: AuditRecord
 
-  constructor(outcome: Extract<ItemOutcome, { isSuccess: false }>) {
+  constructor(answer: ResponseBatchItem, record: AuditRecord) {
     super('a batch item failed')
-    this.outcome = outcome
+    this.answer = answer
+    this.record = record
   }
 }
 
@@ -47,59 +46,26 @@ export class BatchItemRunner {
     this.#emit = emit
   }
 
-  /** Carries out an item within a transaction, its audit record included. Throws an ItemFailure. */
-  async run(
-    item: RequestBatchItem,
-    transaction: ObjectTransaction,
-  ): Promise<Extract<ItemOutcome, { isSuccess: true }>> {
+  /** Carries out an item within a transaction, its audit record and its answer included. Throws an ItemFailure. */
+  async run(item: RequestBatchItem, transaction: ObjectTransaction): Promise<void> {
     const context = new OperationContext(this.#message, transaction)
     try {
       const responsePayload = await this.#perform(item, context)
-      let encoded: Uint8Array
       try {
         // The handler of an operation gives the payload of that operation.
-        const response = { ...headOf(item), resultStatus: 'Success', responsePayload } as ResponseBatchItem
-        encoded = this.#writer.encodeItem(response)
+        this.#writer.add({ ...headOf(item), resultStatus: 'Success', responsePayload } as ResponseBatchItem)
       } finally {
         wipe(responsePayload)
       }
-      const record = this.record(nameOf(item), context.objectId, 'Success', null)
-      await transaction.append(record)
-      return { isSuccess: true, encoded, record }
+      await transaction.append(recordOf(this.#message, nameOf(item), context.objectId, 'Success', null))
     } catch (error) {
-      throw new ItemFailure(this.#fail(item, context, error))
+      throw this.#fail(item, context.objectId, error)
     }
   }
 
-  /** The failure of an item whose transaction could not be committed. */
-  fail(item: RequestBatchItem, error: unknown): Extract<ItemOutcome, { isSuccess: false }> {
-    return this.#fail(item, null, error)
-  }
-
-  /** The audit record of a message of which nothing was carried out. */
-  refusal(error: KmipError): AuditRecord {
-    return this.record(null, null, 'OperationFailed', error.code)
-  }
-
-  /** The audit record of an operation of this message. */
-  record(
-    operation: string | null,
-    objectId: string | null,
-    resultStatus: AuditRecord['resultStatus'],
-    resultReason: AuditRecord['resultReason'],
-  ): AuditRecord {
-    const { client, version, settings } = this.#message
-    return {
-      time: settings.now(),
-      client: client.name,
-      certificateFingerprint: client.certificateFingerprint,
-      address: client.address,
-      protocolVersion: formatVersion(version),
-      operation,
-      objectId,
-      resultStatus,
-      resultReason,
-    }
+  /** Why an item failed: as `run` said it, or because its transaction could not be committed. */
+  failure(item: RequestBatchItem, error: unknown): ItemFailure {
+    return error instanceof ItemFailure ? error : this.#fail(item, null, error)
   }
 
   async #perform(item: RequestBatchItem, context: OperationContext): Promise<unknown> {
@@ -119,9 +85,9 @@ export class BatchItemRunner {
     return await handler(item.requestPayload, context)
   }
 
-  #fail(item: RequestBatchItem, context: OperationContext | null, error: unknown) {
+  #fail(item: RequestBatchItem, objectId: string | null, error: unknown): ItemFailure {
     const told = this.#toldOf(error, nameOf(item))
-    const response = {
+    const answer = {
       ...headOf(item),
       resultStatus: 'OperationFailed',
       resultReason: told.code,
@@ -129,8 +95,7 @@ export class BatchItemRunner {
       ...(told instanceof FailureWithPayload ? { responsePayload: told.payload } : {}),
       // A payload, if there is one, was made by the handler of the operation.
     } as ResponseBatchItem
-    const record = this.record(nameOf(item), context?.objectId ?? null, 'OperationFailed', told.code)
-    return { isSuccess: false as const, item: response, record }
+    return new ItemFailure(answer, recordOf(this.#message, nameOf(item), objectId, 'OperationFailed', told.code))
   }
 
   /** What the peer is told; of a fault of ours nothing, that goes to the log. */

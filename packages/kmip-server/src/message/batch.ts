@@ -4,7 +4,8 @@ import type { ObjectStore } from '../object/object-store.ts'
 import type { MessageContext } from '../operation/operation-context.ts'
 import type { EventSink } from '../server-event.ts'
 import type { AnswerWriter } from './answer-writer.ts'
-import { BatchItemRunner, headOf, ItemFailure, type ItemOutcome, nameOf } from './batch-item-runner.ts'
+import { BatchItemRunner, headOf, type ItemFailure, nameOf } from './batch-item-runner.ts'
+import { recordOf } from './message-record.ts'
 
 /** Carries out the items of a message, always in their order (KMIP 1.4, 6.13 and 6.12). */
 export class Batch {
@@ -26,22 +27,23 @@ export class Batch {
   async run(items: readonly RequestBatchItem[], option: BatchErrorContinuationOption): Promise<void> {
     if (option === 'Undo' && items.length > 1) return this.#runAllOrNone(items)
     for (const item of items) {
-      const outcome = await this.#runAlone(item)
-      if (outcome.isSuccess) this.#writer.add(outcome.encoded)
-      else {
-        await this.#append([outcome.record])
-        this.#writer.addFailure(outcome.item)
-        if (option !== 'Continue') return
-      }
+      const failure = await this.#runAlone(item)
+      if (failure === null) continue
+      await this.#append([failure.record])
+      this.#writer.addFailure(failure.answer)
+      if (option !== 'Continue') return
     }
   }
 
-  /** Each item has a transaction of its own. */
-  async #runAlone(item: RequestBatchItem): Promise<ItemOutcome> {
+  /** Each item has a transaction of its own. `null` when it is committed. */
+  async #runAlone(item: RequestBatchItem): Promise<ItemFailure | null> {
+    const { itemCount } = this.#writer
     try {
-      return await this.#store.transaction((transaction) => this.#runner.run(item, transaction))
+      await this.#store.transaction((transaction) => this.#runner.run(item, transaction))
+      return null
     } catch (error) {
-      return error instanceof ItemFailure ? error.outcome : this.#runner.fail(item, error)
+      this.#writer.wipe(itemCount)
+      return this.#runner.failure(item, error)
     }
   }
 
@@ -52,13 +54,12 @@ export class Batch {
     try {
       await this.#store.transaction(async (transaction) => {
         for (current of items) {
-          const { encoded } = await this.#runner.run(current, transaction)
-          this.#writer.add(encoded)
+          await this.#runner.run(current, transaction)
           done.push(current)
         }
       })
     } catch (error) {
-      this.#writer.clear()
+      this.#writer.wipe(0)
       await this.#answerUndone(done, current, error)
     }
   }
@@ -70,10 +71,10 @@ export class Batch {
       // A status and what is repeated of the request are an answer to any operation.
       this.#writer.addFailure({ ...headOf(item), resultStatus: 'OperationUndone' } as ResponseBatchItem)
     }
-    const records = undone.map((item) => this.#runner.record(nameOf(item), null, 'OperationUndone', null))
+    const records = undone.map((item) => recordOf(this.#message, nameOf(item), null, 'OperationUndone', null))
     if (failed !== undefined) {
-      const failure = error instanceof ItemFailure ? error.outcome : this.#runner.fail(failed, error)
-      this.#writer.addFailure(failure.item)
+      const failure = this.#runner.failure(failed, error)
+      this.#writer.addFailure(failure.answer)
       records.push(failure.record)
     }
     await this.#append(records)

@@ -198,7 +198,7 @@ test('an answer that is too large undoes what it answers', async () => {
     const none = await harness.send([create], { maximumResponseSize: size })
     assert.equal(none.batchItem[0]?.resultReason, 'ResponseTooLarge')
   }
-  const exact = encodeRequestSize(await harness.processor.answer(requestBytes([create]), me))
+  const exact = (await harness.processor.answer(requestBytes([create]), me)).bytes.length
   assert.equal((await harness.send([create], { maximumResponseSize: exact })).batchItem[0]?.resultStatus, 'Success')
   assert.equal(
     (await harness.send([create], { maximumResponseSize: exact - 1 })).batchItem[0]?.resultReason,
@@ -206,9 +206,39 @@ test('an answer that is too large undoes what it answers', async () => {
   )
 })
 
-function encodeRequestSize({ bytes }: { bytes: Uint8Array }): number {
-  return bytes.length
-}
+test('an answer that could not be committed is overwritten and not given out', async (context) => {
+  const harness = new Harness()
+  const key = Buffer.from('what must not stay in memory')
+  using opaqueDataValue = Secret.from(Uint8Array.from(key))
+  const { uniqueIdentifier } = await harness.ok('Register', {
+    objectType: 'OpaqueObject',
+    templateAttribute: { name: [], attribute: [] },
+    object: { opaqueDataType: 0x8000_0001, opaqueDataValue },
+  })
+  const overwritten: number[] = []
+  const fill = Uint8Array.prototype.fill
+  context.mock.method(Uint8Array.prototype, 'fill', function (this: Uint8Array, ...given: Parameters<typeof fill>) {
+    if (given[0] === 0 && Buffer.from(this).includes(key)) overwritten.push(this.length)
+    return fill.apply(this, given)
+  })
+  const get = itemOf('Get', { uniqueIdentifier })
+  const answered = await harness.send([get])
+  assert.equal(answered.batchItem[0]?.resultStatus, 'Success')
+  const itemSize = Math.max(...overwritten)
+  assert.ok(itemSize > key.length, 'the item that was sent, not the value alone')
+  const committed = harness.store.transaction.bind(harness.store)
+  context.mock.method(harness.store, 'transaction', async (run: Parameters<typeof committed>[0]) => {
+    await committed(run)
+    throw new Error('the disk is full')
+  })
+  for (const batchErrorContinuationOption of ['Stop', 'Undo'] as const) {
+    overwritten.length = 0
+    const { batchItem } = await harness.send([get, get], { batchErrorContinuationOption })
+    assert.equal(batchItem.at(-1)?.resultReason, 'GeneralFailure')
+    assert.ok(batchItem.every((item) => item.resultStatus !== 'Success' && item.responsePayload === undefined))
+    assert.ok(overwritten.some((each) => each >= itemSize))
+  }
+})
 
 test('message extensions, asynchronous indicator, credentials, batch item ids', async () => {
   const harness = new Harness()

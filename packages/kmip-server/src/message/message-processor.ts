@@ -14,7 +14,7 @@ import type { EventSink } from '../server-event.ts'
 import { defaultServerLimits, type ServerLimits } from '../server-limits.ts'
 import { AnswerWriter } from './answer-writer.ts'
 import { Batch } from './batch.ts'
-import { BatchItemRunner } from './batch-item-runner.ts'
+import { recordOf } from './message-record.ts'
 
 /** An answer, in a buffer that the caller wipes when it was sent. */
 export interface Answer {
@@ -71,7 +71,7 @@ export class MessageProcessor {
     const writer = new AnswerWriter(this.#headerOf(message), Number.POSITIVE_INFINITY)
     writer.addFailure({ resultStatus: 'OperationFailed', resultReason: error.code, resultMessage: error.message })
     this.#emit({ kind: 'message-refused', client: client.name, error })
-    const record = new BatchItemRunner(message, writer, this.#emit).refusal(error)
+    const record = recordOf(message, null, null, 'OperationFailed', error.code)
     try {
       await this.#store.transaction((transaction) => transaction.append(record))
     } catch (cause) {
@@ -93,7 +93,7 @@ export class MessageProcessor {
       await batch.run(request.batchItem, header.batchErrorContinuationOption ?? 'Stop')
       return writer.finish()
     } finally {
-      writer.clear()
+      writer.wipe(0)
     }
   }
 
