@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import {
   encodeRecordCopy,
   type Header,
@@ -14,6 +13,7 @@ import { paddedSizeBytes } from './image.ts'
 import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from './read-back.ts'
 import { readUpTo } from './read-up-to.ts'
 import { abandon, attempt, createExclusive, openRegular, syncFolderOf } from './regular-file.ts'
+import { writeFully } from './write-fully.ts'
 
 /** A LUKS file's header, read and checked. */
 export interface LuksFileHeader {
@@ -110,12 +110,4 @@ async function checkReadsBack(path: string, header: Uint8Array): Promise<void> {
   const { bytesRead } = await attempt(`cannot read ${path} back`, () => handle.read(found, 0, found.length, 0))
   if (found.subarray(0, bytesRead).equals(header)) return
   throw new DataPathError('mismatch', `${path}: its header does not read back as written`)
-}
-
-async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0
-  while (written < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written)
-    written += bytesWritten
-  }
 }

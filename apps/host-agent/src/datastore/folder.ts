@@ -125,7 +125,7 @@ export class Folder implements AsyncDisposable {
       await file.sync()
     })
     await this.#change(`rename ${fresh}`, () => rename(this.at(fresh), this.at(name)))
-    await this.#change('sync', () => this.#handle.sync())
+    await this.sync()
   }
 
   /** Makes a new file that reads as `sizeBytes` zeros and takes no room; durable when it resolves. */

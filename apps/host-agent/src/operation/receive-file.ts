@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { AgentError } from '../agent-error.ts'
-import { requireFreeSpace } from '../data-path/index.ts'
+import { requireFreeSpace, writeFully } from '../data-path/index.ts'
 import { ioError } from '../io-error.ts'
 import type { Progress } from './progress.ts'
 
@@ -68,13 +68,6 @@ async function* blocksOf(content: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
     }
   }
   if (filled > 0) yield block.subarray(0, filled)
-}
-
-async function writeFully(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written)
-    written += bytesWritten
-  }
 }
 
 async function attempt<Result>(action: () => Promise<Result>): Promise<Result> {
