@@ -32,19 +32,28 @@ export class Hosts {
   }
 
   /**
-   * Takes a host out: it was asked to forget its keys, its certificate is worthless and its session over when this returns. Throws `not-found`, and
-   * `in-use` while VMs are on it.
+   * Takes a host out: its certificate is worthless, it was asked to forget its keys and its session is over when this
+   * returns. Throws `not-found`, and `in-use` while VMs are on it.
    */
   async remove(nameOrId: string, by: Principal): Promise<void> {
     const host = await this.#row(nameOrId)
     await this.#observer().checkHostRemoval(host)
     await this.#events.transaction(async (transaction, record) => {
       await transaction.deleteFrom('host').where('id', '=', host.id).execute()
+      // Nothing uses its host key any more, so that its provider can be removed.
+      await transaction
+        .updateTable('key')
+        .set({ state: 'retired' })
+        .where('owner_kind', '=', 'host')
+        .where('owner_id', '=', host.id)
+        .where('state', '=', 'current')
+        .execute()
       const text = `${host.name} was removed and its certificate revoked`
       await record({ type: 'host.removed', host: host.name, text, user: by.name })
     })
-    const leaving = await this.#observer().hostLeaves(host)
-    this.#sessions.end(host.id, 'it was removed')
+    const leaving = await this.#observer()
+      .hostLeaves(host)
+      .finally(() => this.#sessions.end(host.id, 'it was removed'))
     await this.#recordLeaving(host.name, leaving, by)
   }
 

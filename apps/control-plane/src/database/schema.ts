@@ -93,8 +93,9 @@ export interface KeyRow {
   owner_name: string
   task_id: string | null
   /**
-   * `pending`: made, wraps nothing yet. `current`: wraps DEKs, or is a host key. `retired`: wrapped some once.
-   * `discarded`: wrapped nothing, to be revoked and destroyed. `destroyed`: that was done.
+   * `pending`: made, wraps nothing yet. `current`: wraps DEKs, or is a host key. `retired`: wrapped some once, or was
+   * the host key of a host that was removed. `discarded`: wrapped nothing, to be revoked and destroyed. `destroyed`:
+   * that was done.
    */
   state: 'pending' | 'current' | 'retired' | 'discarded' | 'destroyed'
   created_at: number

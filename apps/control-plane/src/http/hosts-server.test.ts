@@ -249,6 +249,17 @@ test('a host is removed unless the work objects; then nothing of it is good any 
   assert.equal((await eventTexts(bench, 'host.removed')).length, 1)
 })
 
+test('the session of a removed host is over, also when its keys could not be asked for', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const session = await dial(enrolled)
+  bench.work.hostLeaves = () => Promise.reject(new Error('a fault of ours'))
+  await assert.rejects(admin.deleteHost('host-a'), { status: 500 })
+  await session.ended
+  await assert.rejects(dial(enrolled), { status: 401 })
+})
+
 test('hosts, users and their sessions outlive a restart; connections do not, and make no event', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()

@@ -6,7 +6,10 @@ import type { AddKeyProvider } from '@cryptvisor/control-plane-api'
 import { KeyServerProcess } from '@cryptvisor/key-server/src/testing/key-server-process.ts'
 import { CertificateAuthority } from '@cryptvisor/pki'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
+import { checkProviderRemoval } from '../app/work/hosts/removal-check.ts'
+import { insertPendingKey, setKeyState } from '../app/work/keys/key-rows.ts'
 import { startBench } from '../testing/bench.ts'
+import { enrolAgent } from '../testing/test-agent.ts'
 
 /** A provider that nobody answers for, with certificates of its own. */
 async function unreachable(name: string): Promise<AddKeyProvider> {
@@ -97,6 +100,25 @@ test('a provider whose servers nobody answers for is added all the same', async 
   await admin.deleteKeyProvider('second')
   await assert.rejects(bench.service.platform.keyProviders.getDefault(), { code: 'no-key-provider' })
   await assert.rejects(admin.keyProviderStatus('second'), { status: 404 })
+})
+
+test('a provider that keeps a host key is in use until the host is removed', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await admin.addKeyProvider(await unreachable('kms'))
+  await admin.createCluster({ name: 'cluster' })
+  const { token } = await admin.createEnrolmentToken({ name: 'host-a', cluster: 'cluster' })
+  const { answer } = await enrolAgent(token, 'https://127.0.0.1:7443')
+  const owner = { kind: 'host', id: answer.hostId, name: 'host-a' } as const
+  const key = { provider: 'kms', keyId: 'host-key' }
+  await bench.withDatabase(async (database) => {
+    await insertPendingKey(database, key, owner, null, 0)
+    await setKeyState(database, key, 'current')
+  })
+  await assert.rejects(admin.deleteKeyProvider('kms'), { status: 409, message: /host-key/ })
+  await admin.deleteHost('host-a')
+  await bench.withDatabase((database) => checkProviderRemoval(database, 'kms'))
+  await admin.deleteKeyProvider('kms')
 })
 
 test('certificates and key have to be readable, and to belong together', async (context) => {

@@ -180,3 +180,28 @@ test('a host that leaves forgets every key and confirms it; of one that is away 
   assert.deepEqual(away.forgotten, [])
   assert.deepEqual(away.exposed.map(({ provider, keyId }) => `${provider}/${keyId}`).toSorted(), held)
 })
+
+test('a host that never had a session was given no key, so that none is exposed', async (context) => {
+  const world = await encryptedVm(context)
+  const hostB = await world.process.host(world.hostB)
+  await world.disconnect(world.hostB)
+  assert.deepEqual(await world.work.hostLeaves({ ...hostB, last_seen_at: null }), { forgotten: [], exposed: [] })
+})
+
+test('a host that leaves is not brought up to date any more', async (context) => {
+  const world = await encryptedVm(context)
+  await world.disconnect(world.hostB)
+  world.hostB.restart()
+  world.kms.down = true
+  await world.connect(world.hostB)
+  const hostB = await world.process.host(world.hostB)
+  // As the platform does it: the host is out of the inventory when it is asked to forget.
+  await world.process.database.deleteFrom('host').where('id', '=', hostB.id).execute()
+  await world.work.hostLeaves(hostB)
+  world.kms.down = false
+  const tries = () => world.process.logged.filter(({ text }) => text === 'a host is not up to date yet').length
+  const before = tries()
+  await world.plainVm('other')
+  assert.equal(tries(), before)
+  assert.equal(world.hostB.keys.size, 0)
+})

@@ -208,6 +208,8 @@ export class Work implements HostObserver {
   }
 
   async hostLeaves(host: HostRow): Promise<Leaving> {
+    // Nobody gives it keys any more.
+    this.#catchUp.disconnected(host.id)
     return leave(this.#context, host)
   }
 

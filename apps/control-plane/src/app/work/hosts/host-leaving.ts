@@ -38,8 +38,9 @@ async function forgetAll(client: HostAgentClient): Promise<Leaving> {
   return { forgotten: held.filter((key) => !left.has(keyText(key))), exposed }
 }
 
-/** What the database says that the host was given. */
+/** What the database says that the host was given: all that its cluster needs, unless it never had a session. */
 async function givenTo(work: WorkContext, host: HostRow): Promise<readonly KeyReference[]> {
+  if (host.last_seen_at === null) return []
   const keys = (await keysForHost(work.database, host.id, host.cluster_id)).map(({ key }) => key)
   const { host_key_provider: provider, host_key_id: keyId } = host
   if (provider === null || keyId === null) return keys

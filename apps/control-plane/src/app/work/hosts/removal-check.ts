@@ -18,14 +18,11 @@ export async function checkHostRemoval(database: Database, host: Pick<HostRow, '
 export async function checkProviderRemoval(database: Database, provider: string): Promise<void> {
   const owners = await database
     .selectFrom('key')
-    .leftJoin('host', (join) => join.onRef('host.id', '=', 'key.owner_id'))
-    .select(['key.owner_kind', 'key.owner_name'])
+    .select(['owner_kind', 'owner_name'])
     .distinct()
-    .where('key.provider', '=', provider)
-    .where('key.state', 'in', ['pending', 'current'])
-    // The key of a host that was removed is used by nobody.
-    .where((where) => where.or([where('key.owner_kind', '=', 'vm'), where('host.id', 'is not', null)]))
-    .orderBy('key.owner_name')
+    .where('provider', '=', provider)
+    .where('state', 'in', ['pending', 'current'])
+    .orderBy('owner_name')
     .execute()
   if (owners.length === 0) return
   const names = some(owners.map(({ owner_kind, owner_name }) => `${owner_kind === 'vm' ? 'VM' : 'host'} ${owner_name}`))

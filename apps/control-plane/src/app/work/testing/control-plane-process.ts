@@ -44,7 +44,7 @@ export class ControlPlaneProcess {
   async connect(agent: SimulatedAgent): Promise<void> {
     await this.database
       .updateTable('host')
-      .set({ crypto_supported: agent.cryptoSupported ? 1 : 0 })
+      .set({ crypto_supported: agent.cryptoSupported ? 1 : 0, last_seen_at: Date.now() })
       .where('id', '=', agent.name)
       .execute()
     await this.work.hostConnected(await this.host(agent), this.beginSession(agent))
