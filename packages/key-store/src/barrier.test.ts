@@ -90,6 +90,36 @@ test('after a rotation old values open and new ones are under the new key', asyn
   }
 })
 
+test('a database key that could not be written is wiped', async () => {
+  class Full extends MemoryPhysical {
+    isFull = true
+    override async write(...entry: Parameters<MemoryPhysical['write']>): Promise<void> {
+      if (this.isFull) throw new Error('no space')
+      await super.write(...entry)
+    }
+  }
+  const physical = new Full()
+  const made: Secret[] = []
+  const random = (sizeBytes: number): Secret => {
+    made.push(Secret.random(sizeBytes))
+    return made.at(-1) ?? assert.fail()
+  }
+  using rootKey = Secret.random(32)
+  await assert.rejects(Barrier.initialize(physical, rootKey, random), /no space/)
+  assert.ok(made.length > 0 && made.every((secret) => secret.wiped))
+  physical.isFull = false
+  using barrier = await Barrier.initialize(physical, rootKey, random)
+  using secret = Secret.random(32)
+  const sealed = barrier.seal({}, secret)
+  physical.isFull = true
+  made.length = 0
+  await assert.rejects(barrier.rotate(physical, rootKey), /no space/)
+  assert.ok(made.length > 0 && made.every((each) => each.wiped))
+  assert.ok(!barrier.isOutdated(sealed), 'the old key is still in use')
+  using again = barrier.unseal({}, sealed)
+  assert.ok(again.equal(secret))
+})
+
 test('a barrier that was disposed of seals and opens nothing', async () => {
   const { barrier } = await barrierWithKey()
   using secret = Secret.random(32)

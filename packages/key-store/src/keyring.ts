@@ -33,8 +33,10 @@ export class Keyring implements Disposable {
     if ((await physical.read('keyring', entryId)) !== null) {
       throw new KeyStoreError('keyring-exists', 'the storage has a keyring already: it is not replaced')
     }
-    const keyring = new Keyring(new Map([[1, random(keySizeBytes)]]), 1)
+    using undo = new DisposableStack()
+    const keyring = undo.use(new Keyring(new Map([[1, random(keySizeBytes)]]), 1))
     await keyring.#write(physical, rootKey, random)
+    undo.move()
     return keyring
   }
 
@@ -71,10 +73,13 @@ export class Keyring implements Disposable {
     if (this.#keys.size >= databaseKeysMax) {
       throw new KeyStoreError('bad-argument', `a keyring holds at most ${databaseKeysMax} keys`)
     }
-    const next = new Keyring(new Map(this.#keys).set(this.#currentId + 1, random(keySizeBytes)), this.#currentId + 1)
-    await next.#write(physical, rootKey, random)
-    for (const [id, key] of next.#keys) this.#keys.set(id, key)
-    this.#currentId = next.#currentId
+    const id = this.#currentId + 1
+    using undo = new DisposableStack()
+    const key = undo.use(random(keySizeBytes))
+    await new Keyring(new Map(this.#keys).set(id, key), id).#write(physical, rootKey, random)
+    undo.move()
+    this.#keys.set(id, key)
+    this.#currentId = id
   }
 
   [Symbol.dispose](): void {
@@ -99,17 +104,19 @@ export class Keyring implements Disposable {
 
   static #decode(bytes: Uint8Array): Keyring {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    using undo = new DisposableStack()
     const keys = new Map<number, Secret>()
     let lastId = 0
     for (let at = 0; at + entrySizeBytes <= bytes.length; at += entrySizeBytes) {
       const id = view.getUint32(at)
       if (id <= lastId) throw new KeyStoreError('keyring-damaged', 'the keyring’s ids do not rise')
       lastId = id
-      keys.set(id, Secret.from(bytes.slice(at + 4, at + entrySizeBytes)))
+      keys.set(id, undo.use(Secret.from(bytes.slice(at + 4, at + entrySizeBytes))))
     }
     if (keys.size === 0 || keys.size > databaseKeysMax || keys.size * entrySizeBytes !== bytes.length) {
       throw new KeyStoreError('keyring-damaged', `the keyring’s content has ${bytes.length} bytes, no keys’ size`)
     }
+    undo.move()
     return new Keyring(keys, lastId)
   }
 }

@@ -14,11 +14,13 @@ export const rootKeySizeBytes = 32
 export async function createRootKeyFile(path: string, random: RandomSource = Secret.random): Promise<Secret> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await using file = await openNew(path)
-  const rootKey = random(rootKeySizeBytes)
+  using undo = new DisposableStack()
+  const rootKey = undo.use(random(rootKeySizeBytes))
   await rootKey.expose((bytes) => file.writeFile(bytes))
   await file.sync()
   await using folder = await open(dirname(path), 'r')
   await folder.sync()
+  undo.move()
   return rootKey
 }
 
