@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Authority, type NamedKek, wrapDek } from '@cryptvisor/key-record'
+import { type Authority, type DiskRecordHeader, type NamedKek, wrapDek } from '@cryptvisor/key-record'
 import { Secret } from '@cryptvisor/secret'
 import { temporaryFolder } from '@cryptvisor/testkit'
 import { createLayer, type NewLayer, openLayer } from './layer-file.ts'
@@ -18,32 +18,27 @@ const kek: NamedKek = { kid: 'kms/1', kek: Secret.random(32) }
 const newKek: NamedKek = { kid: 'kms/2', kek: Secret.random(32) }
 const authority: Authority = { kind: 'disk', layerId, luksUuid, kids: ['kms/1', 'kms/2'], generationMin: 1 }
 
-const newLayer = (path: string, payloadSizeBytes: number, payloadFormat: 'raw' | 'qcow2' = 'raw'): NewLayer => ({
-  path,
+const headerOf = (payloadSizeBytes: number, change: Partial<DiskRecordHeader> = {}): DiskRecordHeader => ({
+  kind: 'disk',
   layerId,
   luksUuid,
   generation: 1,
+  cipher: 'aes-xts-plain64',
+  payloadOffsetBytes: 2_097_152,
+  payloadFormat: 'raw',
+  payloadSizeBytes,
+  ...change,
+})
+
+const newLayer = (path: string, sizeBytes: number, change: Partial<DiskRecordHeader> = {}): NewLayer => ({
+  path,
+  header: headerOf(sizeBytes, change),
   dek,
   keks: [kek],
-  payloadFormat,
-  payloadSizeBytes,
 })
 
 const recordOf = (keks: readonly NamedKek[], generation: number, payloadSizeBytes: number, otherUuid = luksUuid) =>
-  wrapDek({
-    dek,
-    keks,
-    header: {
-      kind: 'disk',
-      layerId,
-      luksUuid: otherUuid,
-      generation,
-      cipher: 'aes-xts-plain64',
-      payloadOffsetBytes: 2_097_152,
-      payloadFormat: 'raw',
-      payloadSizeBytes,
-    },
-  })
+  wrapDek({ dek, keks, header: headerOf(payloadSizeBytes, { generation, luksUuid: otherUuid }) })
 
 /** A layer with a payload of random bytes. */
 async function filledLayer(folder: string, sizeBytes: number) {
@@ -118,7 +113,7 @@ test('a qcow2 may have grown in its payload, a raw image has its size, neither i
     ['qcow2', 4096],
   ] as const) {
     const path = join(folder, `${format}.luks`)
-    await createLayer(newLayer(path, 1000, format))
+    await createLayer(newLayer(path, 1000, { payloadFormat: format }))
     await assert.rejects(openLayer(path, [kek], authority), { code: 'truncated' })
     truncateSync(path, 2_097_152 + 1024)
     using whole = await openLayer(path, [kek], authority)
@@ -138,7 +133,7 @@ test('a layer is new, its owner alone may read it, and it is whole or not there'
   await assert.rejects(createLayer(newLayer(path, 512)), { code: 'already-exists' })
   const other = join(folder, 'other.luks')
   await assert.rejects(createLayer({ ...newLayer(other, 512), keks: [] }), { name: 'KeyRecordError' })
-  await assert.rejects(createLayer({ ...newLayer(other, 512), luksUuid: 'x' }), { name: 'KeyRecordError' })
+  await assert.rejects(createLayer(newLayer(other, 512, { luksUuid: 'x' })), { name: 'KeyRecordError' })
   await assert.rejects(createLayer(newLayer(join(folder, 'missing', 'layer.luks'), 512)), { code: 'not-found' })
   assert.ok(!existsSync(other))
 })

@@ -12,7 +12,6 @@ import {
   type Header,
   parseHeader,
   passphraseOf,
-  payloadOffsetWrittenBytes,
   readRecordCopies,
   unlock,
   writeRecordCopy,
@@ -33,16 +32,12 @@ const iterationsMax = 10_000
 /** What a new encrypted layer is made of. */
 export interface NewLayer {
   readonly path: string
-  readonly layerId: string
-  readonly luksUuid: string
-  readonly generation: number
+  /** What its key record is to say. */
+  readonly header: DiskRecordHeader
   /** The layer's DEK, 32 random bytes. */
   readonly dek: Secret
   /** The KEKs that the DEK is wrapped under. */
   readonly keks: readonly NamedKek[]
-  readonly payloadFormat: 'raw' | 'qcow2'
-  /** Exact size of the image that goes into the payload. */
-  readonly payloadSizeBytes: number
 }
 
 /**
@@ -50,30 +45,16 @@ export interface NewLayer {
  * payload yet. It is on disk when this resolves; `transfer` into the image that is returned fills it. The caller disposes
  * of the image's volume key. Rejects as `createLuksFile` does, and with a KeyRecordError for impossible fields.
  */
-export async function createLayer(layer: NewLayer): Promise<LuksImage> {
-  const { path, dek, keks, layerId, luksUuid, generation, payloadFormat, payloadSizeBytes } = layer
-  const payloadOffsetBytes = payloadOffsetWrittenBytes
-  const record = await wrapDek({
-    dek,
-    keks,
-    header: {
-      kind: 'disk',
-      layerId,
-      luksUuid,
-      generation,
-      cipher: 'aes-xts-plain64',
-      payloadOffsetBytes,
-      payloadFormat,
-      payloadSizeBytes,
-    },
-  })
+export async function createLayer({ path, header, dek, keks }: NewLayer): Promise<LuksImage> {
+  const { luksUuid, payloadOffsetBytes, payloadSizeBytes } = header
+  const record = await wrapDek({ dek, keks, header })
   const volumeKey = Secret.random(volumeKeySizeBytes)
   try {
     using passphrase = passphraseOf(dek)
     const bytes = await createHeader({ volumeKey, passphrase, uuid: luksUuid, payloadOffsetBytes })
-    const header = parseHeader(bytes)
-    writeRecordCopy(bytes, header, 'A', record)
-    writeRecordCopy(bytes, header, 'B', record)
+    const luksHeader = parseHeader(bytes)
+    writeRecordCopy(bytes, luksHeader, 'A', record)
+    writeRecordCopy(bytes, luksHeader, 'B', record)
     await createLuksFile(path, bytes, payloadSizeBytes)
     return { kind: 'luks', path, payloadOffsetBytes, sizeBytes: payloadSizeBytes, volumeKey }
   } catch (error) {

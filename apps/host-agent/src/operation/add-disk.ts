@@ -1,4 +1,5 @@
 import type { AddDisk, DiskAuthority } from '@cryptvisor/host-agent-api'
+import { recordKeySizeBytes } from '@cryptvisor/key-record'
 import { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
 import { createLayer, type Image } from '../data-path/index.ts'
@@ -71,8 +72,8 @@ async function createTarget(
 ): Promise<Image> {
   const path = folder.at(layerName(disk))
   if (key === null) return { kind: 'plain', path, sizeBytes: disk.payloadBytes }
-  const dek = stack.use(Secret.random(32))
-  const target = await createLayer({ path, ...newRecordHeader(disk), dek, keks: [keys.one(key)] })
+  const dek = stack.use(Secret.random(recordKeySizeBytes))
+  const target = await createLayer({ path, header: newRecordHeader(disk), dek, keks: [keys.one(key)] })
   stack.use(target.volumeKey)
   return target
 }

@@ -1,4 +1,5 @@
 import type { DiskAuthority, Encrypt } from '@cryptvisor/host-agent-api'
+import { recordKeySizeBytes } from '@cryptvisor/key-record'
 import { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
 import { createLayer, openSource, type PlainImage, type SourceFile } from '../data-path/index.ts'
@@ -83,7 +84,13 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
       encryption: newLayerEncryption(layerId, choice.key),
     }
     const watched = stack.use(await openSource(source))
-    parts.push({ disk, source, watched, kek: work.keys.one(choice.key), dek: stack.use(Secret.random(32)) })
+    parts.push({
+      disk,
+      source,
+      watched,
+      kek: work.keys.one(choice.key),
+      dek: stack.use(Secret.random(recordKeySizeBytes)),
+    })
   }
   const next = withSizes(plan, sizes)
   await planCopies(
@@ -104,7 +111,7 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
 
 async function encryptDisk(work: Work, { disk, source, kek, dek }: Part): Promise<void> {
   const path = work.folder.at(luksName(disk.layerId))
-  const target = await createLayer({ path, ...newRecordHeader(disk), dek, keks: [kek] })
+  const target = await createLayer({ path, header: newRecordHeader(disk), dek, keks: [kek] })
   using _ = target.volumeKey
   await copyDisk(work, source, target, `encrypting disk ${disk.number}`)
   await compareDisk(work, source, target, `verifying disk ${disk.number}`)
