@@ -5,12 +5,8 @@ export { unlock } from './key-slot.ts'
 export { LuksError, type LuksErrorCode } from './luks-error.ts'
 export { passphraseOf } from './passphrase.ts'
 export {
-  decodeRecordCopy,
-  encodeRecordCopy,
   type RecordCopy,
   type RecordCopyName,
   readRecordCopies,
-  recordCopyOffsetBytes,
-  recordCopySizeBytes,
   writeRecordCopy,
 } from './record-copy.ts'

@@ -6,8 +6,7 @@ import { type Authority, type DiskRecordHeader, type NamedKek, wrapDek } from '@
 import { Secret } from '@cryptvisor/secret'
 import { temporaryFolder } from '@cryptvisor/testkit'
 import { createLayer, type NewLayer, openLayer } from './layer-file.ts'
-import { writeRecordCopies, writeRecordCopyFile } from './luks-file.ts'
-import { plainImage, unhurried } from './testing/images.ts'
+import { plainImage, replaceRecord, unhurried } from './testing/images.ts'
 import { transfer } from './transfer.ts'
 import { verify } from './verify.ts'
 
@@ -72,13 +71,13 @@ test('a shallow rekey, step by step, opens at every step with the data as it was
     assert.equal(layer.reports[name].state, 'counts')
     await verify(source, layer.image, unhurried())
   }
-  await writeRecordCopyFile(path, 'A', await recordOf([kek, newKek], 2, 10_001))
+  await replaceRecord(path, ['A'], await recordOf([kek, newKek], 2, 10_001))
   await opens(kek, 'A', 2)
   await opens(newKek, 'A', 2)
   const newAlone = await recordOf([newKek], 3, 10_001)
-  await writeRecordCopyFile(path, 'B', newAlone)
+  await replaceRecord(path, ['B'], newAlone)
   await opens(newKek, 'B', 3)
-  await writeRecordCopyFile(path, 'A', newAlone)
+  await replaceRecord(path, ['A'], newAlone)
   await opens(newKek, 'A', 3)
   await assert.rejects(openLayer(path, [kek], authority), { code: 'no-valid-copy' })
 })
@@ -93,7 +92,7 @@ test('a torn copy is reported, and the other opens the layer', async (context) =
   assert.equal(layer.reports.A.state, 'damaged')
   assert.equal(layer.reports.B.state, 'counts')
   assert.ok(!layer.inStep)
-  await writeRecordCopies(path, await recordOf([kek], 2, 512))
+  await replaceRecord(path, ['A', 'B'], await recordOf([kek], 2, 512))
   using repaired = await openLayer(path, [kek], authority)
   assert.ok(repaired.inStep)
 })
@@ -102,7 +101,7 @@ test('a header with the record of another volume does not open', async (context)
   const folder = temporaryFolder(context)
   const { path } = await filledLayer(folder, 512)
   const otherUuid = '0f4c5a3e-3b7d-4c55-9f0f-000000000000'
-  await writeRecordCopies(path, await recordOf([kek], 2, 512, otherUuid))
+  await replaceRecord(path, ['A', 'B'], await recordOf([kek], 2, 512, otherUuid))
   await assert.rejects(openLayer(path, [kek], { ...authority, luksUuid: otherUuid }), { code: 'record-mismatch' })
 })
 

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readRecordCopies } from '@cryptvisor/luks'
 import { temporaryFolder } from '@cryptvisor/testkit'
-import { createLuksFile, readLuksHeader, writeRecordCopyFile } from './luks-file.ts'
+import { createLuksFile, readLuksHeader } from './luks-file.ts'
 import { newLuksImage, plainImage } from './testing/images.ts'
 
 test('a header is read as it was written, and no further than its payload', async (context) => {
@@ -30,23 +29,6 @@ test('what is no LUKS file, or a cut one, is told', async (context) => {
   await assert.rejects(readLuksHeader(path), { name: 'DataPathError', code: 'truncated' })
   truncateSync(path, 500)
   await assert.rejects(readLuksHeader(path), { name: 'LuksError', code: 'truncated' })
-})
-
-test('a record copy is written alone', async (context) => {
-  const folder = temporaryFolder(context)
-  const { path } = await newLuksImage(folder, 'disk.luks', 512)
-  const before = readFileSync(path)
-  await writeRecordCopyFile(path, 'B', '{"record":"b"}')
-  const after = readFileSync(path)
-  assert.ok(after.subarray(0, 2_097_152 - 8192).equals(before.subarray(0, 2_097_152 - 8192)))
-  assert.equal(statSync(path).size, 2_097_152)
-  const { header, bytes } = await readLuksHeader(path)
-  assert.deepEqual(readRecordCopies(bytes, header), {
-    A: { state: 'empty' },
-    B: { state: 'text', text: '{"record":"b"}' },
-  })
-  await assert.rejects(writeRecordCopyFile(path, 'A', 'x'.repeat(8193)), { code: 'record-too-large' })
-  assert.ok(readFileSync(path).equals(after))
 })
 
 test('a file is made of a whole header only', async (context) => {

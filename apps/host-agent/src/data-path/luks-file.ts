@@ -1,12 +1,4 @@
-import {
-  encodeRecordCopy,
-  type Header,
-  headerFieldsSizeBytes,
-  parseHeader,
-  type RecordCopyName,
-  recordCopyOffsetBytes,
-  recordCopySizeBytes,
-} from '@cryptvisor/luks'
+import { type Header, headerFieldsSizeBytes, parseHeader } from '@cryptvisor/luks'
 import { DataPathError } from './data-path-error.ts'
 import { requireFreeSpace } from './free-space.ts'
 import { paddedSizeBytes } from './image.ts'
@@ -69,37 +61,6 @@ export async function readLuksHeader(path: string): Promise<LuksFileHeader> {
     }
     return { header: parseHeader(bytes), bytes, fileSizeBytes: size }
   })
-}
-
-/**
- * Writes one copy of a LUKS file's key record, syncs it and reads it back. The two-copy rule is the caller's: one copy at a
- * time, the next only after this resolved. Rejects with a DataPathError `record-mismatch` when it does not read back.
- */
-export async function writeRecordCopyFile(path: string, name: RecordCopyName, record: string): Promise<void> {
-  const bytes = encodeRecordCopy(record)
-  const { header } = await readLuksHeader(path)
-  const offsetBytes = recordCopyOffsetBytes(header, name)
-  await using handle = await openRegular(path, 'write')
-  await attempt(`cannot write copy ${name} of the key record of ${path}`, async () => {
-    await writeFully(handle, bytes, offsetBytes)
-    await handle.sync()
-  })
-  const readBack = await openReadBack(path, offsetBytes)
-  await using _ = readBack.handle
-  const found = pageAlignedBuffer(recordCopySizeBytes)
-  await attempt(`cannot read ${path} back`, () => readBack.handle.read(found, 0, found.length, offsetBytes))
-  if (!found.equals(bytes)) {
-    throw new DataPathError(
-      'record-mismatch',
-      `copy ${name} of the key record of ${path} does not read back as written`,
-    )
-  }
-}
-
-/** Replaces the record in both copies, one after the other, so that one is whole at every moment. */
-export async function writeRecordCopies(path: string, record: string): Promise<void> {
-  await writeRecordCopyFile(path, 'A', record)
-  await writeRecordCopyFile(path, 'B', record)
 }
 
 /** Without its header a payload is lost, so it is read back as a payload is. */

@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createHeader, passphraseOf } from '@cryptvisor/luks'
+import { createHeader, passphraseOf, type RecordCopyName, writeRecordCopy } from '@cryptvisor/luks'
 import { Secret } from '@cryptvisor/secret'
 import type { LuksImage, PlainImage } from '../image.ts'
-import { createLuksFile } from '../luks-file.ts'
+import { createLuksFile, readLuksHeader } from '../luks-file.ts'
 import type { TransferOptions } from '../transfer.ts'
 
 /** A file of random bytes. */
@@ -28,6 +28,13 @@ export async function newLuksImage(
   const header = await createHeader({ volumeKey, passphrase, uuid: randomUUID(), payloadOffsetBytes })
   await createLuksFile(path, header, sizeBytes)
   return { kind: 'luks', path, payloadOffsetBytes, sizeBytes, volumeKey, passphrase }
+}
+
+/** Replaces copies of the key record of a LUKS file. */
+export async function replaceRecord(path: string, names: readonly RecordCopyName[], record: string): Promise<void> {
+  const { bytes, header } = await readLuksHeader(path)
+  for (const name of names) writeRecordCopy(bytes, header, name, record)
+  writeFileSync(path, bytes, { flag: 'r+' })
 }
 
 /** Options that let a transfer run to its end. */
