@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Key, Task, TaskStarted } from '@cryptvisor/control-plane-api'
+import { filesBelow, filesWithText } from '@cryptvisor/testkit'
 import { knownText, makeRawImage } from './image.ts'
 import { eventually, LabUnderTest, sha256 } from './lab-under-test.ts'
 
@@ -36,8 +36,7 @@ async function checkWhole(lab: LabUnderTest, sum: string, text: string): Promise
   assert.ok(vm.encryption !== 'partial')
   assert.equal(vm.task, null)
   assert.equal(vm.lock.state, 'unlocked')
-  const layers: string[] = []
-  for await (const path of glob('*.{raw,qcow2,luks}', { cwd: vm.path })) layers.push(join(vm.path, path))
+  const layers = (await filesBelow(vm.path)).filter((path) => /\.(raw|qcow2|luks)(\.|$)/.test(path))
   assert.deepEqual(layers.toSorted(), vm.disks.map(({ path }) => path).toSorted(), 'no other layer is left')
   // A journal stays as proof of an outcome that the agent was not told is on record; the next operation removes it.
   const journal = join(vm.path, 'journal.json')
@@ -45,9 +44,7 @@ async function checkWhole(lab: LabUnderTest, sum: string, text: string): Promise
   if (vm.encryption === 'plain') {
     assert.equal(await sha256(vm.disks[0]?.path ?? ''), sum)
   } else {
-    for await (const path of glob('**/*', { cwd: vm.path, withFileTypes: true })) {
-      if (path.isFile()) assert.ok(!readFileSync(join(path.parentPath, path.name)).includes(text), path.name)
-    }
+    assert.deepEqual(await filesWithText(vm.path, text), [])
   }
   return vm.encryption
 }

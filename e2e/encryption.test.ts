@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Host, Vm } from '@cryptvisor/control-plane-api'
 import { recoveryScript } from '@cryptvisor/lab'
+import { filesWithText } from '@cryptvisor/testkit'
 import { knownText, makeQcow2Image, makeRawImage } from './image.ts'
 import { LabUnderTest, sha256, succeed } from './lab-under-test.ts'
 
 const mib = 1_048_576
-
-/** Files below `folder` that hold `text`. */
-async function filesWithText(folder: string, text: string): Promise<string[]> {
-  const found: string[] = []
-  for await (const entry of glob('**/*', { cwd: folder, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name)
-    if (entry.isFile() && readFileSync(path).includes(text)) found.push(path)
-  }
-  return found
-}
 
 /** Recovers a disk as docs/recovery.md says, with the control plane's identity at the key server. */
 async function recover(lab: LabUnderTest, disk: string, out: string): Promise<void> {

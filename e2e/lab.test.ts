@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { LabDescription } from '@cryptvisor/lab'
+import { filesBelow } from '@cryptvisor/testkit'
 import { run, succeed } from './lab-under-test.ts'
 
 const runScript = fileURLToPath(new URL('../run', import.meta.url))
-
-/** Every file below `folder`, in full paths. */
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-}
 
 test('a lab comes up, stays the same, and stops', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'cryptvisor-lab-'))
@@ -55,8 +49,8 @@ test('a lab comes up, stays the same, and stops', async (context) => {
     }
   })
 
-  await context.test('only the owner can read what lies in it', () => {
-    for (const path of filesBelow(folder)) {
+  await context.test('only the owner can read what lies in it', async () => {
+    for (const path of await filesBelow(folder)) {
       const mode = statSync(path).mode & 0o777
       assert.equal(mode & 0o077, 0, `${path} has mode ${mode.toString(8)}`)
     }

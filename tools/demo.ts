@@ -1,8 +1,7 @@
 /** `./run demo`: everything at work on this machine, told step by step. `--keep` leaves the lab running. */
 import { spawnSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
+import { createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,7 +16,7 @@ import {
   providerName,
   recoveryScript,
 } from '@cryptvisor/lab'
-import { filesWithTrace } from '@cryptvisor/testkit'
+import { filesBelow, filesWithText, filesWithTrace } from '@cryptvisor/testkit'
 
 const imageMib = 96
 const vm = 'payroll'
@@ -74,13 +73,7 @@ async function sha256(path: string): Promise<string> {
 
 /** How many files below `folder` hold `text`, and how many there are. */
 async function filesWith(folder: string, text: string): Promise<{ holding: number; all: number }> {
-  let [holding, all] = [0, 0]
-  for await (const entry of glob('**/*', { cwd: folder, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    all++
-    if (readFileSync(join(entry.parentPath, entry.name)).includes(text)) holding++
-  }
-  return { holding, all }
+  return { holding: (await filesWithText(folder, text)).length, all: (await filesBelow(folder)).length }
 }
 
 const lines = (wanted: RegExp) => (output: string) =>

@@ -1,3 +1,3 @@
 export { temporaryFolder } from './folder.ts'
-export { filesWithTrace, formsOf, holdsTrace, processTraces } from './key-traces.ts'
+export { filesBelow, filesWithText, filesWithTrace, formsOf, holdsTrace, processTraces } from './key-traces.ts'
 export { PykmipServer, pykmipSkip } from './pykmip-server.ts'

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { temporaryFolder } from './folder.ts'
-import { filesWithTrace, holdsTrace, processTraces } from './key-traces.ts'
+import { filesWithText, filesWithTrace, holdsTrace, processTraces } from './key-traces.ts'
 
 test('a planted key is found in every form and alignment', () => {
   const key = randomBytes(32)
@@ -21,13 +21,17 @@ test('a planted key is found in every form and alignment', () => {
   assert.ok(!holdsTrace(randomBytes(65_536), key))
 })
 
-test('files are searched', async (context) => {
+test('files are searched, hidden ones too', async (context) => {
   const folder = temporaryFolder(context)
   const key = randomBytes(32)
   writeFileSync(join(folder, 'clean'), randomBytes(100))
   assert.deepEqual(await filesWithTrace(folder, key), [])
-  writeFileSync(join(folder, 'dirty'), `x${key.toString('base64')}`)
-  assert.deepEqual(await filesWithTrace(folder, key), [join(folder, 'dirty')])
+  const dirty = [join(folder, 'dirty'), join(folder, '.hidden'), join(folder, '.folder', 'below')]
+  mkdirSync(join(folder, '.folder'))
+  for (const path of dirty) writeFileSync(path, `x${key.toString('base64')} some text`)
+  assert.deepEqual((await filesWithTrace(folder, key)).toSorted(), dirty.toSorted())
+  assert.deepEqual((await filesWithText(folder, 'some text')).toSorted(), dirty.toSorted())
+  assert.deepEqual(await filesWithText(folder, 'another text'), [])
 })
 
 test('a command line and an environment are searched', async () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const traceBytesMin = 12
@@ -27,15 +27,20 @@ export function holdsTrace(bytes: Buffer, key: Uint8Array): boolean {
   return formsOf(key).some((form) => bytes.includes(form))
 }
 
+/** Every file below `folder`, hidden ones too (`glob` of `node:fs` passes them over), in full paths. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
+
+/** The files below `folder` that hold `text` as it is, in full paths. */
+export async function filesWithText(folder: string, text: string): Promise<string[]> {
+  return (await filesBelow(folder)).filter((path) => readFileSync(path).includes(text))
+}
+
 /** The files below `folder` that hold `key` in any form, in full paths. */
 export async function filesWithTrace(folder: string, key: Uint8Array): Promise<string[]> {
-  const found: string[] = []
-  for await (const entry of glob('**/*', { cwd: folder, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    const path = join(entry.parentPath, entry.name)
-    if (holdsTrace(readFileSync(path), key)) found.push(path)
-  }
-  return found
+  return (await filesBelow(folder)).filter((path) => holdsTrace(readFileSync(path), key))
 }
 
 /** The command line and environment of a running process, as the kernel shows them. */
