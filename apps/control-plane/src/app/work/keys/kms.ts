@@ -3,6 +3,7 @@ import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { type KeyDescription, type KeyProvider, KeyProviderError } from '@cryptvisor/key-provider'
 import type { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { serverName, serversOf } from '../../provider-view.ts'
 import type { WorkContext } from '../context.ts'
 import type { Outages } from './outages.ts'
 
@@ -140,9 +141,8 @@ export class Kms {
       .select('servers')
       .where('name', '=', provider)
       .executeTakeFirst()
-    // Written by us from a checked list of addresses.
-    const servers = row === undefined ? [] : (JSON.parse(row.servers) as { host: string; port: number }[])
-    return servers.length < 2 ? '' : ` (tried ${servers.map(({ host, port }) => `${host}:${port}`).join(', ')})`
+    const servers = row === undefined ? [] : serversOf(row)
+    return servers.length < 2 ? '' : ` (tried ${servers.map(serverName).join(', ')})`
   }
 }
 
