@@ -1,7 +1,7 @@
 import { type CreateRole, isPrivilege, type Privilege, type Role } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { RoleRow, Schema } from '../database/schema.ts'
-import { requirePrivilege } from './access-control.ts'
+import { requirePrivileges } from './access-control.ts'
 import { privilegesOf } from './bearers.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
@@ -24,10 +24,10 @@ export class Roles {
     return rows.map(toRole)
   }
 
-  /** Throws `invalid` for a privilege that does not exist, `already-exists`, and `no-privilege`: see `requireAll`. */
+  /** Throws `invalid` for a privilege that does not exist, `already-exists`, and `no-privilege`: see `Users`. */
   async create(role: CreateRole, by: Principal): Promise<Role> {
     const privileges = [...new Set(role.privileges)].map((text) => privilegeOf(text))
-    requireAll(by, privileges)
+    requirePrivileges(by, privileges)
     const row: RoleRow = { name: role.name, privileges: JSON.stringify(privileges.toSorted()), system: 0 }
     await orExists('name', `there is a role ${role.name} already: choose another`, () =>
       this.#events.transaction(async (transaction, record) => {
@@ -52,14 +52,6 @@ export class Roles {
       await record({ type: 'user.changed', text: `role ${name} was removed`, user: by.name })
     })
   }
-}
-
-/**
- * Nobody gives away, or takes over a user who has, what they do not have: otherwise the right to manage users would be
- * the right to everything, keys included. Throws `no-privilege`, naming the first that `by` lacks.
- */
-export function requireAll(by: Principal, privileges: Iterable<Privilege>): void {
-  for (const privilege of privileges) requirePrivilege(by, privilege)
 }
 
 /** The privileges of a role by name. Throws `not-found`, naming `field` where an input named the role. */

@@ -1,19 +1,23 @@
 import type { ChangeUser, CreateUser, User } from '@cryptvisor/control-plane-api'
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema, UserRow } from '../database/schema.ts'
+import { requirePrivileges } from './access-control.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import { forgetFailures } from './lock-out.ts'
 import { hashPassword } from './password.ts'
 import type { Principal } from './ports.ts'
-import { privilegesOfRole, requireAll } from './roles.ts'
+import { privilegesOfRole } from './roles.ts'
 import { orExists } from './unique.ts'
 
 /** Of this role at least one user stays. */
 export const adminRole = 'Admin'
 
-/** Users. Who may change one is said at `requireAll`. */
+/**
+ * Users. Nobody gives away, or takes over a user who has, privileges that they do not have themselves: otherwise the
+ * right to manage users would be the right to everything, keys included.
+ */
 export class Users {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
@@ -34,7 +38,7 @@ export class Users {
 
   /** Throws `already-exists`, `not-found` for the role, `no-privilege`. */
   async create(user: CreateUser, by: Principal): Promise<User> {
-    requireAll(by, await privilegesOfRole(this.#database, user.role, 'role'))
+    requirePrivileges(by, await privilegesOfRole(this.#database, user.role, 'role'))
     const row: UserRow = {
       name: user.name,
       role_name: user.role,
@@ -60,9 +64,9 @@ export class Users {
     const passwordHash = change.password === undefined ? undefined : await hashPassword(change.password)
     return this.#events.transaction(async (transaction, record) => {
       const row = await this.#get(transaction, name)
-      requireAll(by, await privilegesOfRole(transaction, row.role_name))
+      requirePrivileges(by, await privilegesOfRole(transaction, row.role_name))
       if (change.role !== undefined) {
-        requireAll(by, await privilegesOfRole(transaction, change.role, 'role'))
+        requirePrivileges(by, await privilegesOfRole(transaction, change.role, 'role'))
         if (change.role !== adminRole) await requireOtherAdmin(transaction, row)
       }
       const changed: UserRow = {
@@ -90,7 +94,7 @@ export class Users {
   async remove(name: string, by: Principal): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
       const row = await this.#get(transaction, name)
-      requireAll(by, await privilegesOfRole(transaction, row.role_name))
+      requirePrivileges(by, await privilegesOfRole(transaction, row.role_name))
       await requireOtherAdmin(transaction, row)
       await transaction.deleteFrom('user').where('name', '=', name).execute()
       await record({ type: 'user.changed', text: `user ${name} was removed`, user: by.name })

@@ -1,7 +1,7 @@
 import { ErrorBody, type RestServer } from '@cryptvisor/rest'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { requirePrivilege } from '../app/access-control.ts'
+import { requirePrivileges } from '../app/access-control.ts'
 import type { Bearers, Caller } from '../app/bearers.ts'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import type { Access } from './routes.ts'
@@ -47,7 +47,7 @@ export function guardRoutes(server: RestServer, bearers: Bearers): void {
     }
     callers.set(request, caller)
     request.log = request.log.child({ user: caller.name })
-    if (access !== 'logged-in') for (const privilege of access) requirePrivilege(caller, privilege)
+    if (access !== 'logged-in') requirePrivileges(caller, access)
   })
 }
 

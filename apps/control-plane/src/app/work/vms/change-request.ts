@@ -1,6 +1,4 @@
-import type { Privilege } from '@cryptvisor/control-plane-api'
 import type { HostRow } from '../../../database/schema.ts'
-import { requirePrivilege } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
@@ -16,11 +14,6 @@ export function requireIdle(vm: VmRecord): void {
     'vm-busy',
     `VM ${vm.row.name} is busy: task ${vm.row.task_id} works on it. Wait for its end («task watch»), or cancel it`,
   )
-}
-
-/** Throws `no-privilege` for the first privilege that is missing. */
-export function requirePrivileges(principal: Principal, privileges: readonly Privilege[]): void {
-  for (const privilege of privileges) requirePrivilege(principal, privilege)
 }
 
 /** The session of a VM's host; throws `host-disconnected`. */

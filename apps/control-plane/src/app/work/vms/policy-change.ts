@@ -1,10 +1,11 @@
 import type { ChangePolicy, Privilege } from '@cryptvisor/control-plane-api'
 import type { PolicyRow } from '../../../database/schema.ts'
+import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
-import { requireCapableHost, requireIdle, requirePrivileges } from './change-request.ts'
+import { requireCapableHost, requireIdle } from './change-request.ts'
 import { findHost, findPolicy, findProvider } from './lookup.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
