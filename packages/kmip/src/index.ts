@@ -127,8 +127,6 @@ export {
 export { Tag, tagName } from './tag.ts'
 export {
   formatVersion,
-  isInVersion,
-  isKnownVersion,
   type VersionRange,
   v1_0,
   v1_1,

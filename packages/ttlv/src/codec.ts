@@ -2,7 +2,6 @@ import { Dumper } from './dumper.ts'
 import type { Item } from './item.ts'
 import { messageSizeMax } from './limits.ts'
 import { type DecodeOptions, Reader } from './reader.ts'
-
 import { TtlvError } from './ttlv-error.ts'
 import type { Version } from './version.ts'
 import { Writer } from './writer.ts'

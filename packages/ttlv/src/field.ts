@@ -1,17 +1,13 @@
 import type { Item } from './item.ts'
-import type { Version } from './version.ts'
+import type { Version, VersionRange } from './version.ts'
 
 /** How often an item is there. `ranged`: exactly once in the versions that have the field, and never in others. */
 export type Presence = 'required' | 'ranged' | 'optional' | 'repeated'
 
 /** An item's place in a structure: how often it is there, and in which versions. */
-export interface Field<Value, P extends Presence = Presence> {
+export interface Field<Value, P extends Presence = Presence> extends VersionRange {
   readonly item: Item<Value>
   readonly presence: P
-  /** The first version that has the field. */
-  readonly since?: Version
-  /** The last version that has the field. */
-  readonly until?: Version
 }
 
 type Ranged<P extends Presence> = P extends 'required' ? 'ranged' : P

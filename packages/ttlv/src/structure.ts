@@ -4,7 +4,7 @@ import type { Reader } from './reader.ts'
 import type { Sink } from './sink.ts'
 import { formatTag } from './tag.ts'
 import { TtlvError } from './ttlv-error.ts'
-import { compareVersions, type Version } from './version.ts'
+import { isInVersion, type Version } from './version.ts'
 
 /** The fields of a structure, by name, in the order in which they are sent. An item alone must be there. */
 export type Fields = Readonly<Record<string, Item<unknown> | Field<unknown>>>
@@ -184,13 +184,6 @@ function encodeRepeated(content: unknown, field: NamedField, sink: Sink, inVersi
 
 function mustBeThere(field: NamedField): boolean {
   return field.presence === 'required' || field.presence === 'ranged'
-}
-
-function isInVersion(field: NamedField, version: Version): boolean {
-  return (
-    (field.since === undefined || compareVersions(field.since, version) <= 0) &&
-    (field.until === undefined || compareVersions(version, field.until) <= 0)
-  )
 }
 
 function outsideOf(version: Version): TtlvError {

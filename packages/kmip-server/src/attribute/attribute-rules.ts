@@ -3,11 +3,10 @@ import {
   type AttributeDeclaration,
   formatVersion,
   isCustomName,
-  isInVersion,
   KmipError,
   standardAttribute,
 } from '@cryptvisor/kmip'
-import { type AnyValue, compareVersions, type Version } from '@cryptvisor/ttlv'
+import { type AnyValue, compareVersions, isInVersion, type Version } from '@cryptvisor/ttlv'
 import type { StoredObjectType } from '../object/stored-object.ts'
 
 /** How many characters the name of a custom attribute may have. */

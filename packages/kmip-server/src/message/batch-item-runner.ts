@@ -1,13 +1,12 @@
 import {
   formatVersion,
   isDeclaredRequest,
-  isInVersion,
   KmipError,
   operations,
   type RequestBatchItem,
   type ResponseBatchItem,
 } from '@cryptvisor/kmip'
-import { TtlvError, wipe } from '@cryptvisor/ttlv'
+import { isInVersion, TtlvError, wipe } from '@cryptvisor/ttlv'
 import type { AuditRecord } from '../audit-record.ts'
 import type { ObjectTransaction } from '../object/object-store.ts'
 import { handlers } from '../operation/handlers.ts'

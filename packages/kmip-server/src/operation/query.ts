@@ -1,6 +1,5 @@
 import {
   type CapabilityInformation,
-  isInVersion,
   operations,
   type QueryRequest,
   type QueryResponse,
@@ -8,7 +7,7 @@ import {
   v1_3,
   v1_4,
 } from '@cryptvisor/kmip'
-import { compareVersions, type Version } from '@cryptvisor/ttlv'
+import { compareVersions, isInVersion, type Version } from '@cryptvisor/ttlv'
 import { storedObjectTypes } from '../object/stored-object.ts'
 import type { Handler } from './operation-context.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decode, encode, ItemType } from '@cryptvisor/ttlv'
+import { decode, encode, ItemType, isInVersion } from '@cryptvisor/ttlv'
 import {
   Attribute,
   attribute,
@@ -9,7 +9,6 @@ import {
   customAttribute,
   describeAttribute,
   isCustomName,
-  isInVersion,
   standardAttribute,
   standardAttributes,
   Tag,
