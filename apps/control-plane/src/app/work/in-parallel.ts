@@ -1,13 +1,20 @@
-/** Runs `act` on each of `items`, at most `concurrencyMax` at once. The first error ends it when the others settled. */
+/** Runs `act` on each of `items`, at most `concurrencyMax` at once. Throws the first error when all were tried. */
 export async function inParallel<Item>(
   items: readonly Item[],
   concurrencyMax: number,
   act: (item: Item) => Promise<void>,
 ): Promise<void> {
   const queue = items.values()
+  const failures: unknown[] = []
   const workers = Array.from({ length: Math.min(concurrencyMax, items.length) }, async () => {
-    for (const item of queue) await act(item)
+    for (const item of queue) {
+      try {
+        await act(item)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
   })
-  const failed = (await Promise.allSettled(workers)).find((result) => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
+  await Promise.all(workers)
+  if (failures.length > 0) throw failures[0]
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inParallel } from './in-parallel.ts'
 import { KeyedLock } from './keyed-lock.ts'
 
 test('one at a time under one key, in order, whatever fails; different keys at once', async () => {
@@ -18,20 +17,4 @@ test('one at a time under one key, in order, whatever fails; different keys at o
   await assert.rejects(first, /failed/)
   await second
   assert.deepEqual(done, ['other', 'first', 'second'])
-})
-
-test('no more at once than may be, and the first error comes when the others settled', async () => {
-  let running = 0
-  let most = 0
-  const done: number[] = []
-  const run = inParallel([0, 1, 2, 3, 4, 5], 2, async (item) => {
-    most = Math.max(most, ++running)
-    await Promise.resolve()
-    running--
-    if (item === 0) throw new Error('the first one')
-    done.push(item)
-  })
-  await assert.rejects(run, /the first one/)
-  assert.equal(most, 2)
-  assert.deepEqual(done, [1, 2, 3, 4, 5])
 })
