@@ -3,6 +3,7 @@ import { EnrolAnswer, EnrolRequest, heartbeatMs, SessionRequest } from '@cryptvi
 import { buildServer, goodClientCertificate, type RestServer, type TlsIdentity } from '@cryptvisor/rest'
 import type { FastifyBaseLogger } from 'fastify'
 import type { HostSession } from '../app/host-sessions.ts'
+import { pause } from '../app/pause.ts'
 import type { Platform } from '../app/platform.ts'
 import { toRestError } from './error-table.ts'
 import { logRequests } from './request-log.ts'
@@ -69,18 +70,7 @@ export async function buildHostsServer(
 async function* heartbeats({ signal }: HostSession): AsyncGenerator<string, void, undefined> {
   for (let count = 0; !signal.aborted; count++) {
     yield `${JSON.stringify({ heartbeat: count })}\n`
-    await pause(heartbeatMs, signal)
+    // Over in the middle of it: the loop sees that.
+    await pause(heartbeatMs, signal).catch(() => undefined)
   }
-}
-
-/** Ends early when `signal` fires. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const stop = () => {
-    clearTimeout(timer)
-    resolve()
-  }
-  signal.addEventListener('abort', stop, { once: true })
-  return promise.finally(() => signal.removeEventListener('abort', stop))
 }

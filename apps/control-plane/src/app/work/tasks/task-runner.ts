@@ -1,6 +1,7 @@
 import type { TaskRow } from '../../../database/schema.ts'
+import { pause } from '../../pause.ts'
 import type { WorkContext } from '../context.ts'
-import { pause, retryDelayMs } from '../pause.ts'
+import { retryDelayMs } from '../retry-delay.ts'
 import type { TaskEnding } from './ending.ts'
 import type { KeyServices } from './preparation.ts'
 import { Saga } from './saga.ts'
