@@ -158,6 +158,24 @@ test('an operation that is not declared, or has no name, is kept', () => {
   }
 })
 
+test('a request without an operation is invalid, to read and to write', () => {
+  const withoutOperation = hex(`
+    42007801 00000060
+      42007701 00000038
+        42006901 00000020 42006a02 00000004 0000000100000000 42006b02 00000004 0000000400000000
+        42000d02 00000004 0000000100000000
+      42000f01 00000018
+        42009308 00000001 0100000000000000
+        42007901 00000000
+  `)
+  refuses(withoutOperation, 'InvalidMessage', /^batchItem\[0\]\.operation: is missing/)
+  const batchItem = [{ requestPayload: { uniqueIdentifier: 'x' } }] as unknown as RequestMessage['batchItem']
+  assert.throws(() => encodeRequest(request(v1_4, batchItem)), {
+    code: 'missing-field',
+    path: 'batchItem[0].operation',
+  })
+})
+
 test('passwords and keys are not shown', () => {
   using password = Secret.from(new TextEncoder().encode('hunter2-hunter2'))
   using key = Secret.from(new TextEncoder().encode('sixteen byte key'))

@@ -1,19 +1,8 @@
-import {
-  bytes,
-  choice,
-  constant,
-  enumeration,
-  type Item,
-  openEnumeration,
-  optional,
-  structure,
-  text,
-  type Undeclared,
-  undeclared,
-} from '@cryptvisor/ttlv'
-import { Operation, ResultReason, ResultStatus } from '../enumeration.ts'
-import { type DeclaredOperation, isDeclaredOperation, operations, type ResponseOf } from '../operation/operations.ts'
+import { bytes, enumeration, openEnumeration, optional, structure, text, type Undeclared } from '@cryptvisor/ttlv'
+import { type Operation, ResultReason, ResultStatus } from '../enumeration.ts'
+import { type DeclaredOperation, isDeclaredOperation, type ResponseOf } from '../operation/operations.ts'
 import { Tag } from '../tag.ts'
+import { batchItem } from './batch-item.ts'
 import { MessageExtension } from './message-extension.ts'
 
 interface BatchItemOf<Name, Payload> {
@@ -40,14 +29,10 @@ export type OtherResponseBatchItem = BatchItemOf<Exclude<Operation, DeclaredOper
 /** KMIP 1.4, 7.3: the answer to one operation. */
 export type ResponseBatchItem = DeclaredResponseBatchItem | OtherResponseBatchItem
 
-const operation = openEnumeration(Tag.Operation, Operation)
-
-function variant<Name extends Operation | number, Payload>(
-  name: Item<Name>,
-  payload: Item<Payload>,
-): Item<BatchItemOf<Name, Payload>> {
-  return structure(Tag.BatchItem, {
-    operation: optional(name),
+/** KMIP 1.4, 7.3: the answer to one operation. The operation says what the payload looks like. */
+export const ResponseBatchItem = batchItem<ResponseBatchItem>('response', (operation, payload) =>
+  structure(Tag.BatchItem, {
+    operation: optional(operation),
     uniqueBatchItemId: optional(bytes(Tag.UniqueBatchItemID)),
     resultStatus: enumeration(Tag.ResultStatus, ResultStatus),
     resultReason: optional(openEnumeration(Tag.ResultReason, ResultReason)),
@@ -55,26 +40,7 @@ function variant<Name extends Operation | number, Payload>(
     asynchronousCorrelationValue: optional(bytes(Tag.AsynchronousCorrelationValue)),
     responsePayload: optional(payload),
     messageExtension: optional(MessageExtension),
-  })
-}
-
-const variants = new Map<Operation | number, Item<ResponseBatchItem>>(
-  Object.entries(operations).map(([name, declaration]) => [
-    // The names of the table are names of operations.
-    name as DeclaredOperation,
-    // Each is the declaration of its own operation's items, which `ResponseBatchItem` is the union of.
-    variant<DeclaredOperation, unknown>(
-      constant(operation, name as DeclaredOperation),
-      declaration.response,
-    ) as Item<ResponseBatchItem>,
-  ]),
-)
-// Only for operations that are not in the table, and for none.
-const other = variant(operation, undeclared(Tag.ResponsePayload)) as Item<ResponseBatchItem>
-
-/** KMIP 1.4, 7.3: the answer to one operation. The operation says what the payload looks like. */
-export const ResponseBatchItem: Item<ResponseBatchItem> = choice(Tag.BatchItem, 'operation', operation, (name) =>
-  name === undefined ? other : (variants.get(name) ?? other),
+  }),
 )
 
 /** Whether an item answers one of the declared operations. */
