@@ -1,4 +1,11 @@
-import { type Attribute, type AttributeValue, attribute, formatVersion, KmipError } from '@cryptvisor/kmip'
+import {
+  type Attribute,
+  type AttributeValue,
+  attribute,
+  formatVersion,
+  KmipError,
+  type StandardAttributeName,
+} from '@cryptvisor/kmip'
 import type { Version } from '@cryptvisor/ttlv'
 import { advance } from '../object/lifecycle.ts'
 import {
@@ -10,6 +17,7 @@ import {
   type ValueFormat,
   withValue,
 } from '../object/stored-object.ts'
+import { randomNumberGenerator } from '../random-number-generator.ts'
 import { checkBounds, checkCount, checkDates } from './attribute-bounds.ts'
 import { checkApplies, checkCustom, declarationIn, isMultiple, shown } from './attribute-rules.ts'
 
@@ -103,20 +111,10 @@ function serverAttributes(object: StoredObject, now: Date, isGenerated: boolean)
     attribute('Always Sensitive', isSensitive),
     attribute('Extractable', isExtractable),
     attribute('Never Extractable', !isExtractable),
-    // What OpenSSL has: NIST SP 800-90A, CTR_DRBG with AES-256.
-    ...(isGenerated
-      ? [
-          attribute('Random Number Generator', {
-            rngAlgorithm: 'DRBG',
-            cryptographicAlgorithm: 'AES',
-            cryptographicLength: 256,
-            drbgAlgorithm: 'CTR',
-          }),
-        ]
-      : []),
-  ] as const
+    ...(isGenerated ? [attribute('Random Number Generator', randomNumberGenerator)] : []),
+  ]
   // The names above are standard ones.
-  return all.filter((each) => appliesTo(each.attributeName as Parameters<typeof appliesTo>[0], object.objectType))
+  return all.filter((each) => appliesTo(each.attributeName as StandardAttributeName, object.objectType))
 }
 
 /** Sets what follows from Sensitive and Extractable having been changed (KMIP 1.4, 3.48 to 3.51). */

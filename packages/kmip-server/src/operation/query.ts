@@ -3,12 +3,12 @@ import {
   operations,
   type QueryRequest,
   type QueryResponse,
-  type RngParameters,
   v1_3,
   v1_4,
 } from '@cryptvisor/kmip'
 import { compareVersions, isInVersion, type Version } from '@cryptvisor/ttlv'
 import { storedObjectTypes } from '../object/stored-object.ts'
+import { randomNumberGenerator } from '../random-number-generator.ts'
 import type { Handler } from './operation-context.ts'
 
 /** KMIP 1.4, 4.25: what this server can do, as far as the request's version has words for it. */
@@ -25,20 +25,12 @@ export const query: Handler<QueryRequest, QueryResponse> = async (request, conte
     applicationNamespace: [],
     extensionInformation: [],
     attestationType: [],
-    rngParameters: is1_3 && asked.has('QueryRNGs') ? [rng] : [],
+    rngParameters: is1_3 && asked.has('QueryRNGs') ? [randomNumberGenerator] : [],
     profileInformation: [],
     validationInformation: [],
     capabilityInformation: is1_3 && asked.has('QueryCapabilities') ? [capabilityIn(version)] : [],
     clientRegistrationMethod: is1_3 && asked.has('QueryClientRegistrationMethods') ? ['ServerPreGenerated'] : [],
   }
-}
-
-/** NIST SP 800-90A CTR_DRBG with AES-256, which OpenSSL has. */
-const rng: RngParameters = {
-  rngAlgorithm: 'DRBG',
-  cryptographicAlgorithm: 'AES',
-  cryptographicLength: 256,
-  drbgAlgorithm: 'CTR',
 }
 
 function operationsIn(version: Version): QueryResponse['operation'] {

@@ -1,5 +1,11 @@
-import type { RegisterRequest, RegisterResponse } from '@cryptvisor/kmip'
-import { type Attribute, attribute, attributeValue, KmipError } from '@cryptvisor/kmip'
+import {
+  type Attribute,
+  attribute,
+  attributeValue,
+  KmipError,
+  type RegisterRequest,
+  type RegisterResponse,
+} from '@cryptvisor/kmip'
 import { newObject } from '../attribute/new-object.ts'
 import { withUsageMask } from './default-usage-mask.ts'
 import { isLengthOf } from './key-length.ts'

@@ -1,4 +1,5 @@
 import { type Attribute, KmipError, type TemplateAttribute } from '@cryptvisor/kmip'
+import type { Secret } from '@cryptvisor/secret'
 import { indexKeyOf } from '../object/index-keys.ts'
 import type { StoredObject } from '../object/stored-object.ts'
 import type { OperationContext } from './operation-context.ts'
@@ -39,11 +40,7 @@ function isNoName(value: unknown): boolean {
 }
 
 /** Adds a new object and makes it the ID Placeholder. */
-export async function insertObject(
-  object: StoredObject,
-  value: Parameters<OperationContext['transaction']['insert']>[1],
-  context: OperationContext,
-): Promise<void> {
+export async function insertObject(object: StoredObject, value: Secret, context: OperationContext): Promise<void> {
   context.objectId = object.id
   await checkNames(object.attributes, object.id, 'InvalidField', context)
   await context.transaction.insert(object, value)
