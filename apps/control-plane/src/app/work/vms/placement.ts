@@ -71,7 +71,7 @@ async function chooseCluster(
   throw new ControlPlaneError(
     'not-found',
     name === undefined
-      ? 'there is no cluster yet: make one with «cluster create»'
+      ? 'there is no cluster yet: make one with «cluster add»'
       : `cluster: there is no cluster ${name}`,
     { field: 'cluster' },
   )
@@ -112,7 +112,7 @@ async function chooseDatastore(work: WorkContext, cluster: Named): Promise<Datas
   if (least !== undefined) return least
   throw new ControlPlaneError(
     'not-found',
-    `datastore: cluster ${cluster.name} has none: make one with «datastore create»`,
+    `datastore: cluster ${cluster.name} has none: make one with «datastore add»`,
     { field: 'datastore' },
   )
 }
