@@ -36,8 +36,6 @@ export interface Events {
 export interface KeyProviders {
   /** The provider of that name; throws `ControlPlaneError` `not-found`. */
   get(name: string): Promise<KeyProvider>
-  /** The default one; throws `no-key-provider`, saying how to add one. */
-  getDefault(): Promise<KeyProvider>
 }
 
 /** A live session of one host's agent. */

@@ -49,19 +49,6 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     }
   }
 
-  async getDefault(): Promise<KeyProvider> {
-    const row = await this.#database
-      .selectFrom('key_provider')
-      .select('name')
-      .where('is_default', '=', 1)
-      .executeTakeFirst()
-    if (row !== undefined) return this.get(row.name)
-    throw new ControlPlaneError(
-      'no-key-provider',
-      'there is no default key provider: add one with «cryptvisor key-provider add», or choose one with «cryptvisor key-provider default»',
-    )
-  }
-
   /** By name. */
   async list(): Promise<KeyProviderView[]> {
     return (await this.#database.selectFrom('key_provider').selectAll().orderBy('name').execute()).map(toView)

@@ -45,7 +45,7 @@ test('a provider of a real key server is green, gives keys, and is red with one 
   const bench = await startBench(context)
   const admin = await bench.logIn()
   const { keyProviders } = bench.service.platform
-  await assert.rejects(keyProviders.getDefault(), { code: 'no-key-provider', message: /key-provider add/ })
+  await assert.rejects(keyProviders.get('kms'), { code: 'not-found' })
   const added = await admin.addKeyProvider(provider)
   assert.deepEqual([added.name, added.isDefault, added.servers], ['kms', true, [server.kmip]])
   assert.match(added.clientCertificateFingerprint256, /^[0-9a-f]{64}$/)
@@ -55,11 +55,11 @@ test('a provider of a real key server is green, gives keys, and is red with one 
     status.servers.map(({ address, health, protocolVersion }) => [address, health, protocolVersion]),
     [[`${server.kmip.host}:${server.kmip.port}`, 'green', '1.4']],
   )
-  const kms = await keyProviders.getDefault()
+  const kms = await keyProviders.get('kms')
   assert.equal(await keyProviders.get('kms'), kms, 'one provider is opened once')
   const keyId = await kms.createKey()
   await bench.restart()
-  using key = await (await bench.service.platform.keyProviders.getDefault()).getKey(keyId)
+  using key = await (await bench.service.platform.keyProviders.get('kms')).getKey(keyId)
   assert.equal(key.sizeBytes, 32)
 
   await server.stop('SIGTERM')
@@ -98,7 +98,11 @@ test('a provider whose servers nobody answers for is added all the same', async 
   await assert.rejects(admin.deleteKeyProvider('third'), { status: 409, answerCode: 'in-use' })
   bench.work.refusal = null
   await admin.deleteKeyProvider('second')
-  await assert.rejects(bench.service.platform.keyProviders.getDefault(), { code: 'no-key-provider' })
+  assert.deepEqual(
+    (await admin.keyProviders()).providers.map(({ isDefault }) => isDefault),
+    [false, false],
+    'the default one is gone, and no other takes its place',
+  )
   await assert.rejects(admin.keyProviderStatus('second'), { status: 404 })
 })
 

@@ -1,7 +1,7 @@
 import type { TaskRow } from '../../../database/schema.ts'
 import type { WorkContext } from '../context.ts'
 import type { Purpose } from '../keys/kms.ts'
-import { authorityOf, readVms, type VmRecord } from '../vms/vm-store.ts'
+import { readVms, type VmRecord } from '../vms/vm-store.ts'
 import { ImportContent } from './import-content.ts'
 import { type Progress, ProgressMeter } from './progress.ts'
 import { formatContext, type OpenContext } from './task-context.ts'
@@ -48,10 +48,6 @@ export class TaskRun {
     const [vm] = await readVms(this.#work.database, { id: vmId })
     if (vm === undefined) throw new Error(`the VM ${vmId} of the task ${this.id} is gone`)
     return vm
-  }
-
-  async authority(vmId: string) {
-    return authorityOf(await this.vm(vmId))
   }
 
   get progress(): Progress {

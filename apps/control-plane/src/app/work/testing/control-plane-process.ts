@@ -1,4 +1,3 @@
-import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { Kysely, KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs } from 'kysely'
 import type { HostRow, Schema } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
@@ -106,14 +105,15 @@ export class Sessions implements HostConnections {
   }
 }
 
-/** The key providers, as the work sees them; `vault` is the default one. */
+/** The key providers, as the work sees them. */
 export function providersOf(providers: ReadonlyMap<string, MemoryKms>, faults: Faults): KeyProviders {
-  const get = async (name: string): Promise<KeyProvider> => {
-    const kms = providers.get(name)
-    if (kms === undefined) throw new ControlPlaneError('not-found', `there is no key provider ${name}`)
-    return kms.provider(faults)
+  return {
+    get: async (name) => {
+      const kms = providers.get(name)
+      if (kms === undefined) throw new ControlPlaneError('not-found', `there is no key provider ${name}`)
+      return kms.provider(faults)
+    },
   }
-  return { get, getDefault: () => get('vault') }
 }
 
 /** Each query is a point at which the process may die; what a transaction did until then is rolled back. */

@@ -49,7 +49,7 @@ export async function findProvider(
   if (name === undefined) {
     throw new ControlPlaneError(
       'no-key-provider',
-      'there is no default key provider to ask for a key: add one with «key-provider add», or name one',
+      'there is no default key provider to ask for a key: add one with «key-provider add», choose one with «key-provider default», or name one',
     )
   }
   throw new ControlPlaneError('not-found', `${field}: there is no key provider ${name}: see «key-provider list»`, {
