@@ -1,5 +1,5 @@
 /** Why a cryptographic function refused its input. */
-export type CryptoErrorCode = 'key-size' | 'weak-key' | 'data-size' | 'sector-range' | 'integrity'
+export type CryptoErrorCode = 'key-size' | 'weak-key' | 'data-size' | 'sector-range'
 
 /** Thrown by everything in this package. Texts name sizes and fields, never contents. */
 export class CryptoError extends Error {

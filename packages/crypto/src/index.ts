@@ -1,5 +1,4 @@
 export { CryptoError, type CryptoErrorCode } from './crypto-error.ts'
-export { type DataUnitCipher, dataUnitSizeBytes, dataUnitsSizeMax } from './data-unit.ts'
+export { type DataUnitCipher, dataUnitSizeBytes } from './data-unit.ts'
 export { type HkdfParameters, hkdf } from './hkdf.ts'
-export { unwrapKey, wrapKey } from './key-wrap.ts'
 export { createXts } from './xts.ts'

@@ -1,6 +1,6 @@
 export { createHeader, type NewVolume, payloadOffsetWrittenBytes } from './create-header.ts'
 export { type Header, type KeySlot, type LuksHash, parseHeader } from './header.ts'
-export { headerFieldsSizeBytes, payloadOffsetMaxBytes } from './header-layout.ts'
+export { headerFieldsSizeBytes } from './header-layout.ts'
 export { unlock } from './key-slot.ts'
 export { LuksError, type LuksErrorCode } from './luks-error.ts'
 export { passphraseOf } from './passphrase.ts'
