@@ -37,12 +37,12 @@ test('who sees what: owner, other client, administrator', async (context) => {
 
   const object = await admin.object(id)
   assert.deepEqual([object.owner, object.objectType, object.state], ['one', 'SymmetricKey', 'Active'])
-  const valueOfName = (name: string) => object.attributes.find((attribute) => attribute.name === name)?.value
-  assert.deepEqual(valueOfName('x-Name'), { type: 'TextString', value: 'web' })
-  assert.deepEqual(valueOfName('x-Bytes'), { type: 'ByteString', value: 'ab01' })
-  assert.equal(valueOfName('Cryptographic Length'), 256)
-  assert.match(String(valueOfName('Activation Date')), /^\d{4}-\d\d-\d\dT/)
-  assert.equal(valueOfName('Digest'), undefined)
+  const named = (name: string) => object.attributes.find((attribute) => attribute.name === name)
+  assert.deepEqual(named('x-Name'), { name: 'x-Name', index: 0, type: 'TextString', value: 'web' })
+  assert.deepEqual(named('x-Bytes'), { name: 'x-Bytes', index: 0, type: 'ByteString', value: 'ab01' })
+  assert.equal(named('Cryptographic Length')?.value, 256)
+  assert.match(String(named('Activation Date')?.value), /^\d{4}-\d\d-\d\dT/)
+  assert.equal(named('Digest'), undefined)
   await other.create(createRequest)
   assert.deepEqual((await admin.objects()).objects.map(({ owner }) => owner).toSorted(), ['one', 'other'])
   const first = await admin.objects({ limit: 1 })

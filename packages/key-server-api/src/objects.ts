@@ -22,8 +22,10 @@ export const ObjectAttribute = Type.Object(
   {
     name: Type.String({ description: 'As KMIP 1.x names it; custom ones begin with x- or y-' }),
     index: Type.Integer({ minimum: 0 }),
+    type: Type.String({ description: 'The type of the value as TTLV has it, such as TextString' }),
     value: Type.Unknown({
-      description: 'Dates in ISO 8601, bytes in hex, large numbers as text, structures as objects by field name',
+      description:
+        'Enumerations by name, dates in ISO 8601, bytes in hex, large numbers as text, structures as objects by field name, those of custom attributes as lists of their fields',
     }),
   },
   { additionalProperties: false },
