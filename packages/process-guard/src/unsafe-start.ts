@@ -19,7 +19,7 @@ export function thisStart(): Start {
 
 /** Why a process that was started so gives away what lies in its memory or goes over its wires; `null`: it does not. */
 export function unsafeStart({ execArgv, environment, debuggerUrl }: Start): string | null {
-  const option = unsafeOption.exec([...execArgv, environment['NODE_OPTIONS'] ?? ''].join(' '))
+  const option = unsafeOption.exec(plain([...execArgv, environment['NODE_OPTIONS'] ?? ''].join(' ')))
   if (option !== null) return `${option[0].trim()}… opens its memory to a debugger, or writes it to a file`
   if (debuggerUrl !== undefined) return 'a debugger is open'
   // Node's own traces of TLS and HTTP hold keys and tokens.
@@ -28,4 +28,9 @@ export function unsafeStart({ execArgv, environment, debuggerUrl }: Start): stri
     return 'NODE_TLS_REJECT_UNAUTHORIZED=0 lets anybody be our peer'
   }
   return null
+}
+
+/** Options as they are documented: Node takes `_` for `-`, and in NODE_OPTIONS quotes and what they escape. */
+function plain(options: string): string {
+  return options.replaceAll('_', '-').replaceAll(/["\\]/g, '')
 }
