@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { pageSizeDefault, pageSizeMax } from './objects.ts'
+import { Limit } from './page.ts'
 
 const OrNull = Type.Union([Type.String(), Type.Null()])
 
@@ -27,7 +27,7 @@ export const AuditQuery = Type.Object(
     client: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
     objectId: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
     before: Type.Optional(Type.Integer({ minimum: 1, description: '`next` of the page before' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: pageSizeMax, default: pageSizeDefault })),
+    limit: Limit,
   },
   { additionalProperties: false },
 )

@@ -8,7 +8,6 @@ export {
   ObjectPath,
   ObjectsPage,
   ObjectsQuery,
-  pageSizeDefault,
-  pageSizeMax,
   State,
 } from './objects.ts'
+export { pageSizeDefault } from './page.ts'

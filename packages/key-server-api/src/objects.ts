@@ -1,10 +1,5 @@
 import { type Static, Type } from 'typebox'
-
-/** Everything that is listed comes in pages. */
-export const pageSizeMax = 1000
-export const pageSizeDefault = 100
-
-const Limit = Type.Optional(Type.Integer({ minimum: 1, maximum: pageSizeMax, default: pageSizeDefault }))
+import { Limit } from './page.ts'
 
 /** KMIP 1.4, 9.1.3.2.18; `null` for objects without a state. */
 export const State = Type.Union([
