@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto'
 import { access, readFile } from 'node:fs/promises'
-import { v4 } from 'uuid'
 import { AgentError } from './agent-error.ts'
 
 /** Where a host's hardware UUID comes from. */
@@ -13,12 +13,12 @@ const dmiPath = '/sys/class/dmi/id/product_uuid'
  * it with its neighbours, or there is none. Throws AgentError `bad-usage` when `dmi` is asked for and cannot be had.
  */
 export async function hardwareUuid(source: HardwareUuidSource): Promise<string> {
-  if (source === 'new') return v4()
-  if (source === 'auto' && (await inContainer())) return v4()
+  if (source === 'new') return randomUUID()
+  if (source === 'auto' && (await inContainer())) return randomUUID()
   const text = await readFile(dmiPath, 'utf8').catch(() => null)
   const uuid = text === null ? null : realUuid(text)
   if (uuid !== null) return uuid
-  if (source === 'auto') return v4()
+  if (source === 'auto') return randomUUID()
   throw new AgentError('bad-usage', `--hardware-uuid dmi: ${dmiPath} has no usable UUID here; use «new»`)
 }
 
