@@ -32,8 +32,9 @@ export async function keepSession(options: SessionOptions, signal: AbortSignal):
   while (!signal.aborted) {
     const heartbeatCount = await holdSession(options, signal)
     if (signal.aborted) return
-    waitMs = heartbeatCount > 0 ? waitMinMs : Math.min(waitMs * 2, waitMaxMs)
+    if (heartbeatCount > 0) waitMs = waitMinMs
     await sleep(waitMs * (0.5 + options.random() / 2), undefined, { signal }).catch(() => {})
+    waitMs = Math.min(waitMs * 2, waitMaxMs)
   }
 }
 
