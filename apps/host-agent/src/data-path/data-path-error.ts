@@ -1,3 +1,5 @@
+import { errnoOf } from '../io-error.ts'
+
 /** Why a transfer, a comparison or an access to an image file failed. */
 export type DataPathErrorCode =
   | 'not-found'
@@ -45,6 +47,7 @@ const codeOfSystemError: Readonly<Record<string, DataPathErrorCode>> = {
  * other error is given back as it is.
  */
 export function dataPathErrorOf(error: unknown, what: string): unknown {
-  if (!(error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string')) return error
-  return new DataPathError(codeOfSystemError[error.code] ?? 'io', `${what}: ${error.code}`, { cause: error })
+  const errno = errnoOf(error)
+  if (errno === null) return error
+  return new DataPathError(codeOfSystemError[errno] ?? 'io', `${what}: ${errno}`, { cause: error })
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { errnoOf } from '../io-error.ts'
 import { openRegular } from './regular-file.ts'
 
 /** Offsets, sizes and memory of direct reads are multiples of this: it suits every block size in use. */
@@ -52,6 +53,5 @@ async function openDirect(path: string): Promise<FileHandle | null> {
 
 /** EINVAL is what Linux says where there is no O_DIRECT, at the open or at the first read. */
 function isInvalid(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return ('code' in error && error.code === 'EINVAL') || isInvalid(error.cause)
+  return errnoOf(error) === 'EINVAL' || (error instanceof Error && isInvalid(error.cause))
 }
