@@ -1,3 +1,3 @@
-export { busyTimeoutMs, emptyWriteAheadLog, openDatabase } from './database.ts'
+export { emptyWriteAheadLog, openDatabase } from './database.ts'
 export { isUniqueViolation, SqliteError, type SqliteErrorCode } from './error.ts'
-export { type Migration, migrate } from './migration.ts'
+export type { Migration } from './migration.ts'
