@@ -14,8 +14,3 @@ export interface Physical {
   /** Removes the entry and overwrites it, as far as the medium can do that. Not an error when it is not there. */
   erase(area: Area, id: string): Promise<void>
 }
-
-/** Whether `id` may name an entry. */
-export function isEntryId(id: string): boolean {
-  return /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/.test(id)
-}
