@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Event, Key, Task, Vm } from '@cryptvisor/control-plane-api'
-import { environment, Lab, type LabDescription } from '@cryptvisor/lab'
+import { environment, type Lab, type LabDescription, TemporaryLab } from '@cryptvisor/lab'
 
 const tool = fileURLToPath(new URL('../tools/cryptvisor.ts', import.meta.url))
 const waitMs = 60_000
@@ -66,26 +65,22 @@ export async function eventually<Value>(what: string, look: () => Promise<Value 
   }
 }
 
-/** A lab of its own for one test file, used through the command line as a person does. */
+/** A lab of its own for one test, used through the command line as a person does. */
 export class LabUnderTest {
   readonly lab: Lab
   readonly folder: string
 
-  private constructor(folder: string) {
-    this.folder = folder
-    this.lab = new Lab(folder)
+  private constructor(lab: Lab) {
+    this.lab = lab
+    this.folder = lab.places.folder
   }
 
   /** Starts a lab that is stopped and removed when the test is over. */
   static async start(context: TestContext): Promise<LabUnderTest> {
-    const folder = mkdtempSync(join(tmpdir(), 'cryptvisor-e2e-'))
-    const started = new LabUnderTest(folder)
-    context.after(async () => {
-      await started.lab.down()
-      rmSync(folder, { recursive: true, force: true })
-    })
-    await started.lab.up()
-    return started
+    const lab = new TemporaryLab('e2e')
+    context.after(() => lab[Symbol.asyncDispose]())
+    await lab.up()
+    return new LabUnderTest(lab)
   }
 
   get description(): LabDescription {

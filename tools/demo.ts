@@ -1,8 +1,7 @@
 /** `./run demo`: everything at work on this machine, told step by step. `--keep` leaves the lab running. */
 import { spawnSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createReadStream, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +14,7 @@ import {
   type LabDescription,
   providerName,
   recoveryScript,
+  TemporaryLab,
 } from '@cryptvisor/lab'
 import { filesBelow, filesWithText, filesWithTrace } from '@cryptvisor/testkit'
 
@@ -247,28 +247,22 @@ function labOf(dir: string): LabDescription {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
-  const dir = mkdtempSync(join(tmpdir(), 'cryptvisor-demo-'))
-  const lab = new Lab(dir, (text) => print(`     ${text}`))
-  const stop = () => void lab.down().finally(() => process.exit(130))
-  process.once('SIGINT', stop).once('SIGTERM', stop)
-  try {
-    step('Start everything', `A key server, a control plane and two hosts, on this machine, with their data in ${dir}.`)
-    await lab.up()
-    const secretText = `salary of the chief executive: ${randomUUID()}`
-    await encryptPart(dir, secretText)
-    const imageSum = await sha256(join(dir, 'payroll.img'))
-    await showPart(dir)
-    await recoverPart(dir, imageSum, secretText)
-    await restartPart(dir, lab)
-    await decryptPart(dir, imageSum)
-    print(`\n${paint(1, 'Done.')} To go on by hand: ./run lab up --dir DIR, then ./run cryptvisor --dir DIR help`)
-  } finally {
-    if (values.keep) print(`the lab is left running; stop it with: ./run lab down --dir ${dir}`)
-    else {
-      await lab.down()
-      rmSync(dir, { recursive: true, force: true })
-    }
+  await using lab = new TemporaryLab('demo', (text) => print(`     ${text}`))
+  const dir = lab.places.folder
+  if (values.keep) {
+    lab.keep()
+    process.once('exit', () => print(`the lab is left running; stop it with: ./run lab down --dir ${dir}`))
   }
+  step('Start everything', `A key server, a control plane and two hosts, on this machine, with their data in ${dir}.`)
+  await lab.up()
+  const secretText = `salary of the chief executive: ${randomUUID()}`
+  await encryptPart(dir, secretText)
+  const imageSum = await sha256(join(dir, 'payroll.img'))
+  await showPart(dir)
+  await recoverPart(dir, imageSum, secretText)
+  await restartPart(dir, lab)
+  await decryptPart(dir, imageSum)
+  print(`\n${paint(1, 'Done.')} To go on by hand: ./run lab up --dir DIR, then ./run cryptvisor --dir DIR help`)
 }
 
 try {

@@ -13,3 +13,4 @@ export {
 } from './names.ts'
 export { environment, ProgramError, programPath, runProgram } from './program.ts'
 export { recoveryScript } from './recovery-script.ts'
+export { TemporaryLab } from './temporary-lab.ts'

@@ -73,8 +73,9 @@ export class Lab {
   }
 
   async stop(name: ServiceName, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
-    this.#say(`stopping ${name}`)
-    await this.service(name).stop(signal)
+    const service = this.service(name)
+    if (service.pid !== null) this.#say(`stopping ${name}`)
+    await service.stop(signal)
     this.#refreshDescription()
   }
 

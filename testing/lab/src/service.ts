@@ -28,6 +28,16 @@ function startTimeOf(pid: number): string | null {
   }
 }
 
+/** Sends a signal; fine when the process has just ended by itself. */
+function send({ pid }: Process, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // Node's system errors carry the system's code.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** One service of a lab: started apart from us, found again by its file in `run/`. */
 export class Service {
   readonly name: ServiceName
@@ -73,15 +83,21 @@ export class Service {
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const running = this.#process()
     if (running !== null) {
-      process.kill(running.pid, signal)
+      send(running, signal)
       const deadline = Date.now() + stopWithinMs
       while (startTimeOf(running.pid) === running.startTime) {
-        if (Date.now() > deadline) process.kill(running.pid, 'SIGKILL')
+        if (Date.now() > deadline) send(running, 'SIGKILL')
         await sleep(pollMs)
       }
     }
     rmSync(this.#file, { force: true })
     rmSync(this.#output, { force: true })
+  }
+
+  /** Kills it and does not wait: for when this process itself is about to end. */
+  kill(): void {
+    const running = this.#process()
+    if (running !== null) send(running, 'SIGKILL')
   }
 
   #spawn(): void {
