@@ -11,9 +11,10 @@ import { eventually, TestControlPlane } from './testing/test-control-plane.ts'
 
 const mainPath = fileURLToPath(new URL('./main.ts', import.meta.url))
 
-async function run(args: readonly string[], input = '') {
+/** Runs the program to its end; where `input` is `null`, its standard input stays open meanwhile. */
+async function run(args: readonly string[], input: string | null) {
   const child = spawn(process.execPath, [mainPath, ...args], { stdio: 'pipe', env: {} })
-  child.stdin.end(input)
+  if (input !== null) child.stdin.end(input)
   const [stdout, stderr, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { stdout, stderr, exitCode: Number(exitCode) }
 }
@@ -48,21 +49,21 @@ test('a host enrols with a token on standard input, serves, keeps its session, a
   assert.match(hostUri(hostId), /id-1$/)
 })
 
-test('wrong usage says what is right, and ends with 2', async (context) => {
+test('wrong usage says what is right before it asks for a token, and ends with 2', async (context) => {
   const folder = temporaryFolder(context)
   const cases: [readonly string[], RegExp][] = [
-    [[], /expected the command/],
-    [['serve'], /--dir is missing/],
-    [['serve', '--dir', folder, '--colour', 'blue'], /--colour/],
-    [['enroll', '--dir', folder], /--url-host is missing|token/],
-    [['enroll', '--dir', folder, '--url-host', '127.0.0.1', '--port', '0'], /--port|token/],
+    [[], /^host-agent: expected the command/],
+    [['serve'], /^host-agent: --dir is missing/],
+    [['serve', '--dir', folder, '--colour', 'blue'], /^host-agent: .*--colour/],
+    [['enroll', '--dir', folder], /^host-agent: --url-host is missing/],
+    [['enroll', '--dir', folder, '--url-host', '127.0.0.1', '--port', '0'], /^host-agent: --port: expected/],
   ]
   for (const [args, wanted] of cases) {
-    const { exitCode, stderr } = await run(args)
+    const { exitCode, stderr } = await run(args, null)
     assert.equal(exitCode, 2, stderr)
     assert.match(stderr, wanted)
   }
-  const { exitCode, stderr } = await run(['serve', '--dir', folder])
+  const { exitCode, stderr } = await run(['serve', '--dir', folder], null)
   assert.equal(exitCode, 1)
   assert.match(stderr, /not enrolled/)
 })

@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { destination, type Logger, pino } from 'pino'
 import { AgentError } from './agent-error.ts'
+import type { EnrolOptions } from './enrol.ts'
 import type { HardwareUuidSource } from './hardware-uuid.ts'
 import { keepHeapSmall } from './process/heap.ts'
 import { guardKeyMemory } from './process/key-memory.ts'
@@ -33,13 +34,14 @@ async function runEnrol(args: readonly string[]): Promise<void> {
     port: { type: 'string' },
     'hardware-uuid': { type: 'string', default: 'auto' },
   })
-  const { enrol } = await import('./enrol.ts')
-  const config = await enrol(await readToken(), {
+  const chosen: EnrolOptions = {
     folder: required(options['dir'], '--dir'),
     urlHost: required(options['url-host'], '--url-host'),
     port: options['port'] === undefined ? null : portOf(options['port']),
     hardwareUuid: hardwareUuidOf(options['hardware-uuid']),
-  })
+  }
+  const { enrol } = await import('./enrol.ts')
+  const config = await enrol(await readToken(), chosen)
   say({ enrolled: true, name: config.name, hostId: config.hostId, url: config.url })
 }
 
