@@ -72,19 +72,20 @@ export function pathOf(...segments: readonly (string | number)[]): string {
 export class RestClient implements AsyncDisposable {
   readonly #options: ClientOptions
   readonly #agent: Agent
+  /** The copy of our private key that connections are made with; wiped with them. */
+  readonly #privateKey: Buffer | undefined
 
   constructor(options: ClientOptions) {
     this.#options = options
     const { checkServer, identity } = options
+    this.#privateKey = identity?.privateKey.expose((bytes) => Buffer.from(bytes))
     this.#agent = new Agent({
       connect: {
         ca: options.ca,
         minVersion: 'TLSv1.3',
         timeout: options.timeoutMs ?? 10_000,
         ...(options.serverName === undefined ? {} : { servername: options.serverName }),
-        ...(identity === undefined
-          ? {}
-          : { cert: identity.certificate, key: identity.privateKey.expose((bytes) => Buffer.from(bytes)) }),
+        ...(identity === undefined ? {} : { cert: identity.certificate, key: this.#privateKey }),
         ...(checkServer === undefined
           ? {}
           : {
@@ -137,9 +138,13 @@ export class RestClient implements AsyncDisposable {
     }
   }
 
-  /** Closes the connections at once; calls that are under way fail. */
+  /** Closes the connections at once; calls that are under way fail. Wipes its copy of our private key. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy()
+    try {
+      await this.#agent.destroy()
+    } finally {
+      this.#privateKey?.fill(0)
+    }
   }
 
   async #send(call: Call, endless = false) {

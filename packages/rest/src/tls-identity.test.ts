@@ -75,6 +75,18 @@ test('a renewed identity is shown to whoever connects, and clients are still ask
   assert.deepEqual(await look(), ['second', 'first'])
 })
 
+test('a client wipes its copy of our private key when it is closed', async (context) => {
+  const { authority } = await CertificateAuthority.create('Test CA', 1, now)
+  using identity = await authority.issue(profile)
+  const { mock } = context.mock.method(identity.privateKey, 'expose')
+  const client = new RestClient({ url: 'https://127.0.0.1', ca: authority.certificate, identity })
+  const copy: unknown = mock.calls[0]?.result
+  assert.ok(Buffer.isBuffer(copy))
+  assert.match(copy.toString('latin1'), /^-----BEGIN PRIVATE KEY-----/)
+  await client[Symbol.asyncDispose]()
+  assert.ok(copy.every((byte) => byte === 0))
+})
+
 test('the OpenAPI document names schemas that it is told of', async () => {
   const { authority } = await CertificateAuthority.create('Test CA', 1, now)
   using shown = await authority.issue({ ...profile, usages: ['server'], hosts: ['127.0.0.1'] })
