@@ -5,6 +5,7 @@ import { timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { HostSessions } from './host-sessions.ts'
+import { keyReference } from './key-reference.ts'
 import type { HostObserver, Leaving, Principal } from './ports.ts'
 
 /** The hosts that were enrolled. */
@@ -86,8 +87,7 @@ export class Hosts {
 
   #toHost(row: HostRow & { cluster: string }): Host {
     const seenAt = this.#sessions.lastSeenAt(row.id)
-    const { host_key_provider: provider, host_key_id: keyId } = row
-    const hostKey = provider === null || keyId === null ? null : { provider, keyId }
+    const hostKey = keyReference(row.host_key_provider, row.host_key_id)
     return {
       id: row.id,
       name: row.name,

@@ -1,12 +1,12 @@
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { Secret } from '@cryptvisor/secret'
 import type { HostRow } from '../../../database/schema.ts'
+import { distinctKeys, keyText } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
-import { distinctKeys, keyText } from '../vms/vm-store.ts'
 import { sendKeyError } from './send-key-error.ts'
 
 /** The most keys that are fetched and handed over at once, and the most hosts that are given a key at once. */

@@ -1,10 +1,10 @@
 import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import type { HostRow } from '../../../database/schema.ts'
+import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
 import type { Leaving } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { keysForHost } from '../keys/key-rows.ts'
-import { keyText } from '../vms/vm-store.ts'
 
 /**
  * Has a host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section 4).
@@ -42,8 +42,6 @@ async function forgetAll(client: HostAgentClient): Promise<Leaving> {
 async function givenTo(work: WorkContext, host: HostRow): Promise<readonly KeyReference[]> {
   if (host.last_seen_at === null) return []
   const keys = (await keysForHost(work.database, host.id, host.cluster_id)).map(({ key }) => key)
-  const { host_key_provider: provider, host_key_id: keyId } = host
-  if (provider === null || keyId === null) return keys
-  const hostKey = { provider, keyId }
-  return [...keys.filter((key) => keyText(key) !== keyText(hostKey)), hostKey]
+  const hostKey = keyReference(host.host_key_provider, host.host_key_id)
+  return hostKey === null ? keys : distinctKeys([...keys, hostKey])
 }

@@ -1,13 +1,14 @@
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { keyReference, keyText } from '../../key-reference.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
 import { keysForHost, type NeededKey } from '../keys/key-rows.ts'
 import type { Kms } from '../keys/kms.ts'
 import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
-import { authorityOf, keysOf, keyText, readVms } from '../vms/vm-store.ts'
+import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
 import { type HandOver, handOverConcurrencyMax } from './hand-over.ts'
 import { type Session, sessionPurpose } from './session.ts'
 
@@ -46,10 +47,8 @@ export class KeyReconciliation {
     const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
     const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
     const host = await findHost(this.#work.database, session.hostId)
-    if (host.host_key_provider !== null && host.host_key_id !== null) {
-      const hostKey = { provider: host.host_key_provider, keyId: host.host_key_id }
-      if (!failures.has(keyText(hostKey))) await connection.client.setHostKey(hostKey)
-    }
+    const hostKey = keyReference(host.host_key_provider, host.host_key_id)
+    if (hostKey !== null && !failures.has(keyText(hostKey))) await connection.client.setHostKey(hostKey)
     if (given.length > 0) {
       const text = `Host ${hostName} was given ${given.length} ${given.length === 1 ? 'key' : 'keys'} of its cluster`
       await this.#work.events.record({ type: 'host.crypto.keys-sent', host: hostName, text })

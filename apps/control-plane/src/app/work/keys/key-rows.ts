@@ -1,8 +1,9 @@
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { Kysely } from 'kysely'
 import type { KeyRow, Schema } from '../../../database/schema.ts'
+import { keyReference, keyText } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
-import { keyText, parseEncryption } from '../vms/vm-store.ts'
+import { parseEncryption } from '../vms/vm-store.ts'
 
 /** Whose KEK it is. */
 export interface KeyOwner {
@@ -140,10 +141,8 @@ export async function keysForHost(
     .select(['host_key_provider', 'host_key_id'])
     .where('id', '=', hostId)
     .executeTakeFirst()
-  if (host !== undefined && host.host_key_provider !== null && host.host_key_id !== null) {
-    const key = { provider: host.host_key_provider, keyId: host.host_key_id }
-    needed.set(keyText(key), { key, vm: null })
-  }
+  const hostKey = host === undefined ? null : keyReference(host.host_key_provider, host.host_key_id)
+  if (hostKey !== null) needed.set(keyText(hostKey), { key: hostKey, vm: null })
   return [...needed.values()]
 }
 
@@ -178,8 +177,9 @@ export async function unusedKeys(database: Database, keys: readonly KeyReference
     .select(['host_key_provider', 'host_key_id'])
     .where('host_key_id', 'is not', null)
     .execute()
-  for (const { host_key_provider, host_key_id } of hosts) {
-    if (host_key_provider !== null && host_key_id !== null) used.add(`${host_key_provider}/${host_key_id}`)
+  for (const host of hosts) {
+    const key = keyReference(host.host_key_provider, host.host_key_id)
+    if (key !== null) used.add(keyText(key))
   }
   return keys.filter((key) => !used.has(keyText(key)))
 }

@@ -1,6 +1,6 @@
 import { type KeyReference, type OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
-import { keyText } from '../vms/vm-store.ts'
+import { keyText } from '../../key-reference.ts'
 
 const checkShape = shapeCheck(VmAuthority, 'vm')
 

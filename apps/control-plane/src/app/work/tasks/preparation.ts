@@ -2,6 +2,7 @@ import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { keyReference } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { type HandOver, handOverConcurrencyMax } from '../hosts/hand-over.ts'
@@ -93,8 +94,7 @@ export class Preparation {
 
   /** The KEK that was made for the task before a restart. */
   #recordedKey(): KeyReference | null {
-    const { key_provider, key_id } = this.#row
-    return key_provider === null || key_id === null ? null : { provider: key_provider, keyId: key_id }
+    return keyReference(this.#row.key_provider, this.#row.key_id)
   }
 
   async #create(provider: string, vm: KeyOwner): Promise<KeyReference> {

@@ -1,6 +1,7 @@
 import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError, type ControlPlaneErrorCode } from '../../control-plane-error.ts'
+import { keyReference } from '../../key-reference.ts'
 import type { WorkContext } from '../context.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
 import { authorityOf, storeAuthority, type VmRecord } from '../vms/vm-store.ts'
@@ -194,7 +195,7 @@ const cancelled: Failure = { state: 'cancelled', code: 'cancelled', message: 'th
 /** The KEK that the task is about. */
 function keyOf(row: TaskRow, context: OpenContext): KeyReference | null {
   if (context.key.kind === 'existing') return context.key.key
-  return row.key_provider === null || row.key_id === null ? null : { provider: row.key_provider, keyId: row.key_id }
+  return keyReference(row.key_provider, row.key_id)
 }
 
 function agentFailure(vm: VmRecord, outcome: Extract<Outcome, { kind: 'failed' }>): Failure {

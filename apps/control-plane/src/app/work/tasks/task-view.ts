@@ -1,6 +1,7 @@
 import type { Task } from '@cryptvisor/control-plane-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import { timeText, timeTextOrNull } from '../../clock.ts'
+import { keyReference } from '../../key-reference.ts'
 import type { Progress } from './progress.ts'
 import { emptyContext } from './task-context.ts'
 
@@ -30,7 +31,7 @@ export function taskView(row: TaskRow, progress: Progress | null): Task {
     progressPercent: percent(row, doneBytes, totalBytes),
     rateBytesPerSecond: live?.rateBytesPerSecond ?? null,
     secondsLeft: live?.secondsLeft ?? null,
-    key: row.key_provider === null || row.key_id === null ? null : { provider: row.key_provider, keyId: row.key_id },
+    key: keyReference(row.key_provider, row.key_id),
     cancelRequested: row.cancel_requested === 1,
     error:
       !over || row.error_code === null || row.error_message === null

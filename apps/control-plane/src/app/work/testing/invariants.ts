@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { eventTypes } from '@cryptvisor/control-plane-api'
+import { keyReference, keyText } from '../../key-reference.ts'
 import { unfinishedTasks } from '../tasks/task-store.ts'
-import { authorityOf, keysOf, keyText, readVms } from '../vms/vm-store.ts'
+import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
 import type { MemoryKms } from './memory-kms.ts'
 import type { World } from './world.ts'
 
@@ -41,8 +42,8 @@ export async function assertWhole(world: World, orphans = 0): Promise<void> {
   }
   const hosts = await database.selectFrom('host').selectAll().execute()
   for (const host of hosts) {
-    if (host.host_key_id === null) continue
-    used.add(`${host.host_key_provider}/${host.host_key_id}`)
+    const hostKey = keyReference(host.host_key_provider, host.host_key_id)
+    if (hostKey !== null) used.add(keyText(hostKey))
   }
   await assertKeys(world, used, orphans)
   for (const agent of world.agents) {

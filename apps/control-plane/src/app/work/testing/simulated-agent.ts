@@ -11,8 +11,10 @@ import {
   VmAuthority,
 } from '@cryptvisor/host-agent-api'
 import { type Call, RestClientError, shapeCheck } from '@cryptvisor/rest'
+import { keyText } from '../../key-reference.ts'
+import { keysOf } from '../vms/vm-store.ts'
 import type { Faults } from './faults.ts'
-import { afterOperation, keysOf, nameOf, needsOf, referenceOf } from './simulated-change.ts'
+import { afterOperation, needsOf, referenceOf } from './simulated-change.ts'
 import { fingerprint, type SimulatedDatastore } from './simulated-datastore.ts'
 import { SimulatedRest } from './simulated-rest.ts'
 
@@ -130,14 +132,14 @@ export class SimulatedAgent {
   }
 
   #setHostKey(key: KeyReference): null {
-    const name = `${key.provider}/${key.keyId}`
+    const name = keyText(key)
     if (!this.keys.has(name)) throw refusal(409, 'key-not-held', `${name} is not held`)
     this.hostKey = name
     return null
   }
 
   #lockState(vm: VmAuthority): LockState {
-    const missingKeys = keysOf(vm).filter((key) => !this.keys.has(nameOf(key)))
+    const missingKeys = keysOf(vm).filter((key) => !this.keys.has(keyText(key)))
     if (missingKeys.length > 0) return locked('key-not-held', 'this host does not hold the keys', missingKeys)
     const stored = this.datastore.vms.get(vm.folder)
     if (stored === undefined) return locked('file-missing', `${vm.folder} is missing`)
@@ -145,7 +147,7 @@ export class SimulatedAgent {
     for (const [layerId, print] of stored.wrappedWith) {
       const part = layerId === '' ? vm : vm.disks.find((disk) => disk.layerId === layerId)
       const [key] = part?.encryption?.keys ?? []
-      if (key === undefined || this.keys.get(nameOf(key)) !== print) return locked('record-refused', 'another KEK')
+      if (key === undefined || this.keys.get(keyText(key)) !== print) return locked('record-refused', 'another KEK')
     }
     return { state: 'unlocked', reason: null }
   }
@@ -163,10 +165,10 @@ export class SimulatedAgent {
       received: 0,
     }
     this.operations.set(id, operation)
-    const missing = needsOf(asked).filter((key) => !this.keys.has(nameOf(key)))
+    const missing = needsOf(asked).filter((key) => !this.keys.has(keyText(key)))
     const [lacking] = missing
     if (this.failWith !== null) fail(operation, this.failWith.code, this.failWith.message)
-    else if (lacking !== undefined) fail(operation, 'key-not-held', `${nameOf(lacking)} is not held`)
+    else if (lacking !== undefined) fail(operation, 'key-not-held', `${keyText(lacking)} is not held`)
     else this.#begin(id, operation)
     return operation.status
   }
@@ -223,7 +225,7 @@ export class SimulatedAgent {
       wrappedWith: new Map(
         [{ layerId: '', encryption: next.encryption }, ...next.disks].flatMap(({ layerId, encryption }) => {
           const [key] = encryption?.keys ?? []
-          return key === undefined ? [] : [[layerId, this.keys.get(nameOf(key)) ?? 'a key that is not held'] as const]
+          return key === undefined ? [] : [[layerId, this.keys.get(keyText(key)) ?? 'a key that is not held'] as const]
         }),
       ),
       journal: { operationId: id, committed: true, next },
@@ -258,8 +260,8 @@ export class SimulatedAgent {
     const stored = this.datastore.vms.get(asked.vm.folder)
     if (asked.kind === 'delete-vm') return statusOf(id, stored === undefined ? 'done' : 'unknown')
     if (stored !== undefined && stored.authority.generation === asked.vm.generation + 1) {
-      const lacking = keysOf(stored.authority).find((key) => !this.keys.has(nameOf(key)))
-      if (lacking !== undefined) throw refusal(409, 'key-not-held', `${nameOf(lacking)} is not held`)
+      const lacking = keysOf(stored.authority).find((key) => !this.keys.has(keyText(key)))
+      if (lacking !== undefined) throw refusal(409, 'key-not-held', `${keyText(lacking)} is not held`)
       this.#clean(asked.vm.folder)
       return { ...statusOf(id, 'done'), vm: stored.authority }
     }

@@ -42,19 +42,10 @@ function homeKey(asked: Extract<OperationRequest, { kind: 'encrypt' | 'decrypt' 
   return asked.kind === 'encrypt' && asked.home !== null ? wrapped(asked.home.key, null) : null
 }
 
-/** `<provider>/<key ID>` */
-export const nameOf = (key: KeyReference) => `${key.provider}/${key.keyId}`
-
-/** The other way round. */
+/** The key that is named `<provider>/<key ID>`. */
 export function referenceOf(name: string): KeyReference {
   const slash = name.indexOf('/')
   return { provider: name.slice(0, slash), keyId: name.slice(slash + 1) }
-}
-
-/** Every KEK that a VM needs. */
-export function keysOf({ encryption, disks }: VmAuthority): KeyReference[] {
-  const keys = [encryption, ...disks.map((disk) => disk.encryption)].flatMap((part) => part?.keys ?? [])
-  return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
 }
 
 /** Every KEK that is named in a request, apart from those of disks that it leaves alone. */

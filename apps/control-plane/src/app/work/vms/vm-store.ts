@@ -1,5 +1,6 @@
 import type { DiskAuthority, EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import type { DiskRow, VmRow } from '../../../database/schema.ts'
+import { distinctKeys } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
 
 /** A VM with the names that its row has IDs for. */
@@ -148,16 +149,6 @@ export function parseEncryption(text: string | null): EncryptionAuthority | null
 
 function formatEncryption(encryption: EncryptionAuthority | null): string | null {
   return encryption === null ? null : JSON.stringify(encryption)
-}
-
-/** `<provider>/<key ID>`, as in a key record's `kid`; provider names have no slash. */
-export function keyText(key: KeyReference): string {
-  return `${key.provider}/${key.keyId}`
-}
-
-/** `keys` without repetitions. */
-export function distinctKeys(keys: Iterable<KeyReference>): KeyReference[] {
-  return [...new Map([...keys].map((key) => [keyText(key), key])).values()]
 }
 
 /** Every KEK that VM Home or a disk of the VM needs. */
