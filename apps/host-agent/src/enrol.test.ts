@@ -65,6 +65,17 @@ test('an answer that is not for this host and its key is refused, and nothing is
   }
 })
 
+test('an address that is not this machine’s needs a port, and costs no token', async (context) => {
+  const plane = await TestControlPlane.start(context, { mutual: false })
+  // RFC 5737: an address of nobody's.
+  const options = { ...optionsFor(join(temporaryFolder(context), 'agent')), urlHost: '192.0.2.1' }
+  await assert.rejects(enrol(plane.token(), options), {
+    code: 'bad-usage',
+    message: /--url-host 192\.0\.2\.1: .*--port/,
+  })
+  assert.equal(plane.enrolments.length, 0)
+})
+
 test('a damaged token is told apart, and not repeated', async (context) => {
   const options = optionsFor(temporaryFolder(context))
   const encoded = (text: string) => Buffer.from(text).toString('base64url')

@@ -1,11 +1,12 @@
 import { X509Certificate } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { createServer, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { EnrolAnswer, EnrolmentToken, hostUri } from '@cryptvisor/host-agent-api'
 import { createRequest, readCertificate } from '@cryptvisor/pki'
 import { fetchPinnedCa, RestClient, RestClientError, shapeCheck } from '@cryptvisor/rest'
 import { AgentError } from './agent-error.ts'
 import { type AgentConfig, agentFiles, readConfig } from './config.ts'
+import { freePort } from './free-port.ts'
 import { type HardwareUuidSource, hardwareUuid } from './hardware-uuid.ts'
 import { writeAgentFile } from './write-agent-file.ts'
 
@@ -37,7 +38,7 @@ export async function enrol(tokenText: string, options: EnrolOptions): Promise<A
     )
   }
   await mkdir(options.folder, { recursive: true, mode: 0o700 })
-  const port = options.port ?? (await freePort(options.urlHost))
+  const port = options.port ?? (await portAt(options.urlHost))
   const url = `https://${isIPv6(options.urlHost) ? `[${options.urlHost}]` : options.urlHost}:${port}`
   const uuid = await hardwareUuid(options.hardwareUuid)
   const { csr, privateKey } = await createRequest(token.hostName)
@@ -125,19 +126,12 @@ function holdsKeyOf(csr: string, certificate: X509Certificate): boolean {
   return der.includes(certificate.publicKey.export({ type: 'spki', format: 'der' }))
 }
 
-async function freePort(host: string): Promise<number> {
-  const server = createServer()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject).listen(0, host, () => resolve())
+async function portAt(host: string): Promise<number> {
   try {
-    await promise
+    return await freePort(host)
   } catch (cause) {
     throw new AgentError('bad-usage', `--url-host ${host}: is no address of this machine; give --port as well`, {
       cause,
     })
   }
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new AgentError('internal', 'a listener without a port')
-  return address.port
 }

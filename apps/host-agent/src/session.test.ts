@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { hostUri } from '@cryptvisor/host-agent-api'
 import { RestClient } from '@cryptvisor/rest'
+import { freePort } from './free-port.ts'
 import { keepSession } from './session.ts'
-import { freePort } from './testing/test-agent.ts'
 import { eventually, TestControlPlane } from './testing/test-control-plane.ts'
 
 const request = { bootId: 'boot', url: 'https://127.0.0.1:1', version: '0', cryptoSupported: true }
@@ -52,7 +52,7 @@ test('a session in which no heartbeat comes is dialled again', async (context) =
 })
 
 test('a control plane that comes back finds the agent again, and an end ends it at once', async (context) => {
-  const port = await freePort()
+  const port = await freePort('127.0.0.1')
   const plane = await TestControlPlane.start(context, { mutual: true, port })
   const { ending, session } = await keep(context, plane, 60_000)
   await eventually(() => plane.sessions.length === 1)

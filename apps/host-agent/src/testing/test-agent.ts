@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +11,7 @@ import { controlPlaneUri, HostAgentClient, hostUri } from '@cryptvisor/host-agen
 import { CertificateAuthority, type Identity, type Profile } from '@cryptvisor/pki'
 import { RestClient } from '@cryptvisor/rest'
 import { type AgentConfig, agentFiles } from '../config.ts'
+import { freePort } from '../free-port.ts'
 
 const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url))
 
@@ -49,7 +49,7 @@ export class TestAgent {
     const root = mkdtempSync(join(tmpdir(), 'host-agent-'))
     const { authority, privateKey } = await CertificateAuthority.create('Test CA', 10, () => new Date())
     privateKey[Symbol.dispose]()
-    const port = await freePort()
+    const port = await freePort('127.0.0.1')
     const agent = new TestAgent(root, authority, {
       name: 'host-a',
       hostId: 'host-a-id',
@@ -148,15 +148,4 @@ export class TestAgent {
     write(agentFiles.ca(this.folder), this.authority.certificate)
     write(agentFiles.config(this.folder), JSON.stringify(this.config))
   }
-}
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('a listener without a port')
-  return address.port
 }
