@@ -14,8 +14,7 @@ import {
   isDeclaredRequest,
   KmipError,
 } from '../src/index.ts'
-import { parseXml } from './xml.ts'
-import { encodeXml } from './xml-encoding.ts'
+import { encodeNode, nodeOf, parseXml, standIn } from '../src/testing/index.ts'
 
 const folder = join(import.meta.dirname, '../../../../shared/vectors/oasis-kmip')
 const skip = existsSync(folder) ? false : `the OASIS cases are not in ${folder}`
@@ -34,7 +33,7 @@ function messagesOf(version: string): Message[] {
       parseXml(readFileSync(join(folder, path), 'utf8')).children.map((element, index) => ({
         where: `${relative('.', path)}, message ${index}`,
         isRequest: element.name === 'RequestMessage',
-        bytes: Uint8Array.from(encodeXml(element)),
+        bytes: Uint8Array.from(encodeNode(nodeOf(element), standIn)),
       })),
     )
 }

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { versions } from '@cryptvisor/kmip'
+import { decodeNode, encodeNode, type Node, nodeOf, parseXml } from '@cryptvisor/kmip/testing'
 import { Secret } from '@cryptvisor/secret'
 import { type Client, MemoryObjectStore, MessageProcessor } from '../../index.ts'
 import { Comparison } from './comparison.ts'
-import { decodeNode, encodeNode, type Node, nodeOf } from './node.ts'
-import { parseXml } from './xml.ts'
 
 /** A published case: requests and the answers that they want. */
 export interface Case {

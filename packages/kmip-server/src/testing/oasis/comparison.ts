@@ -1,5 +1,5 @@
 import { Operation } from '@cryptvisor/kmip'
-import type { Node } from './node.ts'
+import type { Node } from '@cryptvisor/kmip/testing'
 
 /** Differs in every run: when something happened, what we say in words, what random bytes came out. */
 const free: ReadonlySet<string> = new Set([

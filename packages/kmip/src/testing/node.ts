@@ -1,8 +1,11 @@
-import * as kmip from '@cryptvisor/kmip'
 import { ItemType, itemTypeName } from '@cryptvisor/ttlv'
+import * as kmip from '../index.ts'
 import type { XmlElement } from './xml.ts'
 
-/** A TTLV item, apart from our own codec: what goes over the wire and what is compared. */
+/**
+ * A TTLV item of a published case. It is encoded and decoded here by hand and not with our codec, so that the two check
+ * each other.
+ */
 export interface Node {
   readonly name: string
   readonly type: ItemType
@@ -51,14 +54,21 @@ function readValue(name: string, type: ItemType, value: string): string {
     case 'TextString':
       return name === 'AttributeName' ? value.replace(/\s+/g, ' ').trim() : value
     case 'ByteString':
-      return value.toLowerCase()
-    case 'LongInteger':
+      return value.replace(/\s/g, '').toLowerCase()
     case 'BigInteger':
+      return signExtended(value.replace(/^0x/i, '').toLowerCase())
+    case 'LongInteger':
     case 'Boolean':
     case 'Interval':
     case 'DateTimeExtended':
       return value
   }
+}
+
+/** To a multiple of 8 bytes (KMIP 1.4, 9.1.1.4). */
+function signExtended(hex: string): string {
+  const fill = Number.parseInt(hex.slice(0, 2), 16) >= 0x80 ? 'f' : '0'
+  return hex.padStart(Math.ceil(hex.length / 16) * 16, fill)
 }
 
 /** The enumeration that has the name of the item. */
@@ -90,6 +100,12 @@ export function encodeNode(node: Node, resolve: (variable: string, node: Node) =
   header.writeUInt32BE(tagOf(node.name) * 256 + ItemType[node.type])
   header.writeUInt32BE(content.length, 4)
   return Buffer.concat([header, content, Buffer.alloc((8 - (content.length % 8)) % 8)])
+}
+
+/** Something of its type for a variable; the text itself where that will do. */
+export function standIn(variable: string, { type }: Node): string {
+  if (type === 'TextString') return variable
+  return type === 'ByteString' ? Buffer.from(variable).toString('hex') : '1500000000'
 }
 
 function tagOf(name: string): number {
