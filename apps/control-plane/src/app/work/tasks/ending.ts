@@ -9,7 +9,14 @@ import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms, storeAuthority, type VmRecord } from '../vms/vm-store.ts'
 import { failureEvent, isCryptographic, successEvents } from './change-text.ts'
-import { type Aftermath, emptyContext, type Failure, formatContext, type OpenContext } from './task-context.ts'
+import {
+  type Aftermath,
+  emptyContext,
+  type Failure,
+  formatContext,
+  type OpenContext,
+  plannedKey,
+} from './task-context.ts'
 import { purposeOf } from './task-run.ts'
 import { updateTask } from './task-store.ts'
 
@@ -191,8 +198,5 @@ function operationsOf(context: OpenContext): string[] {
 }
 
 function failureOf({ row, vm, context, key }: Ending, failure: Failure) {
-  const asked = context.key.kind === 'new' ? { provider: context.key.provider, keyId: null } : noKey
-  return failureEvent(context.change, purposeOf(row, vm), key ?? asked, failure)
+  return failureEvent(context.change, purposeOf(row, vm), key ?? plannedKey(context.key), failure)
 }
-
-const noKey = { provider: null, keyId: null }

@@ -14,10 +14,11 @@ import type { KeyOwner } from '../keys/key-rows.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import type { KekMaker } from '../keys/new-kek.ts'
 import { Outages } from '../keys/outages.ts'
+import { hostDisconnected } from '../vms/change-request.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
 import { authorityOf, type VmRecord } from '../vms/vm-store.ts'
 import { keysNeeded, operationRequest } from './operation-request.ts'
-import type { OpenContext } from './task-context.ts'
+import { type OpenContext, plannedKey } from './task-context.ts'
 import { purposeOf, type TaskRun } from './task-run.ts'
 import { updateTask } from './task-store.ts'
 
@@ -162,15 +163,9 @@ export class Preparation {
       }
     }
     const { key } = this.#context
-    if (key.kind === 'none') {
-      throw new ControlPlaneError(
-        'host-disconnected',
-        `host ${this.#vm.hostName} is not connected: start its agent, see «host list», and try again`,
-      )
-    }
-    const provider = key.kind === 'new' ? key.provider : key.key.provider
-    const keyId = key.kind === 'new' ? this.#row.key_id : key.key.keyId
-    throw await sendKeyError(this.#work, this.#vm.hostName, 'disconnected', { provider, keyId }, this.#purpose)
+    if (key.kind === 'none') throw hostDisconnected(this.#vm.hostName)
+    const named = this.#recordedKey() ?? plannedKey(key)
+    throw await sendKeyError(this.#work, this.#vm.hostName, 'disconnected', named, this.#purpose)
   }
 
   /** A VM that was locked may be open now that its host holds the keys; one that stays locked is left alone. */

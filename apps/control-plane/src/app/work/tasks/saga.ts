@@ -9,7 +9,14 @@ import { type AgentFailureCode, AgentOperation, type Outcome } from './agent-ope
 import type { Ending, TaskEnding } from './ending.ts'
 import { operationCount, operationRequest } from './operation-request.ts'
 import { type KeyServices, Preparation } from './preparation.ts'
-import { type AskedOperation, type Failure, formatContext, type OpenContext, parseContext } from './task-context.ts'
+import {
+  type AskedOperation,
+  type Failure,
+  formatContext,
+  type OpenContext,
+  parseContext,
+  plannedKey,
+} from './task-context.ts'
 import { CancelledError, purposeOf, type TaskRun } from './task-run.ts'
 import { updateTask } from './task-store.ts'
 
@@ -185,7 +192,7 @@ export class Saga {
   async #recordSendKeyError(task: OpenTask, outcome: Extract<Outcome, { kind: 'failed' }>): Promise<void> {
     if (outcome.code !== 'key-not-held' && outcome.code !== 'crypto-unsupported') return
     const failure = outcome.code === 'crypto-unsupported' ? 'incapable' : { error: new Error(outcome.message) }
-    const key = task.key ?? { provider: null, keyId: null }
+    const key = task.key ?? plannedKey(task.context.key)
     await sendKeyError(this.#work, task.vm.hostName, failure, key, purposeOf(task.row, task.vm))
   }
 }

@@ -42,6 +42,18 @@ export type KeyPlan =
   | { readonly kind: 'existing'; readonly key: KeyReference }
   | { readonly kind: 'new'; readonly provider: string }
 
+/** The KEK of a plan, as far as it is known before one is made. */
+export function plannedKey(plan: KeyPlan): { readonly provider: string | null; readonly keyId: string | null } {
+  switch (plan.kind) {
+    case 'none':
+      return { provider: null, keyId: null }
+    case 'existing':
+      return plan.key
+    case 'new':
+      return { provider: plan.provider, keyId: null }
+  }
+}
+
 /** Why a task ends without having changed anything. */
 export interface Failure {
   readonly state: 'error' | 'cancelled'

@@ -4,7 +4,7 @@ import type { HostConnection, Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
 import { isCryptoSafe } from '../keys/host-keys.ts'
-import type { KeyPlan } from '../tasks/task-context.ts'
+import { type KeyPlan, plannedKey } from '../tasks/task-context.ts'
 import type { VmRecord } from './vm-store.ts'
 
 /** Throws `vm-busy` while a task has the VM, or it is not made yet. */
@@ -20,10 +20,13 @@ export function requireIdle(vm: VmRecord): void {
 export function requireConnection(work: WorkContext, host: { id: string; name: string }): HostConnection {
   const connection = work.hostConnections.get(host.id)
   if (connection !== null) return connection
-  throw new ControlPlaneError(
-    'host-disconnected',
-    `host ${host.name} is not connected: start its agent, see «host list», and try again`,
-  )
+  throw hostDisconnected(host.name)
+}
+
+/** What a user is told of a host that is not connected and that needs no key. */
+export function hostDisconnected(name: string): ControlPlaneError {
+  const message = `host ${name} is not connected: start its agent, see «host list», and try again`
+  return new ControlPlaneError('host-disconnected', message)
 }
 
 /**
@@ -40,7 +43,7 @@ export async function requireCapableHost(
   const connection = work.hostConnections.get(host.id)
   if (connection?.cryptoSupported !== true) {
     const failure = connection === null ? 'disconnected' : 'incapable'
-    throw await sendKeyError(work, host.name, failure, namedKey(key), {
+    throw await sendKeyError(work, host.name, failure, plannedKey(key), {
       host: host.name,
       vm: vmName,
       user: principal.name,
@@ -52,16 +55,5 @@ export async function requireCapableHost(
       'no-privilege',
       `host ${host.name} is not crypto-safe yet: whoever makes it so needs the privilege Cryptographer.RegisterHost, which the role of ${principal.name} does not have`,
     )
-  }
-}
-
-function namedKey(key: KeyPlan): { provider: string | null; keyId: string | null } {
-  switch (key.kind) {
-    case 'none':
-      return { provider: null, keyId: null }
-    case 'existing':
-      return { provider: key.key.provider, keyId: key.key.keyId }
-    case 'new':
-      return { provider: key.provider, keyId: null }
   }
 }
