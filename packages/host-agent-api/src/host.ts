@@ -5,7 +5,7 @@ import { KeyReference } from './keys.ts'
 export const CryptoState = Type.Union([Type.Literal('incapable'), Type.Literal('prepared'), Type.Literal('safe')])
 export type CryptoState = Static<typeof CryptoState>
 
-/** How well the agent's key memory is guarded on this machine (DESIGN.md, section 1). */
+/** How well the agent's key memory is guarded on this machine (docs/threat-model.md). */
 export const KeyMemory = Type.Object(
   { swap: Type.Boolean({ description: 'Whether the agent could be swapped out' }), coreDumps: Type.Boolean() },
   { additionalProperties: false },

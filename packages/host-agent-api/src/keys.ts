@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 
-/** A KEK by name: the provider that keeps it and its key ID there (DESIGN.md, section 2). Never its bytes. */
+/** A KEK by name: the provider that keeps it and its key ID there. Never its bytes. */
 export const KeyReference = Type.Object(
   {
     provider: Type.String({ minLength: 1, maxLength: 80, description: 'Provider ID' }),

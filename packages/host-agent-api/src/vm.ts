@@ -18,7 +18,7 @@ const SizeBytes = Type.Integer({ minimum: 0, maximum: diskSizeMax })
 export const PayloadFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
 export type PayloadFormat = Static<typeof PayloadFormat>
 
-/** What the control plane knows of the encryption of one layer or of VM Home: the authority (DESIGN.md, section 2). */
+/** What the control plane knows of the encryption of one layer or of VM Home: the authority, whatever lies on a datastore. */
 export const EncryptionAuthority = Type.Object(
   {
     /** KEKs whose recipients the key record may have; one of them is needed to open it. */
