@@ -16,7 +16,8 @@ import {
 } from '@cryptvisor/kmip'
 import { Secret } from '@cryptvisor/secret'
 import type { Version } from '@cryptvisor/ttlv'
-import { type Client, MemoryObjectStore, MessageProcessor, type ServerEvent, type ServerSettings } from '../index.ts'
+import { type Client, MessageProcessor, type ServerEvent, type ServerSettings } from '../index.ts'
+import { MemoryObjectStore } from './memory-object-store.ts'
 
 export const me: Client = { name: 'me', certificateFingerprint: '11'.repeat(32), address: '127.0.0.1' }
 export const other: Client = { name: 'other', certificateFingerprint: '22'.repeat(32), address: '127.0.0.1' }

@@ -2,7 +2,8 @@ import type { TestContext } from 'node:test'
 import { versions } from '@cryptvisor/kmip'
 import { CertificateAuthority, type Identity, readCertificate } from '@cryptvisor/pki'
 import { Secret } from '@cryptvisor/secret'
-import { KmipServer, MemoryObjectStore, MessageProcessor, type ServerEvent, type ServerLimits } from '../index.ts'
+import { KmipServer, MessageProcessor, type ServerEvent, type ServerLimits } from '../index.ts'
+import { MemoryObjectStore } from './memory-object-store.ts'
 
 /** A server on a real port of loopback, and certificates for its clients. */
 export interface TlsServer {

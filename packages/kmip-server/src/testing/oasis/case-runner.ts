@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { versions } from '@cryptvisor/kmip'
 import { decodeNode, encodeNode, type Node, nodeOf, parseXml } from '@cryptvisor/kmip/testing'
 import { Secret } from '@cryptvisor/secret'
-import { type Client, MemoryObjectStore, MessageProcessor } from '../../index.ts'
+import { type Client, MessageProcessor } from '../../index.ts'
+import { MemoryObjectStore } from '../memory-object-store.ts'
 import { Comparison } from './comparison.ts'
 
 /** A published case: requests and the answers that they want. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { attribute, customAttribute } from '@cryptvisor/kmip'
 import { Secret } from '@cryptvisor/secret'
 import type { AuditRecord } from '../audit-record.ts'
-import { indexKeyOf } from './index-keys.ts'
-import type { LocateOrder, ObjectStore } from './object-store.ts'
-import type { StoredObject } from './stored-object.ts'
+import { indexKeyOf } from '../object/index-keys.ts'
+import type { LocateOrder, ObjectStore } from '../object/object-store.ts'
+import type { StoredObject } from '../object/stored-object.ts'
 
 /** What every `ObjectStore` must do; for tests. Needs an empty store and throws an AssertionError where it falls short. */
 export async function exerciseObjectStore(store: ObjectStore): Promise<void> {

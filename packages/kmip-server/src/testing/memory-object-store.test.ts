@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { exerciseObjectStore, MemoryObjectStore } from '../index.ts'
+import { exerciseObjectStore, MemoryObjectStore } from './index.ts'
 
 test('MemoryObjectStore is an ObjectStore', async () => {
   await exerciseObjectStore(new MemoryObjectStore())

@@ -1,8 +1,8 @@
 import type { Secret } from '@cryptvisor/secret'
 import type { AuditRecord } from '../audit-record.ts'
-import { indexKeys } from './index-keys.ts'
-import type { LocateOrder, ObjectStore, ObjectTransaction } from './object-store.ts'
-import { isDestroyed, type StoredObject } from './stored-object.ts'
+import { indexKeys } from '../object/index-keys.ts'
+import type { LocateOrder, ObjectStore, ObjectTransaction } from '../object/object-store.ts'
+import { isDestroyed, type StoredObject } from '../object/stored-object.ts'
 
 interface Content {
   readonly objects: Map<string, StoredObject>
