@@ -2,6 +2,7 @@ import type { Task, TaskStarted } from '@cryptvisor/control-plane-api'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { RestClient } from '@cryptvisor/rest/client'
 import { type ConnectionOptions, type Place, requireToken, resolveConnection } from './connection.ts'
+import { keyName } from './key-name.ts'
 import { type Paint, paintFor } from './paint.ts'
 import { line } from './printable.ts'
 import { type ProgressDisplay, progressDisplay } from './progress.ts'
@@ -95,7 +96,7 @@ export class Cli {
   showTask(task: Task): void {
     this.show(task, () => {
       if (task.state !== 'success') return line(`${nameOf(task)} has started: task ${task.id}`)
-      const key = task.key === null ? '' : `; its key is ${task.key.provider}/${task.key.keyId}`
+      const key = task.key === null ? '' : `; its key is ${keyName(task.key)}`
       return line(`${nameOf(task)}: ${task.step}${key}`)
     })
     if (task.state !== 'success') this.hint(`watch it: cryptvisor task watch ${task.id}`)

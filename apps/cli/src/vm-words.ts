@@ -1,12 +1,8 @@
 import type { Disk, Vm } from '@cryptvisor/control-plane-api'
+import { keyName } from './key-name.ts'
 import type { Paint } from './paint.ts'
 import { formatSize } from './quantity.ts'
 import { type Cell, sheet, table } from './table.ts'
-
-/** Such as `kms/0198…`, as key records spell it; `null` for a part that has no key. */
-export function keyName(key: Disk['key']): string | null {
-  return key === null ? null : `${key.provider}/${key.keyId}`
-}
 
 /** VMs, one a line. */
 export function vmTable(vms: readonly Vm[], paint: Paint): string {

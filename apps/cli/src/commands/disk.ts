@@ -3,6 +3,7 @@ import { Option } from 'commander'
 import { diskFormats, diskSize } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
+import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatSize } from '../quantity.ts'
 import { type Cell, table } from '../table.ts'
@@ -57,7 +58,7 @@ function diskTable(disks: readonly Disk[], paint: Paint): string {
       formatSize(disk.sizeBytes),
       disk.format,
       encryptedCell(disk, paint),
-      disk.key === null ? null : `${disk.key.provider}/${disk.key.keyId}`,
+      keyName(disk.key),
       disk.policy,
       disk.path,
     ]),

@@ -1,6 +1,7 @@
 import type { Host } from '@cryptvisor/control-plane-api'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
+import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
@@ -22,7 +23,7 @@ export function addHost(program: CliCommand, cli: Cli): void {
               each.cluster,
               connectionOf(each, cli.paint),
               cryptoOf(each, cli.paint),
-              keyOf(each),
+              keyName(each.hostKey),
               each.lastSeenAt === null ? null : formatTime(each.lastSeenAt),
             ]),
           ),
@@ -43,12 +44,14 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .description('make a one-time token that lets a new host join a cluster; standard output is the token alone')
     .argument('<name>', 'what the host will be called')
     .requiredOption('--cluster <name>', 'the cluster that it joins; it gets all keys of that cluster')
-    .examples('host enroll host-c --cluster production | ssh host-c host-agent enroll --dir /var/lib/cryptvisor')
+    .examples(
+      'host enroll host-c --cluster production | ssh host-c host-agent enroll --dir /var/lib/cryptvisor --url-host host-c',
+    )
     .action(async (name: string, { cluster }: { cluster: string }) => {
       const answer = await cli.withClient((client) => client.createEnrolmentToken({ name, cluster }))
       cli.show(answer, ({ token }) => `${token}\n`)
       cli.hint(`the token works once, until ${formatTime(answer.expiresAt)}; on ${name} give it by standard input to:`)
-      cli.hint('  host-agent enroll --dir DIR')
+      cli.hint(`  host-agent enroll --dir DIR --url-host ${name}   (the address by which the control plane reaches it)`)
     })
   host
     .command('remove')
@@ -65,7 +68,7 @@ function hostSheet(host: Host, paint: Paint): string {
     ['connection', connectionOf(host, paint)],
     ['last seen', host.lastSeenAt === null ? null : formatTime(host.lastSeenAt)],
     ['crypto', cryptoOf(host, paint)],
-    ['host key', keyOf(host)],
+    ['host key', keyName(host.hostKey)],
     ['URL', host.url],
     ['version', host.version],
     ['hardware UUID', host.hardwareUuid],
@@ -79,8 +82,4 @@ function connectionOf({ connection }: Host, paint: Paint) {
 
 function cryptoOf({ cryptoState }: Host, paint: Paint) {
   return paint(cryptoState === 'safe' ? 'green' : cryptoState === 'prepared' ? 'yellow' : 'red', cryptoState)
-}
-
-function keyOf({ hostKey }: Host): string | null {
-  return hostKey === null ? null : `${hostKey.provider}/${hostKey.keyId}`
 }

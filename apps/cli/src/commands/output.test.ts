@@ -158,7 +158,7 @@ test('tokens are alone on standard output', async (context) => {
   const { desk } = await openDesk(context)
   const enrolled = await desk.run(['host', 'enroll', 'host-c', '--cluster', 'main'])
   assert.equal(enrolled.stdout, 'enrolment-token-value\n')
-  assert.match(enrolled.stderr, /host-agent enroll/)
+  assert.match(enrolled.stderr, /host-agent enroll --dir DIR --url-host host-c /)
   const made = await desk.run(['token', 'add', 'ci'])
   assert.equal(made.stdout, 'api-token-value\n')
   assert.match(made.stderr, /CRYPTVISOR_TOKEN_FILE/)

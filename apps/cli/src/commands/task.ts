@@ -2,6 +2,7 @@ import type { Task } from '@cryptvisor/control-plane-api'
 import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
+import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatDuration, formatSize, formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
@@ -85,7 +86,7 @@ function taskSheet(task: Task, paint: Paint): string {
     ['state', stateOf(task, paint)],
     ['step', task.step],
     ['progress', progressOf(task)],
-    ['key', task.key === null ? null : `${task.key.provider}/${task.key.keyId}`],
+    ['key', keyName(task.key)],
     ['error', task.error === null ? null : `${task.error.message} (${task.error.code})`],
     ['user', task.user],
     ['created', formatTime(task.createdAt)],
