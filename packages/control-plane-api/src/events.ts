@@ -49,7 +49,7 @@ export const eventTypes = {
   'vm.disk-added': ['info', 'A disk was added'],
   'vm.crypto.encrypted': ['info', 'A VM or parts of it were encrypted'],
   'vm.crypto.decrypted': ['info', 'A VM or parts of it were decrypted'],
-  'vm.crypto.failed': ['error', 'An encryption or decryption failed; the VM is as it was'],
+  'vm.crypto.failed': ['error', 'An encryption or decryption failed; the text says what became of the VM'],
   'vm.crypto.locked': ['warning', 'A VM is locked'],
   'vm.crypto.unlocked': ['info', 'A VM is unlocked again'],
   'user.login': ['info', 'A user logged in'],

@@ -1,6 +1,6 @@
 /**
- * Privileges under vSphere's identifiers. The `Cryptographer` ones are those that this control plane enforces
- * (facts in docs/specification.md); nothing else lets a user touch keys.
+ * Privileges under vSphere's identifiers. The `Cryptographer` ones are those that this control plane enforces; nothing
+ * else lets a user touch keys.
  */
 export const privileges = [
   'System.Read',

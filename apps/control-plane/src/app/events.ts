@@ -19,7 +19,7 @@ export interface EventQuery {
 }
 
 /** Records an event within a transaction. */
-export type Record = (event: NewEvent) => Promise<void>
+export type RecordEvent = (event: NewEvent) => Promise<void>
 
 /** The events of the control plane: kept in its database in the order of their IDs, and told to whoever follows. */
 export class EventLog implements Events {
@@ -38,7 +38,7 @@ export class EventLog implements Events {
 
   /** Runs `work` in a transaction; what it records is there when the rest is, or neither is. */
   async transaction<Result>(
-    work: (transaction: Transaction<Schema>, record: Record) => Promise<Result>,
+    work: (transaction: Transaction<Schema>, record: RecordEvent) => Promise<Result>,
   ): Promise<Result> {
     const result = await this.#database
       .transaction()

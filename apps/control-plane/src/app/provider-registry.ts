@@ -4,7 +4,7 @@ import type { Kysely, Transaction } from 'kysely'
 import type { KeyProviderRow, Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
-import type { EventLog, Record } from './events.ts'
+import type { EventLog, RecordEvent } from './events.ts'
 import { certificatesOf, privateKeyOf } from './pem.ts'
 import type { HostObserver, KeyProviders, Principal } from './ports.ts'
 import type { ProviderStore } from './provider-store.ts'
@@ -169,7 +169,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
 
 async function makeDefault(
   transaction: Transaction<Schema>,
-  record: Record,
+  record: RecordEvent,
   row: KeyProviderRow,
   by: Principal,
 ): Promise<KeyProviderRow> {

@@ -61,8 +61,8 @@ export interface VmRow {
   policy_id: string
   /** VM Home's authority as JSON (`EncryptionAuthority`); null: plain. */
   encryption: string | null
-  /** `unlocked`, `locked` or `unknown`, as the host said last. */
-  lock_state: string
+  /** As the host said last. */
+  lock_state: 'unlocked' | 'locked' | 'unknown'
   lock_text: string | null
   /** JSON array of key references. */
   lock_missing_keys: string
@@ -109,7 +109,7 @@ export interface KeyProviderRow {
   servers: string
   server_ca: string
   client_certificate: string
-  /** PKCS#8 PEM, sealed by the barrier under `key-provider/<name>`. */
+  /** PKCS#8 PEM, sealed by the barrier and bound to the columns above but `is_default` (`ProviderStore`). */
   client_key_sealed: Uint8Array
   created_at: number
 }
@@ -188,7 +188,7 @@ export interface BearerRow {
   last_used_at: number | null
 }
 
-/** What is sealed under the root key: the CA's key and the like; and settings. */
+/** What is sealed under the root key: the barrier's own entries (`SealedTable`) and the CA's key. */
 export interface SealedRow {
   name: string
   value: Uint8Array

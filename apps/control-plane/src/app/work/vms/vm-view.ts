@@ -20,8 +20,7 @@ export function vmView(vm: VmRecord): Vm {
     home: { policy: vm.policy, encrypted: home !== null, key: home?.keys.at(-1) ?? null },
     disks,
     lock: {
-      // The table's own check holds it to these three words.
-      state: row.lock_state as Vm['lock']['state'],
+      state: row.lock_state,
       text: row.lock_text,
       // Written by us from a list of key references.
       missingKeys: JSON.parse(row.lock_missing_keys) as KeyReference[],
