@@ -1,7 +1,8 @@
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
 import { KeyServerError } from './key-server-error.ts'
+import { replaceFile } from './write-file.ts'
 
 const Listener = Type.Object(
   {
@@ -55,11 +56,5 @@ export async function readConfig(path: string): Promise<Config> {
 
 /** Writes a configuration, whole or not at all (mode 0600). */
 export async function writeConfig(path: string, config: Config): Promise<void> {
-  const fresh = `${path}.new`
-  {
-    await using file = await open(fresh, 'w', 0o600)
-    await file.writeFile(`${JSON.stringify(config, null, 2)}\n`)
-    await file.sync()
-  }
-  await rename(fresh, path)
+  await replaceFile(path, `${JSON.stringify(config, null, 2)}\n`)
 }

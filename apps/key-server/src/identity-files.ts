@@ -1,12 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFile, rename, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import type { Barrier } from '@cryptvisor/key-store'
 import { CertificateAuthority, type Identity, readCertificate } from '@cryptvisor/pki'
 import type { Secret } from '@cryptvisor/secret'
 import type { DataFolder } from './data-folder.ts'
 import { KeyServerError } from './key-server-error.ts'
-import { writeNewFile } from './new-file.ts'
+import { replaceFile, writeNewFile } from './write-file.ts'
 
 /** How long certificates live, in days; ours renews itself at two thirds of that. */
 const caValidDays = 3650
@@ -96,11 +96,4 @@ export class IdentityFiles {
   async #unseal(path: string, name: string): Promise<Secret> {
     return this.#barrier.unseal({ file: name }, await readFile(path))
   }
-}
-
-async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const fresh = `${path}.new`
-  await rm(fresh, { force: true })
-  await writeNewFile(fresh, content)
-  await rename(fresh, path)
 }

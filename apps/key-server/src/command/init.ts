@@ -11,9 +11,9 @@ import type { Schema } from '../database/schema.ts'
 import { SqlPhysical } from '../database/sql-physical.ts'
 import { isHostName } from '../host-name.ts'
 import { KeyServerError } from '../key-server-error.ts'
-import { writeNewFile } from '../new-file.ts'
 import { makeFolder } from '../new-folder.ts'
 import { opened } from '../opened.ts'
+import { writeNewFile } from '../write-file.ts'
 
 /** How long the first administrator's certificate lives. */
 const adminValidDays = 397

@@ -4,9 +4,9 @@ import { type Profile, readCertificate } from '@cryptvisor/pki'
 import { readConfig } from '../config.ts'
 import { dataFolder } from '../data-folder.ts'
 import { KeyServerError } from '../key-server-error.ts'
-import { writeNewFile } from '../new-file.ts'
 import { makeFolder } from '../new-folder.ts'
 import { openData } from '../opened.ts'
+import { writeNewFile } from '../write-file.ts'
 
 const clientValidDays = 397
 
