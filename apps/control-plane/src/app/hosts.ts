@@ -8,18 +8,29 @@ import type { HostSessions } from './host-sessions.ts'
 import { keyReference } from './key-reference.ts'
 import type { HostObserver, Leaving, Principal } from './ports.ts'
 
+/** How long a host that leaves has for forgetting its keys; what it did not confirm by then is exposed. */
+const leaveWithinMsMax = 120_000
+
 /** The hosts that were enrolled. */
 export class Hosts {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
   readonly #sessions: HostSessions
   readonly #observer: () => HostObserver
+  readonly #leaveWithinMs: number
 
-  constructor(database: Kysely<Schema>, events: EventLog, sessions: HostSessions, observer: () => HostObserver) {
+  constructor(
+    database: Kysely<Schema>,
+    events: EventLog,
+    sessions: HostSessions,
+    observer: () => HostObserver,
+    leaveWithinMs = leaveWithinMsMax,
+  ) {
     this.#database = database
     this.#events = events
     this.#sessions = sessions
     this.#observer = observer
+    this.#leaveWithinMs = leaveWithinMs
   }
 
   /** By name. */
@@ -52,10 +63,19 @@ export class Hosts {
       const text = `${host.name} was removed and its certificate revoked`
       await record({ type: 'host.removed', host: host.name, text, user: by.name })
     })
-    const leaving = await this.#observer()
-      .hostLeaves(host)
-      .finally(() => this.#sessions.end(host.id, 'it was removed'))
-    await this.#recordLeaving(host.name, leaving, by)
+    await this.#recordLeaving(host.name, await this.#leave(host), by)
+  }
+
+  /** Has it forget its keys, and ends its session in any case: a host that is slow on purpose cannot put that off. */
+  async #leave(host: HostRow): Promise<Leaving> {
+    const end = () => this.#sessions.end(host.id, 'it was removed')
+    const timer = setTimeout(end, this.#leaveWithinMs)
+    try {
+      return await this.#observer().hostLeaves(host)
+    } finally {
+      clearTimeout(timer)
+      end()
+    }
   }
 
   async #recordLeaving(host: string, { forgotten, exposed }: Leaving, by: Principal): Promise<void> {

@@ -6,6 +6,7 @@ import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { controlPlaneUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
+import { Hosts } from '../app/hosts.ts'
 import { type Bench, password, startBench } from '../testing/bench.ts'
 import { dial, enrolAgent, startAgent } from '../testing/test-agent.ts'
 
@@ -258,6 +259,25 @@ test('the session of a removed host is over, also when its keys could not be ask
   await assert.rejects(admin.deleteHost('host-a'), { status: 500 })
   await session.ended
   await assert.rejects(dial(enrolled), { status: 401 })
+})
+
+test('a host that takes its time when it is removed loses its session all the same', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
+  const session = await dial(enrolled)
+  const { events, sessions } = bench.service.platform
+  bench.work.hostLeaves = async () => {
+    await session.ended
+    return { forgotten: [], exposed: [{ provider: 'vault', keyId: 'k1' }] }
+  }
+  await bench.withDatabase((database) =>
+    new Hosts(database, events, sessions, () => bench.work, 1).remove('host-a', {
+      name: 'admin',
+      privileges: new Set(),
+    }),
+  )
+  assert.match((await eventTexts(bench, 'host.crypto.key-exposed'))[0] ?? '', /k1 of provider vault/)
 })
 
 test('hosts, users and their sessions outlive a restart; connections do not, and make no event', async (context) => {

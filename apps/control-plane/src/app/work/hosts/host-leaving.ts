@@ -1,10 +1,10 @@
-import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
+import type { HeldKeys, HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
 import type { Leaving } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
-import { keysForHost } from '../keys/key-rows.ts'
+import { keysForHost, referenceOf } from '../keys/key-rows.ts'
 
 /**
  * Has a host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section 4).
@@ -15,7 +15,7 @@ export async function leave(work: WorkContext, host: HostRow): Promise<Leaving> 
   const connection = work.hostConnections.get(host.id)
   if (connection === null) return { forgotten: [], exposed: given }
   try {
-    return await forgetAll(connection.client)
+    return await forgetAll(work, connection.client)
   } catch (error) {
     if (!(error instanceof RestClientError)) throw error
     work.log.warn({ err: error, host: host.id }, 'a host that leaves could not be asked to forget its keys')
@@ -23,8 +23,8 @@ export async function leave(work: WorkContext, host: HostRow): Promise<Leaving> 
   }
 }
 
-async function forgetAll(client: HostAgentClient): Promise<Leaving> {
-  const { keys: held } = await client.keys()
+async function forgetAll(work: WorkContext, client: HostAgentClient): Promise<Leaving> {
+  const held = await onRecord(work, await client.keys())
   for (const key of held) {
     try {
       await client.removeKey(key)
@@ -33,9 +33,16 @@ async function forgetAll(client: HostAgentClient): Promise<Leaving> {
       if (!(error instanceof RestClientError) || error.code !== 'answered') throw error
     }
   }
-  const { keys: exposed } = await client.keys()
+  const exposed = await onRecord(work, await client.keys())
   const left = new Set(exposed.map(keyText))
   return { forgotten: held.filter((key) => !left.has(keyText(key))), exposed }
+}
+
+/** Those that we gave it. What else it claims to hold says nothing, and could be endless. */
+async function onRecord(work: WorkContext, { keys }: HeldKeys): Promise<KeyReference[]> {
+  const rows = await work.database.selectFrom('key').select(['provider', 'key_id']).execute()
+  const names = new Set(rows.map((row) => keyText(referenceOf(row))))
+  return distinctKeys(keys).filter((key) => names.has(keyText(key)))
 }
 
 /** What the database says that the host was given: all that its cluster needs, unless it never had a session. */
