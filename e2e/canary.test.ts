@@ -59,7 +59,10 @@ async function keysOf(lab: LabUnderTest, vm: Vm): Promise<NamedKey[]> {
 
 function pidsOf(lab: LabUnderTest): number[] {
   const { keyServer, controlPlane, hosts } = lab.description.pids
-  return [keyServer, controlPlane, ...Object.values(hosts)].filter((pid) => pid !== null)
+  return [keyServer, controlPlane, ...Object.values(hosts)].map((pid) => {
+    assert.ok(pid !== null, 'every service runs')
+    return pid
+  })
 }
 
 async function tracesOf(lab: LabUnderTest, keys: readonly NamedKey[]): Promise<string[]> {
@@ -71,7 +74,7 @@ async function tracesOf(lab: LabUnderTest, keys: readonly NamedKey[]): Promise<s
   return traces
 }
 
-/** A VM that went through everything that handles keys: encrypted, its host restarted, unlocked, a task failed. */
+/** A VM that went through everything that handles keys: encrypted, its host restarted, unlocked, refused. */
 async function livedVm(context: TestContext): Promise<{ lab: LabUnderTest; vm: Vm }> {
   const lab = await LabUnderTest.start(context)
   const image = lab.path('disk.img')
@@ -82,7 +85,7 @@ async function livedVm(context: TestContext): Promise<{ lab: LabUnderTest; vm: V
   await lab.lab.start('host-a')
   await eventually('the VM to be unlocked', async () => ((await lab.vm('web')).lock.state === 'unlocked' ? true : null))
   await lab.json('disk', 'add', 'web', '--size', '4MiB')
-  await lab.cryptvisor('vm', 'decrypt', 'web', '--home')
+  assert.equal((await lab.cryptvisor('vm', 'decrypt', 'web', '--home')).exitCode, 1)
   return { lab, vm: await lab.vm('web') }
 }
 

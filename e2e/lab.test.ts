@@ -56,6 +56,12 @@ test('a lab comes up, stays the same, and stops', async (context) => {
     }
   })
 
+  const cryptvisor = (...args: readonly string[]) =>
+    succeed(runScript, ['cryptvisor', '--dir', folder, ...args, '--json'])
+  const clusters = async () =>
+    (JSON.parse(await cryptvisor('cluster', 'list')) as { name: string }[]).map(({ name }) => name).toSorted()
+  await cryptvisor('cluster', 'add', 'another')
+
   await context.test('up again changes nothing', async () => {
     assert.deepEqual(await up(), first)
   })
@@ -73,6 +79,7 @@ test('a lab comes up, stays the same, and stops', async (context) => {
       again.hosts.map(({ url }) => url),
       first.hosts.map(({ url }) => url),
     )
+    assert.deepEqual(await clusters(), ['another', 'lab'])
   })
 
   await context.test('one service stops and starts by its name', async () => {
@@ -104,5 +111,6 @@ test('a lab comes up, stays the same, and stops', async (context) => {
     assert.deepEqual(Object.values(status), [null, null, null, null])
     const again = await up()
     assert.deepEqual(again.controlPlane, first.controlPlane)
+    assert.deepEqual(await clusters(), ['another', 'lab'])
   })
 })

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Vm } from '@cryptvisor/control-plane-api'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { type LoggedIn, logIn } from '@cryptvisor/lab'
 import { RestClient } from '@cryptvisor/rest'
 import { knownText, makeRawImage } from './image.ts'
 import { LabUnderTest } from './lab-under-test.ts'
@@ -11,13 +12,9 @@ const mib = 1_048_576
 const password = 'correct horse battery staple'
 
 /** A client of the control plane, logged in as `user`. */
-async function clientOf(lab: LabUnderTest, user: string) {
+function clientOf(lab: LabUnderTest, user: string): Promise<LoggedIn> {
   const { url, ca } = lab.description.controlPlane
-  const options = { url, ca: readFileSync(ca, 'utf8') }
-  await using anonymous = new RestClient(options)
-  const { token } = await new ControlPlaneClient(anonymous).login({ user, password })
-  const rest = new RestClient({ ...options, bearerToken: token })
-  return { client: new ControlPlaneClient(rest), [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() }
+  return logIn(url, ca, user, password)
 }
 
 test('who has no Cryptographer privilege can run VMs and touch no key', async (context) => {
@@ -38,7 +35,7 @@ test('who has no Cryptographer privilege can run VMs and touch no key', async (c
   const before: Vm[] = [await lab.vm('plain'), await lab.vm('secret')]
   const denied = (privilege: string) => (error: { status?: number; message: string }) => {
     assert.equal(error.status, 403)
-    assert.match(error.message, new RegExp(privilege.replace('.', '\\.')))
+    assert.ok(error.message.split(/[\s,:;]+/).includes(privilege), error.message)
     return true
   }
 

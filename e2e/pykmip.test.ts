@@ -60,6 +60,7 @@ warnings.simplefilter("ignore")
 from kmip.pie.client import ProxyKmipClient
 from kmip.pie import objects
 from kmip.core import enums
+from kmip.core.factories.attributes import AttributeFactory
 host, port, ca, cert, key, version = sys.argv[1:]
 with ProxyKmipClient(hostname=host, port=int(port), cert=cert, key=key, ca=ca, ssl_version="PROTOCOL_TLSv1_2",
                      kmip_version=getattr(enums.KMIPVersion, version)) as client:
@@ -73,8 +74,9 @@ with ProxyKmipClient(hostname=host, port=int(port), cert=cert, key=key, ca=ca, s
     assert client.get(key_id).value == value.value
     names = client.get_attribute_list(key_id)
     assert "Cryptographic Length" in names and "State" in names, names
-    found = client.locate(attributes=[client.attribute_factory.create_attribute(enums.AttributeType.NAME, "no such name")]) if hasattr(client, "attribute_factory") else []
-    assert found == [], found
+    named = lambda text: client.locate(attributes=[AttributeFactory().create_attribute(enums.AttributeType.NAME, text)])
+    assert named(name) == [key_id], named(name)
+    assert named("no such name") == [], named("no such name")
     secret_id = client.register(objects.SecretData(b"a password of somebody", enums.SecretDataType.PASSWORD))
     assert client.get(secret_id).value == b"a password of somebody"
     own = bytes(range(32))

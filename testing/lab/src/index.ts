@@ -1,4 +1,4 @@
-export type { LoggedIn } from './control-plane.ts'
+export { type LoggedIn, logIn } from './control-plane.ts'
 export type { LabDescription } from './description.ts'
 export { keyProviderOf, keyServerAdminOf } from './key-server.ts'
 export { Lab } from './lab.ts'
