@@ -1,0 +1,68 @@
+import { readSync, writeSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import type { DescriptorTools } from './descriptor-tools.ts'
+import { statsOf } from './node-stats.ts'
+import type { StorageFile, StorageStats } from './storage.ts'
+
+/** An open file or block device of the kernel's. */
+export class NodeFile implements StorageFile {
+  readonly path: string
+  readonly direct: boolean
+  readonly #handle: FileHandle
+  readonly #tools: DescriptorTools
+  readonly #deviceBytes: number | null
+
+  /** Takes `handle` over. `deviceBytes`: what a block device holds; `null` for a file. */
+  constructor(path: string, handle: FileHandle, direct: boolean, tools: DescriptorTools, deviceBytes: number | null) {
+    this.path = path
+    this.direct = direct
+    this.#handle = handle
+    this.#tools = tools
+    this.#deviceBytes = deviceBytes
+  }
+
+  get descriptor(): number {
+    return this.#handle.fd
+  }
+
+  async stat(): Promise<StorageStats> {
+    return statsOf(await this.#handle.stat({ bigint: true }), this.#deviceBytes)
+  }
+
+  readSync(bytes: Uint8Array, position: number): number {
+    return readSync(this.#handle.fd, bytes, 0, bytes.length, position)
+  }
+
+  writeSync(bytes: Uint8Array, position: number): number {
+    return writeSync(this.#handle.fd, bytes, 0, bytes.length, position)
+  }
+
+  async read(bytes: Uint8Array, position: number): Promise<number> {
+    return (await this.#handle.read(bytes, 0, bytes.length, position)).bytesRead
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<number> {
+    return (await this.#handle.write(bytes, 0, bytes.length, position)).bytesWritten
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    await this.#handle.truncate(sizeBytes)
+  }
+
+  async allocate(sizeBytes: number): Promise<boolean> {
+    if (this.#deviceBytes !== null) return false
+    return await this.#tools.allocate(this.#handle.fd, sizeBytes)
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.sync()
+  }
+
+  async lock(): Promise<boolean> {
+    return await this.#tools.lock(this.#handle.fd)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close()
+  }
+}
