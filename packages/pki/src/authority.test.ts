@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
+import { Secret } from '@cryptvisor/secret'
 import { CertificateAuthority } from './authority.ts'
 import { readCertificate } from './certificate.ts'
 import { PkiError } from './pki-error.ts'
@@ -42,6 +44,32 @@ test('an authority is taken up again from certificate and key', async () => {
   assert.ok(new X509Certificate(identity.certificate).verify(new X509Certificate(authority.certificate).publicKey))
   using wrong = (await createRequest('x')).privateKey
   await assert.rejects(CertificateAuthority.load('no certificate', wrong, now), PkiError)
+  for (const other of [
+    Buffer.from('no key'),
+    keyFile(generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey),
+    keyFile(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+  ]) {
+    using unfit = Secret.from(other)
+    await assert.rejects(CertificateAuthority.load(authority.certificate, unfit, now), PkiError)
+  }
+})
+
+test('openssl reads the private keys, and they are those of their certificates', async () => {
+  const { authority, privateKey } = await CertificateAuthority.create('Test CA', 10, now)
+  using authorityKey = privateKey
+  using identity = await authority.issue({ commonName: 'x', usages: ['client'], validDays: 1 })
+  for (const [key, certificate] of [
+    [authorityKey, authority.certificate],
+    [identity.privateKey, identity.certificate],
+  ] as const) {
+    const { status, stdout, stderr } = key.expose((input) =>
+      spawnSync('openssl', ['pkey', '-check', '-pubout'], { input, encoding: 'utf8' }),
+    )
+    assert.equal(status, 0, stderr)
+    assert.ok(
+      stdout.includes(new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' }).toString()),
+    )
+  }
 })
 
 test('of a request only the key is taken', async () => {
@@ -69,3 +97,7 @@ test('a damaged request is refused', async () => {
   await assert.rejects(authority.issue({ ...profile, commonName: 'two\nlines' }), { code: 'bad-name' })
   assert.throws(() => readCertificate('nothing'), { code: 'bad-certificate' })
 })
+
+function keyFile(key: KeyObject): Buffer {
+  return Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }))
+}

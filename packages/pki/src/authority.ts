@@ -64,7 +64,7 @@ export class CertificateAuthority {
   /** Takes up an authority again from its certificate and its key. Throws `PkiError` when they are not readable. */
   static async load(certificate: string, privateKey: Secret, now: () => Date): Promise<CertificateAuthority> {
     try {
-      return new CertificateAuthority(new x509.X509Certificate(certificate), await importPrivateKey(privateKey), now)
+      return new CertificateAuthority(new x509.X509Certificate(certificate), importPrivateKey(privateKey), now)
     } catch (cause) {
       throw new PkiError('bad-certificate', 'the authority’s certificate or key cannot be read', { cause })
     }

@@ -1,6 +1,7 @@
-import { Secret } from '@cryptvisor/secret'
+import { createPrivateKey } from 'node:crypto'
+import type { Secret } from '@cryptvisor/secret'
 import { signingAlgorithm } from './algorithm.ts'
-import { x509 } from './x509.ts'
+import { secretPem } from './secret-pem.ts'
 
 /** A certificate and its private key, both PEM; what a TLS side shows to its peer. */
 export interface Identity extends Disposable {
@@ -17,19 +18,14 @@ export async function generateKeyPair(): Promise<{ keys: CryptoKeyPair; privateK
 
 /** Gives a private key as PKCS#8 PEM. */
 export async function exportPrivateKey(key: CryptoKey): Promise<Secret> {
-  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey('pkcs8', key))
-  const base64 = Buffer.from(pkcs8.buffer, pkcs8.byteOffset, pkcs8.length).toString('base64')
-  pkcs8.fill(0)
-  const lines = base64.match(/.{1,64}/g) ?? []
-  return Secret.from(Buffer.from(`-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`))
+  return secretPem('PRIVATE KEY', new Uint8Array(await crypto.subtle.exportKey('pkcs8', key)))
 }
 
-/** Reads an ECDSA P-256 private key from PKCS#8 PEM. Throws when it is something else. */
-export async function importPrivateKey(pem: Secret): Promise<CryptoKey> {
-  return pem.expose(async (bytes) => {
-    const der = x509.PemConverter.decodeFirst(Buffer.from(bytes).toString('latin1'))
-    const key = await crypto.subtle.importKey('pkcs8', der, signingAlgorithm, true, ['sign'])
-    new Uint8Array(der).fill(0)
-    return key
+/** Reads an ECDSA P-256 private key from PEM, for signing alone. Throws when it is something else. */
+export function importPrivateKey(pem: Secret): CryptoKey {
+  return pem.expose((bytes) => {
+    const key = createPrivateKey({ key: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), format: 'pem' })
+    // The one class under two declarations: Node's own knows usages that are newer than the DOM's.
+    return key.toCryptoKey(signingAlgorithm, false, ['sign']) as CryptoKey
   })
 }
