@@ -3,7 +3,7 @@ import { pathOf, type RestClient } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { HostStatus } from './host.ts'
 import type { HeldKeys, KeyReference } from './keys.ts'
-import type { OperationRequest, OperationStatus, VmFiles } from './operation.ts'
+import type { OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
 import type { LockState, VmAuthority } from './vm.ts'
 
 /** Calls one host agent. Every method throws `RestClientError`. */
@@ -92,6 +92,30 @@ export class HostAgentClient {
   /** `POST /v1/operations/{id}/cancel`: asks it to stop; it ends `failed` with `cancelled`, or `done` when too late. */
   cancelOperation(operationId: string): Promise<OperationStatus> {
     return this.#rest.call({ method: 'POST', path: pathOf('v1', 'operations', operationId, 'cancel') })
+  }
+
+  /** `POST /v1/operations/{id}/pause`: it stops moving data, at once, until it is resumed; fine when it is paused. */
+  pauseOperation(operationId: string): Promise<OperationStatus> {
+    return this.#rest.call({ method: 'POST', path: pathOf('v1', 'operations', operationId, 'pause') })
+  }
+
+  /** `POST /v1/operations/{id}/resume`: fine when it is not paused. */
+  resumeOperation(operationId: string): Promise<OperationStatus> {
+    return this.#rest.call({ method: 'POST', path: pathOf('v1', 'operations', operationId, 'resume') })
+  }
+
+  /** `PUT /v1/operations/{id}/speed` */
+  limitOperation(operationId: string, speed: Speed): Promise<OperationStatus> {
+    return this.#rest.call({ method: 'PUT', path: pathOf('v1', 'operations', operationId, 'speed'), json: speed })
+  }
+
+  /** `PUT /v1/operations/{id}/passphrase`: opens the foreign volume that an `import-volume` is about; before its content. */
+  async sendPassphrase(operationId: string, passphrase: Secret): Promise<void> {
+    await this.#rest.call({
+      method: 'PUT',
+      path: pathOf('v1', 'operations', operationId, 'passphrase'),
+      content: passphrase,
+    })
   }
 
   /** `DELETE /v1/operations/{id}`: the outcome is on record; the agent may forget it. Refused (409) while it runs. */

@@ -3,14 +3,20 @@ export { CryptoState, HostStatus, KeyMemory } from './host.ts'
 export { HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
 export {
   AddDisk,
+  CloneVm,
   CreateVm,
   Decrypt,
+  DeepRekey,
   DeleteVm,
   Encrypt,
+  ExportDisk,
   ImportDisk,
+  ImportVolume,
   OperationErrorCode,
   OperationRequest,
   OperationStatus,
+  ShallowRekey,
+  Speed,
   VmFiles,
 } from './operation.ts'
 export {
@@ -23,6 +29,7 @@ export {
   SessionRequest,
 } from './session.ts'
 export {
+  DevicePath,
   DiskAuthority,
   diskSizeMax,
   EncryptionAuthority,

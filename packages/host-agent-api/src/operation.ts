@@ -1,10 +1,20 @@
 import { type Static, Type } from 'typebox'
 import { KeyReference } from './keys.ts'
-import { DiskNumber, diskSizeMax, Id, PayloadFormat, PolicyName, VmAuthority, VmDetails } from './vm.ts'
+import { DevicePath, DiskNumber, diskSizeMax, Id, PayloadFormat, PolicyName, VmAuthority, VmDetails } from './vm.ts'
 
 const Encryption = Type.Union([KeyReference, Type.Null()], {
   description: 'The KEK to wrap the new DEK with; null: plain',
 })
+
+/** How an operation moves data. What is left out is as it is best for most: verified, and as fast as the machine. */
+const pace = {
+  /** Reads all that was written back and compares it before the commit; `true` when left out. */
+  verify: Type.Optional(Type.Boolean()),
+  bytesPerSecondMax: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 2 ** 50 })),
+}
+
+/** Keeps zero areas from taking room: a raw image becomes qcow2 inside LUKS. A qcow2 stays as it is. */
+const Thin = Type.Optional(Type.Boolean())
 
 /** Makes a VM's folder, `vm.json` and VM Home, without disks; `vm.generation` is 0. */
 export const CreateVm = Type.Object(
@@ -12,7 +22,10 @@ export const CreateVm = Type.Object(
   { additionalProperties: false },
 )
 
-/** Adds an empty disk: raw reads as zeros, qcow2 is an empty image; encrypted under `key` unless that is null. */
+/**
+ * Adds an empty disk: raw reads as zeros, qcow2 is an empty image; encrypted under `key` unless that is null. With `device`
+ * it is the beginning of that block device instead, plain, with what lies on it: the agent changes nothing there.
+ */
 export const AddDisk = Type.Object(
   {
     kind: Type.Literal('add-disk'),
@@ -23,6 +36,7 @@ export const AddDisk = Type.Object(
     virtualBytes: Type.Integer({ minimum: 512, maximum: diskSizeMax }),
     policy: PolicyName,
     key: Encryption,
+    device: Type.Optional(DevicePath),
   },
   { additionalProperties: false },
 )
@@ -41,7 +55,34 @@ export const ImportDisk = Type.Object(
   { additionalProperties: false },
 )
 
-/** Encrypts the chosen plain disks, and VM Home where `home` names a KEK; all or nothing. */
+/**
+ * Adds a disk out of a LUKS1 or LUKS2 volume of somebody else's: `contentBytes` of it come by `PUT …/content`, its passphrase
+ * before them by `PUT …/passphrase`. `import`: its payload is encrypted anew under `key` (`null`: laid down plain).
+ * `adopt`: the LUKS1 volume stays as it is, with our key slot in place of the others; `key` must be given, and old copies of
+ * the volume still open with the old passphrase until a deep rekey.
+ */
+export const ImportVolume = Type.Object(
+  {
+    kind: Type.Literal('import-volume'),
+    vm: VmAuthority,
+    diskId: Id,
+    number: DiskNumber,
+    mode: Type.Union([Type.Literal('import'), Type.Literal('adopt')]),
+    /** What the volume's payload is. */
+    format: PayloadFormat,
+    contentBytes: Type.Integer({ minimum: 1, maximum: diskSizeMax }),
+    policy: PolicyName,
+    key: Encryption,
+    thin: Thin,
+    ...pace,
+  },
+  { additionalProperties: false },
+)
+
+/**
+ * Encrypts the chosen plain disks, and VM Home where `home` names a KEK; all or nothing. A disk on a block device is
+ * encrypted in place: the device must hold 2 MiB more than the disk, and such a disk is the only one of its operation.
+ */
 export const Encrypt = Type.Object(
   {
     kind: Type.Literal('encrypt'),
@@ -51,9 +92,10 @@ export const Encrypt = Type.Object(
       Type.Null(),
     ]),
     disks: Type.Array(
-      Type.Object({ diskId: Id, key: KeyReference, policy: PolicyName }, { additionalProperties: false }),
+      Type.Object({ diskId: Id, key: KeyReference, policy: PolicyName, thin: Thin }, { additionalProperties: false }),
       { maxItems: 64 },
     ),
+    ...pace,
   },
   { additionalProperties: false },
 )
@@ -67,6 +109,62 @@ export const Decrypt = Type.Object(
     disks: Type.Array(Type.Object({ diskId: Id, policy: PolicyName }, { additionalProperties: false }), {
       maxItems: 64,
     }),
+    ...pace,
+  },
+  { additionalProperties: false },
+)
+
+const Rekeyed = Type.Array(Type.Object({ diskId: Id, key: KeyReference }, { additionalProperties: false }), {
+  maxItems: 64,
+})
+
+/** Wraps the DEKs of the chosen disks, and VM Home's where `home` names a KEK, with other KEKs. No data moves, no DEK changes. */
+export const ShallowRekey = Type.Object(
+  {
+    kind: Type.Literal('shallow-rekey'),
+    vm: VmAuthority,
+    home: Type.Union([Type.Object({ key: KeyReference }, { additionalProperties: false }), Type.Null()]),
+    disks: Rekeyed,
+  },
+  { additionalProperties: false },
+)
+
+/** Encrypts the chosen encrypted disks, and VM Home where `home` names a KEK, anew: new DEK, volume key and KEK, in one pass. */
+export const DeepRekey = Type.Object(
+  {
+    kind: Type.Literal('deep-rekey'),
+    vm: VmAuthority,
+    home: Type.Union([Type.Object({ key: KeyReference }, { additionalProperties: false }), Type.Null()]),
+    disks: Rekeyed,
+    ...pace,
+  },
+  { additionalProperties: false },
+)
+
+/**
+ * Makes `vm` (generation 0, without disks) a full copy of `source`, which stays as it is. A disk whose `key` is null is copied
+ * plain, as a plain one only; `dek: 'same'` copies ciphertext as it lies and wraps its DEK under `key`; `dek: 'new'` encrypts it
+ * anew, also a plain one. `home.key`: null for a plain VM Home.
+ */
+export const CloneVm = Type.Object(
+  {
+    kind: Type.Literal('clone-vm'),
+    vm: VmAuthority,
+    source: VmAuthority,
+    home: Type.Object({ key: Encryption }, { additionalProperties: false }),
+    disks: Type.Array(
+      Type.Object(
+        {
+          sourceDiskId: Id,
+          diskId: Id,
+          key: Encryption,
+          dek: Type.Union([Type.Literal('same'), Type.Literal('new')]),
+        },
+        { additionalProperties: false },
+      ),
+      { maxItems: 64 },
+    ),
+    ...pace,
   },
   { additionalProperties: false },
 )
@@ -78,7 +176,18 @@ export const DeleteVm = Type.Object(
 )
 
 /** What an agent is asked to do, as one journalled step that it does whole or not at all. */
-export const OperationRequest = Type.Union([CreateVm, AddDisk, ImportDisk, Encrypt, Decrypt, DeleteVm])
+export const OperationRequest = Type.Union([
+  CreateVm,
+  AddDisk,
+  ImportDisk,
+  ImportVolume,
+  Encrypt,
+  Decrypt,
+  ShallowRekey,
+  DeepRekey,
+  CloneVm,
+  DeleteVm,
+])
 export type OperationRequest = Static<typeof OperationRequest>
 
 export const OperationErrorCode = Type.Union([
@@ -114,6 +223,11 @@ export const OperationStatus = Type.Object(
     step: Type.String({ description: 'In words, such as «encrypting disk 0»' }),
     doneBytes: Type.Integer({ minimum: 0 }),
     totalBytes: Type.Integer({ minimum: 0 }),
+    /** Of the last seconds; `null` while nothing moves. */
+    bytesPerSecond: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    /** At that rate, for what is left; `null` while that is not known. */
+    secondsLeft: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    paused: Type.Boolean(),
     /** The VM as it is from now on, when done; `null` for a deleted VM and in all other states. */
     vm: Type.Union([VmAuthority, Type.Null()]),
     error: Type.Union([
@@ -124,6 +238,20 @@ export const OperationStatus = Type.Object(
   { additionalProperties: false },
 )
 export type OperationStatus = Static<typeof OperationStatus>
+
+/** How fast a running operation may move data from now on; `null`: as fast as the machine. */
+export const Speed = Type.Object(
+  { bytesPerSecondMax: Type.Union([Type.Integer({ minimum: 65_536, maximum: 2 ** 50 }), Type.Null()]) },
+  { additionalProperties: false },
+)
+export type Speed = Static<typeof Speed>
+
+/** What is read of a disk as a plain stream: its image in that format, whatever it is kept in. */
+export const ExportDisk = Type.Object(
+  { vm: VmAuthority, diskId: Id, format: PayloadFormat },
+  { additionalProperties: false },
+)
+export type ExportDisk = Static<typeof ExportDisk>
 
 /** One VM's files as they lie on the datastore, for showing; nothing here is trusted. */
 export const VmFiles = Type.Object(

@@ -13,6 +13,13 @@ export const DiskNumber = Type.Integer({ minimum: 0, maximum: 63 })
 /** The name of a storage policy. */
 export const PolicyName = Type.String({ maxLength: 80 })
 
+/** Where the hosts of a cluster find a block device: an absolute path without `..`. */
+export const DevicePath = Type.String({
+  minLength: 6,
+  maxLength: 1024,
+  pattern: '^/dev/[0-9A-Za-z][0-9A-Za-z._:/+@-]*$',
+})
+
 const SizeBytes = Type.Integer({ minimum: 0, maximum: diskSizeMax })
 
 export const PayloadFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
@@ -45,6 +52,8 @@ export const DiskAuthority = Type.Object(
     policy: PolicyName,
     /** `null`: a plain layer. */
     encryption: Type.Union([EncryptionAuthority, Type.Null()]),
+    /** The block device that the layer lies on, from its first byte; left out: a file in the VM's folder. */
+    device: Type.Optional(DevicePath),
   },
   { additionalProperties: false },
 )

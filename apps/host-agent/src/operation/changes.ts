@@ -24,6 +24,11 @@ export function planOf(operationId: string, change: Change): Plan {
       return encryptPlan(operationId, change)
     case 'decrypt':
       return decryptPlan(operationId, change)
+    case 'import-volume':
+    case 'shallow-rekey':
+    case 'deep-rekey':
+    case 'clone-vm':
+      throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
   }
 }
 
@@ -41,6 +46,11 @@ export async function make(work: Work, change: Change, content: AsyncIterable<Ui
       return await makeEncrypted(work, change)
     case 'decrypt':
       return await makeDecrypted(work, change)
+    case 'import-volume':
+    case 'shallow-rekey':
+    case 'deep-rekey':
+    case 'clone-vm':
+      throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
   }
 }
 

@@ -60,6 +60,9 @@ export class Operation implements Task {
       step: outcome === null || outcome.state === 'done' ? step : outcome.state,
       doneBytes,
       totalBytes,
+      bytesPerSecond: null,
+      secondsLeft: null,
+      paused: false,
       vm: outcome?.state === 'done' ? outcome.vm : null,
       error: outcome?.state === 'failed' ? outcome.error : null,
     }
