@@ -9,6 +9,7 @@ import { filesWithTrace, holdsTrace } from '@cryptvisor/testkit'
 import { contextOf, sealedName } from './app/certificates.ts'
 import { SealedTable } from './database/sealed-table.ts'
 import { type Bench, password, startBench } from './testing/bench.ts'
+import { addProvider, sendClientKey } from './testing/new-provider.ts'
 import { dial, enrolAgent } from './testing/test-agent.ts'
 
 /** The scalar of a P-256 private key: its 32 secret bytes, whatever they are wrapped in. */
@@ -39,15 +40,16 @@ test('no password, token or private key lies in the data folder, in the log or i
   const admin = bench.client(token)
   const { authority } = await CertificateAuthority.create('KMS CA', 10, () => new Date())
   using identity = await authority.issue({ commonName: 'control plane', usages: ['client'], validDays: 10 })
-  const clientKey = identity.privateKey.expose((bytes) => Buffer.from(bytes).toString('latin1'))
+  const clientKeyBytes = identity.privateKey.expose((bytes) => Uint8Array.from(bytes))
+  const clientKey = Buffer.from(clientKeyBytes).toString('latin1')
   const provider = {
     name: 'kms',
     servers: [{ host: '127.0.0.1', port: 1 }],
     serverCa: authority.certificate + clientKey,
     clientCertificate: clientKey + identity.certificate,
-    clientKey,
   }
-  await admin.addKeyProvider(provider)
+  await sendClientKey(admin, 'waits', clientKeyBytes)
+  await addProvider(admin, { ...provider, clientKey: clientKeyBytes })
   await admin.keyProviderStatus('kms')
   const api = await admin.createToken({ name: 'ci' })
   const other = 'a second long password'
@@ -65,6 +67,17 @@ test('no password, token or private key lies in the data folder, in the log or i
     bench.rest({ bearerToken: token }).call({ method: 'GET', path: `/api/v1/hosts/${encodeURIComponent(api.token)}` }),
     bench.rest({ bearerToken: token }).call({ method: 'GET', path: '/api/v1/events', query: { token: api.token } }),
     admin.addKeyProvider({ ...provider, name: 'second', serverCa: clientKey }),
+    sendClientKey(admin, 'second', Buffer.from(clientKey.replace('BEGIN', 'BEGUN'))),
+    bench.rest({ bearerToken: token }).call({
+      method: 'POST',
+      path: '/api/v1/key-providers',
+      json: { ...provider, clientKey },
+    }),
+    bench.rest({ bearerToken: token }).call({
+      method: 'PUT',
+      path: '/api/v1/key-providers/second/client-key',
+      json: clientKey,
+    }),
     admin.addKeyProvider({ ...provider, name: clientKey.slice(0, 64) }),
     bench.rest({ bearerToken: token }).call({ method: 'POST', path: '/api/v1/users', json: { password: other } }),
   ]

@@ -91,6 +91,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await listen(hosts, host, config.hostsPort, 'hostsPort')
   await work.start()
   started.resolve()
+  opened.use(await platform.pendingClientKeys.keepForgetting(log))
   const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))
   const running = opened.move()

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type Call, pathOf, type RestClient } from '@cryptvisor/rest/client'
+import type { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
 import type {
   ApiToken,
@@ -124,6 +125,14 @@ export class ControlPlaneClient {
   keyProviders(): Promise<Static<typeof KeyProviderList>> {
     return this.#get(api('key-providers'))
   }
+  /**
+   * Sends the private key, PEM, of a key provider that is to be added next; a second one takes the first one's place. It
+   * waits for at most an hour and lies sealed.
+   */
+  async uploadClientKey(provider: string, clientKey: Secret): Promise<void> {
+    await this.#rest.call({ method: 'PUT', path: api('key-providers', provider, 'client-key'), content: clientKey })
+  }
+  /** Its client key has to be there: `uploadClientKey`. */
   addKeyProvider(body: AddKeyProvider): Promise<KeyProvider> {
     return this.#send('POST', api('key-providers'), body)
   }

@@ -17,11 +17,14 @@ export const KmipServerAddress = Type.Object(
 export type KmipServerAddress = Static<typeof KmipServerAddress>
 
 /** Provider IDs appear in key records, so they are plain ASCII and never change. */
-const ProviderName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
+export const ProviderName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
+
+/** The largest file with a client's private key, PEM, that is taken. */
+export const clientKeySizeMax = 16_384
 
 /**
- * A standard key provider. All servers keep the same keys and take the same client certificate. The private key comes
- * here once, over TLS, and lies sealed from then on; no answer ever holds it.
+ * A standard key provider. All servers keep the same keys and take the same client certificate. Its private key is sent
+ * before, as bytes, by `PUT /api/v1/key-providers/{name}/client-key`: no schema has a field for a key.
  */
 export const AddKeyProvider = Type.Object(
   {
@@ -30,7 +33,6 @@ export const AddKeyProvider = Type.Object(
     /** PEM; the servers' certificates must stand under one of these. */
     serverCa: Type.String({ maxLength: 65_536 }),
     clientCertificate: Type.String({ maxLength: 65_536 }),
-    clientKey: Type.String({ maxLength: 16_384 }),
     /** The first provider becomes the default by itself. */
     makeDefault: Type.Optional(Type.Boolean()),
   },

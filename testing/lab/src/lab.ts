@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { Secret } from '@cryptvisor/secret'
 import { type LoggedIn, logIn } from './control-plane.ts'
 import type { LabDescription } from './description.ts'
 import {
@@ -191,12 +192,13 @@ export class Lab {
     const { providers } = await client.keyProviders()
     if (providers.some(({ name }) => name === providerName)) return
     const { controlPlane } = this.places
+    using clientKey = Secret.from(readFileSync(join(controlPlane, 'client.key')))
+    await client.uploadClientKey(providerName, clientKey)
     await client.addKeyProvider({
       name: providerName,
       servers: [{ host: keyServer.kmip.host, port: keyServer.kmip.port }],
       serverCa: readFileSync(join(controlPlane, 'ca.pem'), 'utf8'),
       clientCertificate: readFileSync(join(controlPlane, 'client.pem'), 'utf8'),
-      clientKey: readFileSync(join(controlPlane, 'client.key'), 'utf8'),
       makeDefault: true,
     })
     const status = await client.keyProviderStatus(providerName)

@@ -168,7 +168,9 @@ test('key-provider add sends the files that it is given', async (context) => {
     ...['--client-key', desk.file('c.key', pem('PRIVATE KEY')), '--default'],
   ])
   assert.equal(exitCode, 0, stderr)
+  assert.deepEqual(fake.clientKeys, [pem('PRIVATE KEY')])
   assert.deepEqual(fake.changes, [
+    { call: 'PUT /api/v1/key-providers/kms/client-key', body: undefined },
     post('/key-providers', {
       name: 'kms',
       servers: [
@@ -178,7 +180,6 @@ test('key-provider add sends the files that it is given', async (context) => {
       ],
       serverCa: pem('CERTIFICATE'),
       clientCertificate: pem('CERTIFICATE'),
-      clientKey: pem('PRIVATE KEY'),
       makeDefault: true,
     }),
   ])

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import type { Health, KeyProvider, KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import { clientKeySizeMax, type Health, type KeyProvider, type KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import { Secret } from '@cryptvisor/secret'
 import { type ServerAddress, serverAddresses } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
@@ -53,17 +54,18 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .action(async (name: string, options: AddOptions) => {
       const serverCa = await readPem('--server-ca', options.serverCa)
       const clientCertificate = await readPem('--client-cert', options.clientCert)
-      const clientKey = await readPem('--client-key', options.clientKey)
+      using clientKey = await readKey('--client-key', options.clientKey)
       await cli.showAnswer(
-        (client) =>
-          client.addKeyProvider({
+        async (client) => {
+          await client.uploadClientKey(name, clientKey)
+          return client.addKeyProvider({
             name,
             servers: [...options.server],
             serverCa,
             clientCertificate,
-            clientKey,
             ...(options.default === true ? { makeDefault: true } : {}),
-          }),
+          })
+        },
         (made) => line(`added key provider ${made.name}${made.isDefault ? ', the default' : ''}`),
       )
     })
@@ -134,25 +136,33 @@ function defaultOf(providers: readonly KeyProvider[]): string {
   })
 }
 
-/** Reads a PEM file. Errors name the option and the file, never what is in it. */
 async function readPem(option: string, path: string): Promise<string> {
-  let text: string
+  return (await readPemFile(option, path)).toString('utf8')
+}
+
+/** Reads a private key; no string is made of it. */
+async function readKey(option: string, path: string): Promise<Secret> {
+  return Secret.from(await readPemFile(option, path, clientKeySizeMax))
+}
+
+/** Reads a PEM file. Errors name the option and the file, never what is in it. */
+async function readPemFile(option: string, path: string, sizeMax: number = pemSizeMax): Promise<Buffer> {
+  let bytes: Buffer
   try {
     const { size } = await stat(path)
-    if (size > pemSizeMax)
+    if (size > sizeMax)
       throw new CliError('bad-file', `${option}: ${path} is too large for a PEM file`, { field: option })
-    text = await readFile(path, 'utf8')
+    bytes = await readFile(path)
   } catch (cause) {
     if (cause instanceof CliError) throw cause
     // Node's file errors carry the system's code.
     const { code } = cause as NodeJS.ErrnoException
     throw new CliError('bad-file', `${option}: ${path} cannot be read: ${code}`, { field: option, cause })
   }
-  if (!text.includes('-----BEGIN ')) {
-    throw new CliError('bad-file', `${option}: ${path} is not in PEM`, {
-      field: option,
-      next: 'give a file that holds -----BEGIN …-----',
-    })
-  }
-  return text
+  if (bytes.includes('-----BEGIN ')) return bytes
+  bytes.fill(0)
+  throw new CliError('bad-file', `${option}: ${path} is not in PEM`, {
+    field: option,
+    next: 'give a file that holds -----BEGIN …-----',
+  })
 }

@@ -39,6 +39,8 @@ export class FakeControlPlane implements AsyncDisposable {
   encrypted = false
   /** What came in by imports: SHA-256, in hexadecimal. */
   readonly contents: string[] = []
+  /** The client keys of key providers that came in, PEM. */
+  readonly clientKeys: string[] = []
   /** How to meet an import's content: read it, refuse it unread, or break the connection in the middle. */
   contentManner: 'read' | 'refuse' | 'break' = 'read'
   readonly password = 'correct horse battery'
@@ -171,7 +173,7 @@ export class FakeControlPlane implements AsyncDisposable {
     headers: { authorization?: string | undefined }
   }): void {
     const call = `${request.method} ${request.url}`
-    this.calls.push({ call, body: call.endsWith('/content') ? undefined : request.body })
+    this.calls.push({ call, body: /\/(content|client-key)$/.test(call) ? undefined : request.body })
     const token = request.headers.authorization?.replace(/^Bearer /, '')
     if (call !== 'POST /api/v1/login' && (token === undefined || !this.tokens.has(token))) {
       throw new RestError(401, 'not-logged-in', 'you are not logged in')

@@ -43,7 +43,7 @@ import {
   Vm,
   VmList,
 } from '@cryptvisor/control-plane-api'
-import { RestError, type RestServer } from '@cryptvisor/rest'
+import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, cannedUser, cannedVm } from './canned.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
@@ -61,7 +61,7 @@ const apiToken = {
 export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane>): void {
   addAccess(server, made)
   addInventory(server)
-  addProviders(server)
+  addProviders(server, made)
   addVms(server, made)
   addTasksAndEvents(server, made)
 }
@@ -149,7 +149,13 @@ function addInventory(server: RestServer): void {
   }))
 }
 
-function addProviders(server: RestServer): void {
+function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void {
+  server.put(`${api}/key-providers/:name/client-key`, async (request, reply) => {
+    const size = Number(request.headers['content-length'])
+    using key = await readSecret(request.body, size)
+    ;(await made).clientKeys.push(key.expose((bytes) => Buffer.from(bytes).toString()))
+    return reply.code(204).send()
+  })
   server.get(`${api}/key-providers`, { schema: { response: { 200: KeyProviderList } } }, async () => ({
     providers: [cannedProvider, { ...cannedProvider, name: 'other', isDefault: false }],
   }))

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { Secret } from '@cryptvisor/secret'
+import type { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from './control-plane-error.ts'
 
 const certificatesMax = 32
@@ -23,20 +23,14 @@ export function certificatesOf(field: string, input: string): readonly [string, 
 }
 
 /**
- * A private key, PEM, as PKCS#8 PEM, after checking that it is the one of `certificate`. Throws `invalid`, naming
- * `field` and never saying what was in it.
+ * Reads a private key from PEM, and no string is made of it. Throws `invalid`, naming `field` and never saying what was
+ * in it.
  */
-export function privateKeyOf(field: string, input: string, certificate: string): Secret {
-  const key = readKey(field, input)
-  if (!new X509Certificate(certificate).checkPrivateKey(key)) {
-    throw invalid(field, 'is not the key of the client certificate')
-  }
-  return Secret.from(Buffer.from(key.export({ type: 'pkcs8', format: 'pem' })))
-}
-
-function readKey(field: string, input: string): KeyObject {
+export function readPrivateKey(field: string, pem: Secret): KeyObject {
   try {
-    return createPrivateKey({ key: input, format: 'pem' })
+    return pem.expose((bytes) =>
+      createPrivateKey({ key: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), format: 'pem' }),
+    )
   } catch (error) {
     // Not passed on as the cause: nothing that was made from a key goes to a log.
     const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -46,6 +40,13 @@ function readKey(field: string, input: string): KeyObject {
         ? 'is under a passphrase: give it without one; it is sealed here'
         : 'expected a private key in PEM',
     )
+  }
+}
+
+/** Checks that a private key, PEM, is the one of `certificate`. Throws `invalid`, naming `field`. */
+export function checkPrivateKey(field: string, pem: Secret, certificate: string): void {
+  if (!new X509Certificate(certificate).checkPrivateKey(readPrivateKey(field, pem))) {
+    throw invalid(field, 'is not the key of the client certificate: send the one that belongs to it')
   }
 }
 

@@ -13,6 +13,7 @@ import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
 import type { Log } from './log.ts'
 import { Logins } from './login.ts'
+import { PendingClientKeys } from './pending-client-keys.ts'
 import { Policies } from './policies.ts'
 import type { HostObserver } from './ports.ts'
 import { ProviderRegistry } from './provider-registry.ts'
@@ -50,6 +51,7 @@ export class Platform implements AsyncDisposable {
   readonly sessions: HostSessions
   readonly hosts: Hosts
   readonly enrolment: Enrolment
+  readonly pendingClientKeys: PendingClientKeys
   readonly keyProviders: ProviderRegistry
   readonly #database: Kysely<Schema>
   #observer: HostObserver | null = null
@@ -73,7 +75,8 @@ export class Platform implements AsyncDisposable {
     this.hosts = new Hosts(database, this.events, this.sessions, observer)
     this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)
     const store = new ProviderStore(barrier, settings.kmip)
-    this.keyProviders = new ProviderRegistry(database, this.events, store, observer, clock)
+    this.pendingClientKeys = new PendingClientKeys(database, barrier, clock)
+    this.keyProviders = new ProviderRegistry(database, this.events, store, this.pendingClientKeys, observer, clock)
   }
 
   /** Says who has to be told of hosts that come and go. */

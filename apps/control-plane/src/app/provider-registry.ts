@@ -5,7 +5,8 @@ import type { KeyProviderRow, Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog, RecordEvent } from './events.ts'
-import { certificatesOf, privateKeyOf } from './pem.ts'
+import { certificatesOf, checkPrivateKey } from './pem.ts'
+import type { PendingClientKeys } from './pending-client-keys.ts'
 import type { HostObserver, KeyProviders, Principal } from './ports.ts'
 import type { ProviderStore } from './provider-store.ts'
 import { serverName, toStatus, toView } from './provider-view.ts'
@@ -16,6 +17,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
   readonly #store: ProviderStore
+  readonly #pendingKeys: PendingClientKeys
   readonly #observer: () => HostObserver
   readonly #clock: Clock
   readonly #open = new Map<string, Promise<KeyProvider>>()
@@ -26,12 +28,14 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     database: Kysely<Schema>,
     events: EventLog,
     store: ProviderStore,
+    pendingKeys: PendingClientKeys,
     observer: () => HostObserver,
     clock: Clock,
   ) {
     this.#database = database
     this.#events = events
     this.#store = store
+    this.#pendingKeys = pendingKeys
     this.#observer = observer
     this.#clock = clock
   }
@@ -55,8 +59,9 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
   }
 
   /**
-   * Adds a provider without asking its servers anything; `status` says whether they can be used. Throws `invalid` for
-   * certificates or a key that cannot be read or do not belong together, `already-exists`.
+   * Adds a provider with the client key that waits for it, without asking its servers anything; `status` says whether
+   * they can be used. Throws `invalid` for certificates that cannot be read and for a key that is not there or is not
+   * the certificate's, `already-exists`; the key then waits on.
    */
   async add(request: AddKeyProvider, by: Principal): Promise<KeyProviderView> {
     const { name, servers } = request
@@ -65,19 +70,18 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     }
     const serverCa = certificatesOf('serverCa', request.serverCa)
     const clientCertificate = certificatesOf('clientCertificate', request.clientCertificate)
-    using clientKey = privateKeyOf('clientKey', request.clientKey, clientCertificate[0])
-    const row = this.#store.seal(
-      {
-        name,
-        servers: JSON.stringify(servers),
-        server_ca: serverCa.join(''),
-        client_certificate: clientCertificate.join(''),
-        created_at: this.#clock(),
-      },
-      clientKey,
-    )
+    const plainRow = {
+      name,
+      servers: JSON.stringify(servers),
+      server_ca: serverCa.join(''),
+      client_certificate: clientCertificate.join(''),
+      created_at: this.#clock(),
+    }
     return orExists('name', `there is a key provider ${name} already: choose another name`, () =>
       this.#events.transaction(async (transaction, record) => {
+        using clientKey = await this.#pendingKeys.take(transaction, name)
+        checkPrivateKey('clientKey', clientKey, clientCertificate[0])
+        const row = this.#store.seal(plainRow, clientKey)
         await transaction.insertInto('key_provider').values(row).execute()
         const text = `key provider ${name} was added with ${servers.map(serverName).join(', ')}`
         await record({ type: 'key-provider.added', provider: name, text, user: by.name })

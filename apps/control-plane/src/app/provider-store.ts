@@ -22,7 +22,7 @@ export class ProviderStore {
     this.#timeouts = timeouts
   }
 
-  /** The row of a new provider. `clientKey` is PKCS#8 PEM and stays the caller's. */
+  /** The row of a new provider. `clientKey` is PEM and stays the caller's. */
   seal(row: PlainRow, clientKey: Secret): KeyProviderRow {
     return { ...row, is_default: 0, client_key_sealed: this.#barrier.seal(contextOf(row), clientKey) }
   }

@@ -5,6 +5,7 @@ import { type Kysely, sql } from 'kysely'
 export const migrations: readonly Migration[] = [
   { name: '0001-control-plane', up: createTables },
   { name: '0002-login-failures', up: countFailuresByAddress },
+  { name: '0003-sealed-for-a-while', up: letSealedValuesExpire },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
@@ -240,4 +241,9 @@ async function countFailuresByAddress(db: Kysely<unknown>): Promise<void> {
     .addColumn('locked_until', 'bigint')
     .addPrimaryKeyConstraint('login_failure_primary', ['user_name', 'address'])
     .execute()
+}
+
+/** Client keys come by themselves, before their key providers, and wait for a limited time. */
+async function letSealedValuesExpire(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable('sealed').addColumn('expires_at', 'bigint').execute()
 }

@@ -109,7 +109,7 @@ export interface KeyProviderRow {
   servers: string
   server_ca: string
   client_certificate: string
-  /** PKCS#8 PEM, sealed by the barrier and bound to the columns above but `is_default` (`ProviderStore`). */
+  /** PEM as it came, sealed by the barrier and bound to the columns above but `is_default` (`ProviderStore`). */
   client_key_sealed: Uint8Array
   created_at: number
 }
@@ -188,10 +188,12 @@ export interface BearerRow {
   last_used_at: number | null
 }
 
-/** What is sealed under the root key: the barrier's own entries (`SealedTable`) and the CA's key. */
+/** What is sealed under the root key: the barrier's own entries (`SealedTable`), the CA's key, client keys that wait. */
 export interface SealedRow {
   name: string
   value: Uint8Array
+  /** When it is to be forgotten; null: never. */
+  expires_at: number | null
 }
 
 export interface Schema {

@@ -2,27 +2,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { AddKeyProvider } from '@cryptvisor/control-plane-api'
 import { KeyServerProcess } from '@cryptvisor/key-server/src/testing/key-server-process.ts'
-import { CertificateAuthority } from '@cryptvisor/pki'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { checkProviderRemoval } from '../app/work/hosts/removal-check.ts'
 import { insertPendingKey, setKeyState } from '../app/work/keys/key-rows.ts'
 import { startBench } from '../testing/bench.ts'
+import { addProvider, type NewProvider, unreachableProvider } from '../testing/new-provider.ts'
 import { enrolAgent } from '../testing/test-agent.ts'
-
-/** A provider that nobody answers for, with certificates of its own. */
-async function unreachable(name: string): Promise<AddKeyProvider> {
-  const { authority } = await CertificateAuthority.create('KMS CA', 10, () => new Date())
-  using identity = await authority.issue({ commonName: 'control plane', usages: ['client'], validDays: 10 })
-  return {
-    name,
-    servers: [{ host: '127.0.0.1', port: 1 }],
-    serverCa: authority.certificate,
-    clientCertificate: identity.certificate,
-    clientKey: identity.privateKey.expose((bytes) => Buffer.from(bytes).toString('latin1')),
-  }
-}
 
 async function keyServer(context: TestContext) {
   const server = await KeyServerProcess.create(context)
@@ -30,12 +16,12 @@ async function keyServer(context: TestContext) {
   const out = join(server.folder, 'client')
   await server.command('issue-client', 'control-plane', '--out', out)
   const read = (name: string) => readFileSync(join(out, name), 'utf8')
-  const provider: AddKeyProvider = {
+  const provider: NewProvider = {
     name: 'kms',
     servers: [server.kmip],
     serverCa: read('ca.pem'),
     clientCertificate: read('client.pem'),
-    clientKey: read('client.key'),
+    clientKey: readFileSync(join(out, 'client.key')),
   }
   return { server, provider }
 }
@@ -46,7 +32,7 @@ test('a provider of a real key server is green, gives keys, and is red with one 
   const admin = await bench.logIn()
   const { keyProviders } = bench.service.platform
   await assert.rejects(keyProviders.get('kms'), { code: 'not-found' })
-  const added = await admin.addKeyProvider(provider)
+  const added = await addProvider(admin, provider)
   assert.deepEqual([added.name, added.isDefault, added.servers], ['kms', true, [server.kmip]])
   assert.match(added.clientCertificateFingerprint256, /^[0-9a-f]{64}$/)
   const status = await admin.keyProviderStatus('kms')
@@ -76,14 +62,14 @@ test('a provider of a real key server is green, gives keys, and is red with one 
 test('a provider whose servers nobody answers for is added all the same', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()
-  const request = await unreachable('far')
-  assert.equal((await admin.addKeyProvider(request)).isDefault, true)
+  const request = await unreachableProvider('far')
+  assert.equal((await addProvider(admin, request)).isDefault, true)
   const status = await admin.keyProviderStatus('far')
   assert.equal(status.health, 'red')
   assert.equal(status.servers[0]?.health, 'red')
-  await assert.rejects(admin.addKeyProvider(request), { status: 409, field: 'name' })
-  assert.equal((await admin.addKeyProvider({ ...request, name: 'second' })).isDefault, false)
-  assert.equal((await admin.addKeyProvider({ ...request, name: 'third', makeDefault: true })).isDefault, true)
+  await assert.rejects(addProvider(admin, request), { status: 409, field: 'name' })
+  assert.equal((await addProvider(admin, { ...request, name: 'second' })).isDefault, false)
+  assert.equal((await addProvider(admin, { ...request, name: 'third', makeDefault: true })).isDefault, true)
   assert.equal((await admin.setDefaultKeyProvider('second')).isDefault, true)
   assert.deepEqual(
     (await admin.keyProviders()).providers.map(({ name, isDefault }) => [name, isDefault]),
@@ -109,7 +95,7 @@ test('a provider whose servers nobody answers for is added all the same', async 
 test('a provider that keeps a host key is in use until the host is removed', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()
-  await admin.addKeyProvider(await unreachable('kms'))
+  await addProvider(admin, await unreachableProvider('kms'))
   await admin.createCluster({ name: 'cluster' })
   const { token } = await admin.createEnrolmentToken({ name: 'host-a', cluster: 'cluster' })
   const { answer } = await enrolAgent(token, 'https://127.0.0.1:7443')
@@ -128,14 +114,14 @@ test('a provider that keeps a host key is in use until the host is removed', asy
 test('certificates and key have to be readable, and to belong together', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()
-  const request = await unreachable('kms')
-  const other = await unreachable('other')
-  const encrypted = '-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH0\n-----END ENCRYPTED PRIVATE KEY-----\n'
+  const request = await unreachableProvider('kms')
+  const other = await unreachableProvider('other')
+  const encrypted = Buffer.from('-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH0\n-----END ENCRYPTED PRIVATE KEY-----\n')
   for (const [change, field] of [
     [{ serverCa: 'none' }, 'serverCa'],
     [{ serverCa: request.serverCa.replace(/[A-Za-z]{4}\n/, 'AAAA\n') }, 'serverCa'],
-    [{ clientCertificate: request.clientKey }, 'clientCertificate'],
-    [{ clientKey: request.clientCertificate }, 'clientKey'],
+    [{ clientCertificate: Buffer.from(request.clientKey).toString() }, 'clientCertificate'],
+    [{ clientKey: Buffer.from(request.clientCertificate) }, 'clientKey'],
     [{ clientKey: other.clientKey }, 'clientKey'],
     [{ clientKey: encrypted }, 'clientKey'],
     [{ servers: [] }, 'servers'],
@@ -143,7 +129,7 @@ test('certificates and key have to be readable, and to belong together', async (
     [{ name: 'with/slash' }, 'name'],
     [{ password: 'x' }, 'password'],
   ] as const) {
-    const call = admin.addKeyProvider({
+    const call = addProvider(admin, {
       ...request,
       ...change,
       servers: [...('servers' in change ? change.servers : request.servers)],
@@ -156,7 +142,7 @@ test('certificates and key have to be readable, and to belong together', async (
 test('a row that somebody changed does not open, and neither does one without its root key', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()
-  await admin.addKeyProvider(await unreachable('kms'))
+  await addProvider(admin, await unreachableProvider('kms'))
   await bench.withDatabase((database) =>
     database
       .updateTable('key_provider')
@@ -171,7 +157,7 @@ test('a row that somebody changed does not open, and neither does one without it
 test('a fault of ours says nothing to the peer, and everything to the log', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()
-  await admin.addKeyProvider(await unreachable('kms'))
+  await addProvider(admin, await unreachableProvider('kms'))
   bench.work.refusal = new Error('a detail for the log')
   await assert.rejects(admin.deleteKeyProvider('kms'), (error: Error & { status: number }) => {
     assert.equal(error.status, 500)

@@ -1,10 +1,21 @@
-import { AddKeyProvider, KeyProvider, KeyProviderList, KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import {
+  AddKeyProvider,
+  clientKeySizeMax,
+  KeyProvider,
+  KeyProviderList,
+  KeyProviderStatus,
+  ProviderName,
+} from '@cryptvisor/control-plane-api'
+import { RestError, readSecret } from '@cryptvisor/rest'
+import { Type } from 'typebox'
 import type { Platform } from '../app/platform.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
-/** Key providers. No answer has the client's private key. */
-export function keyProviderRoutes({ keyProviders }: Platform): Routes {
+const ByProvider = Type.Object({ name: ProviderName })
+
+/** Key providers. No answer has the client's private key, and no JSON body. */
+export function keyProviderRoutes({ keyProviders, pendingClientKeys }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -19,11 +30,29 @@ export function keyProviderRoutes({ keyProviders }: Platform): Routes {
       config: { access: ['Cryptographer.ManageKeyServers'] },
       schema: {
         tags: ['key-providers'],
-        summary: 'Add a key provider; the first one becomes the default',
+        summary: 'Add a key provider whose client key was sent before; the first one becomes the default',
         body: AddKeyProvider,
         response: { 201: KeyProvider },
       },
       handler: async ({ body, principal }, reply) => reply.code(201).send(await keyProviders.add(body, principal)),
+    })
+    server.route({
+      method: 'PUT',
+      url: '/api/v1/key-providers/:name/client-key',
+      config: { access: ['Cryptographer.ManageKeyServers'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Send the private key (PEM) of a key provider that is to be added; it waits, sealed, for an hour',
+        params: ByProvider,
+        // Bytes that go straight into a `Secret`: nothing else looks at them.
+        body: { content: { 'application/octet-stream': { schema: Type.Unsafe<unknown>({}) } } },
+        response: { 204: Nothing },
+      },
+      handler: async ({ params, body, headers }, reply) => {
+        using clientKey = await readSecret(body, clientKeySizeOf(headers['content-length']))
+        await pendingClientKeys.put(params.name, clientKey)
+        return reply.code(204).send(null)
+      },
     })
     server.route({
       method: 'POST',
@@ -65,4 +94,12 @@ export function keyProviderRoutes({ keyProviders }: Platform): Routes {
       },
     })
   }
+}
+
+/** RFC 9110, 8.6. Nothing is read of a body that does not say its size, or one that no key has. */
+function clientKeySizeOf(contentLength: string | undefined): number {
+  const sizeBytes = Number(contentLength ?? Number.NaN)
+  if (sizeBytes >= 1 && sizeBytes <= clientKeySizeMax) return sizeBytes
+  const message = `content-length: expected 1 to ${clientKeySizeMax} bytes: a private key in PEM`
+  throw new RestError(sizeBytes > clientKeySizeMax ? 413 : 400, 'invalid-request', message, { field: 'content-length' })
 }
