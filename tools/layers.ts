@@ -10,6 +10,7 @@ export const layers: Readonly<Record<string, number>> = {
   '@cryptvisor/key-record': 2,
   '@cryptvisor/kmip': 2,
   '@cryptvisor/luks': 2,
+  '@cryptvisor/qcow2': 2,
   '@cryptvisor/sealed-file': 2,
   '@cryptvisor/key-store': 3,
   '@cryptvisor/kmip-client': 3,
