@@ -1,5 +1,5 @@
 /** Why a cryptographic function refused its input. */
-export type CryptoErrorCode = 'key-size' | 'weak-key' | 'data-size' | 'sector-range'
+export type CryptoErrorCode = 'key-size' | 'weak-key' | 'data-size' | 'sector-range' | 'overlap' | 'memory' | 'disposed'
 
 /** Thrown by everything in this package. Texts name sizes and fields, never contents. */
 export class CryptoError extends Error {

@@ -1,4 +1,5 @@
 export { CryptoError, type CryptoErrorCode } from './crypto-error.ts'
-export { type DataUnitCipher, dataUnitSizeBytes } from './data-unit.ts'
+export { type DataUnitCipher, type DataUnitSizeBytes, dataUnitSizeBytes, type XtsCore } from './data-unit.ts'
+export { DataUnitMemory, type DataUnitMemoryOptions } from './data-unit-memory.ts'
 export { type HkdfParameters, hkdf } from './hkdf.ts'
-export { createXts } from './xts.ts'
+export { createXts, type XtsOptions } from './xts.ts'

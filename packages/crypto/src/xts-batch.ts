@@ -1,118 +1,144 @@
-import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv } from 'node:crypto'
+import { type Cipheriv, createCipheriv } from 'node:crypto'
 import type { Secret } from '@cryptvisor/secret'
-import { checkDataUnits, type DataUnitCipher, dataUnitSizeBytes } from './data-unit.ts'
-import { xtsCiphersFor } from './xts-key.ts'
+import { type BlockCore, type Direction, EcbCore } from './block-core.ts'
+import { CryptoError } from './crypto-error.ts'
+import { checkDataUnits, type DataUnitCipher, type DataUnitSizeBytes, dataUnitSizeBytes } from './data-unit.ts'
+import { LongUnitCore } from './long-unit-core.ts'
+import { blockSizeBytes, xtsCiphersFor } from './xts-key.ts'
+import {
+  maskAddress,
+  offsetsAddress,
+  spanSizeBytes,
+  stagingAddress,
+  stepSizeBytes,
+  tweaksAddress,
+  type XtsWorkspace,
+} from './xts-workspace.ts'
 
-const blockSizeBytes = 16
+/** From here on a cipher object for the step costs less than it saves. */
+const longStepSizeMin = 32_768
 
-/** Small enough for the first cache, and for malloc to serve the outputs without asking the kernel for each. */
-const batchSizeBytes = 32_768
-
-const batchUnitCount = batchSizeBytes / dataUnitSizeBytes
-const unitWordCount = dataUnitSizeBytes / 4
+/** What XtsBatch is made of. */
+export interface XtsBatchOptions {
+  readonly unitSizeBytes: DataUnitSizeBytes
+  readonly core: 'xts' | 'ecb'
+  readonly workspace: XtsWorkspace
+}
 
 interface Contexts {
-  readonly encryptor: Cipheriv
-  readonly decryptor: Decipheriv
   readonly tweaker: Cipheriv
+  readonly short: BlockCore
+  readonly long: BlockCore
 }
 
 /**
- * AES-XTS composed as IEEE 1619, 5.3 defines it, C = E1(P ^ T) ^ T, but for many data units per call of OpenSSL: one ECB
- * call encrypts the tweaks of a batch, one its masked blocks. Bit for bit the same as XTS, some ten times as fast from
- * JavaScript as a cipher object per unit; it is not OpenSSL's own XTS (and no validated module of it). Needs a
- * little-endian machine. The key lives in OpenSSL's contexts,
- * which are cleansed when they are freed.
+ * AES-XTS composed as IEEE 1619, 5.3 defines it, C = E1(P ^ T) ^ T, for many data units at once: one call of OpenSSL
+ * encrypts the sector numbers of a span, one the masked blocks of a step, and a kernel makes the masks. Bit for bit the
+ * same as XTS; not a validated module's XTS. Keys live in OpenSSL's contexts. What OpenSSL returns is masked: the memory
+ * that goes back to the allocator never held plaintext.
  */
 export class XtsBatch implements DataUnitCipher {
+  readonly unitSizeBytes: DataUnitSizeBytes
+  readonly core: 'xts' | 'ecb'
+  readonly #workspace: XtsWorkspace
   #contexts: Contexts | null
-  readonly #sectors = Buffer.alloc(batchUnitCount * blockSizeBytes)
-  readonly #mask = new Int32Array(batchSizeBytes / 4)
-  readonly #block = new Int32Array(batchSizeBytes / 4)
 
-  constructor(key: Secret) {
-    const { ecb, halfSizeBytes } = xtsCiphersFor(key)
+  constructor(key: Secret, { unitSizeBytes, core, workspace }: XtsBatchOptions) {
+    const ciphers = xtsCiphersFor(key)
+    this.unitSizeBytes = unitSizeBytes
+    this.core = core
+    this.#workspace = workspace
     this.#contexts = key.expose((bytes) => {
-      const dataKey = bytes.subarray(0, halfSizeBytes)
-      return {
-        encryptor: createCipheriv(ecb, dataKey, null).setAutoPadding(false),
-        decryptor: createDecipheriv(ecb, dataKey, null).setAutoPadding(false),
-        tweaker: createCipheriv(ecb, bytes.subarray(halfSizeBytes), null).setAutoPadding(false),
-      }
+      const tweaker = createCipheriv(ciphers.ecb, bytes.subarray(ciphers.halfSizeBytes), null).setAutoPadding(false)
+      const short = new EcbCore(ciphers, bytes.subarray(0, ciphers.halfSizeBytes))
+      const encryptTweak = (block: Uint8Array) => tweaker.update(block)
+      const long = core === 'xts' ? new LongUnitCore(ciphers, bytes, unitSizeBytes, encryptTweak) : short
+      return { tweaker, short, long }
     })
   }
 
   encrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
-    this.#run(bytes, sector, target, 'encryptor')
+    this.#run('encrypt', bytes, sector, target)
   }
 
   decrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
-    this.#run(bytes, sector, target, 'decryptor')
+    this.#run('decrypt', bytes, sector, target)
   }
 
-  /** Frees OpenSSL's contexts with the key at the next garbage collection, and wipes the masks at once. */
+  /** Frees OpenSSL's contexts with the keys at the next garbage collection, and wipes the scratch memory at once. */
   [Symbol.dispose](): void {
+    this.#contexts?.long.offsets?.fill(0)
     this.#contexts = null
-    this.#mask.fill(0)
-    this.#block.fill(0)
+    this.#workspace.wipeScratch()
   }
 
-  #run(bytes: Uint8Array, sector: number, target: Uint8Array, use: 'encryptor' | 'decryptor'): void {
-    checkDataUnits(bytes, sector, target)
-    if (this.#contexts === null) throw new Error('cipher was disposed of')
-    const { [use]: cipher, tweaker } = this.#contexts
-    const block = new Uint8Array(this.#block.buffer)
-    for (let offset = 0; offset < bytes.length; offset += batchSizeBytes) {
-      const sizeBytes = Math.min(batchSizeBytes, bytes.length - offset)
-      this.#makeMask(tweaker, sector + offset / dataUnitSizeBytes, sizeBytes / dataUnitSizeBytes)
-      block.set(bytes.subarray(offset, offset + sizeBytes))
-      xorInto(this.#block, this.#mask, sizeBytes / 4)
-      const output = cipher.update(block.subarray(0, sizeBytes))
-      block.set(output)
-      release(output)
-      xorInto(this.#block, this.#mask, sizeBytes / 4)
-      target.set(block.subarray(0, sizeBytes), offset)
+  #run(direction: Direction, bytes: Uint8Array, sector: number, target: Uint8Array): void {
+    checkDataUnits(this.unitSizeBytes, bytes, sector, target)
+    const contexts = this.#contexts
+    if (contexts === null) throw new CryptoError('disposed', 'this cipher was disposed of')
+    this.#workspace.check()
+    const address = this.#workspace.addressOf(target)
+    if (address === null) {
+      this.#runStaged(contexts, direction, bytes, sector, target)
+      return
+    }
+    if (this.#workspace.addressOf(bytes) !== address) target.set(bytes)
+    for (let offset = 0; offset < bytes.length; offset += spanSizeBytes) {
+      const sizeBytes = Math.min(spanSizeBytes, bytes.length - offset)
+      this.#runSpan(contexts, direction, address + offset, sizeBytes, sector + offset / dataUnitSizeBytes)
     }
   }
 
-  /** Fills the mask with the tweaks of all blocks of `unitCount` data units: E2(sector), then times alpha per block. */
-  #makeMask(tweaker: Cipheriv, sector: number, unitCount: number): void {
-    for (let unit = 0; unit < unitCount; unit++) {
-      const number = sector + unit
-      this.#sectors.writeUInt32LE(number % 0x1_0000_0000, unit * blockSizeBytes)
-      this.#sectors.writeUInt32LE(Math.floor(number / 0x1_0000_0000), unit * blockSizeBytes + 4)
+  /** Takes bytes from outside the memory through it, step by step. */
+  #runStaged(contexts: Contexts, direction: Direction, bytes: Uint8Array, sector: number, target: Uint8Array): void {
+    const memory = this.#workspace.bytes
+    for (let offset = 0; offset < bytes.length; offset += stepSizeBytes) {
+      const step = bytes.subarray(offset, offset + stepSizeBytes)
+      memory.set(step, stagingAddress)
+      this.#runSpan(contexts, direction, stagingAddress, step.length, sector + offset / dataUnitSizeBytes)
+      target.set(memory.subarray(stagingAddress, stagingAddress + step.length), offset)
     }
-    const tweaks = tweaker.update(this.#sectors.subarray(0, unitCount * blockSizeBytes))
-    for (let unit = 0; unit < unitCount; unit++) walk(tweaks, unit * blockSizeBytes, this.#mask, unit * unitWordCount)
-    release(tweaks)
+  }
+
+  #runSpan(contexts: Contexts, direction: Direction, address: number, sizeBytes: number, sector: number): void {
+    const { kernel, bytes: memory } = this.#workspace
+    const { unitSizeBytes } = this
+    const unitCount = sizeBytes / unitSizeBytes
+    kernel.numbers(tweaksAddress, sector, unitCount, unitSizeBytes / dataUnitSizeBytes)
+    replace(memory, tweaksAddress, unitCount * blockSizeBytes, (numbers) => contexts.tweaker.update(numbers))
+    for (let offset = 0; offset < sizeBytes; offset += stepSizeBytes) {
+      const stepBytes = Math.min(stepSizeBytes, sizeBytes - offset)
+      const tweaks = tweaksAddress + (offset / unitSizeBytes) * blockSizeBytes
+      this.#runStep(contexts, direction, address + offset, stepBytes, tweaks)
+    }
+  }
+
+  #runStep(contexts: Contexts, direction: Direction, address: number, sizeBytes: number, tweaks: number): void {
+    const { kernel, bytes: memory } = this.#workspace
+    const unitCount = sizeBytes / this.unitSizeBytes
+    const core = sizeBytes < longStepSizeMin ? contexts.short : contexts.long
+    if (core.offsets !== null) {
+      memory.set(core.offsets, offsetsAddress)
+      kernel.xor(tweaks, offsetsAddress, unitCount * blockSizeBytes)
+    }
+    if (this.unitSizeBytes === 512) kernel.walk512(address, tweaks, unitCount, maskAddress)
+    else kernel.walk4096(address, tweaks, unitCount, maskAddress)
+    replace(memory, address, sizeBytes, (blocks) => core.update(direction, blocks))
+    kernel.xor(address, maskAddress, sizeBytes)
   }
 }
 
-/** Writes the tweak at `offset` and its products with alpha, alpha^2 … (IEEE 1619, 5.2) for one data unit. */
-function walk(tweaks: Buffer, offset: number, mask: Int32Array, start: number): void {
-  let a = tweaks.readInt32LE(offset)
-  let b = tweaks.readInt32LE(offset + 4)
-  let c = tweaks.readInt32LE(offset + 8)
-  let d = tweaks.readInt32LE(offset + 12)
-  for (let word = start; word < start + unitWordCount; word += 4) {
-    mask[word] = a
-    mask[word + 1] = b
-    mask[word + 2] = c
-    mask[word + 3] = d
-    const carry = (d >> 31) & 0x87
-    d = (d << 1) | (c >>> 31)
-    c = (c << 1) | (b >>> 31)
-    b = (b << 1) | (a >>> 31)
-    a = (a << 1) ^ carry
-  }
-}
-
-function xorInto(target: Int32Array, mask: Int32Array, wordCount: number): void {
-  // Both arrays have at least `wordCount` words; `?? 0` would cost a branch per word for nothing.
-  for (let word = 0; word < wordCount; word++) target[word] = (target[word] as number) ^ (mask[word] as number)
-}
-
-/** Gives the memory of an output back at once: waiting for the garbage collector costs more than the cipher. */
-function release(output: Buffer): void {
+/** Puts what `transform` makes of some bytes in their place, and gives the memory of its output back at once. */
+function replace(
+  memory: Uint8Array<ArrayBuffer>,
+  address: number,
+  sizeBytes: number,
+  transform: (bytes: Uint8Array) => Buffer,
+): void {
+  const output = transform(memory.subarray(address, address + sizeBytes))
+  if (output.length !== sizeBytes)
+    throw new CryptoError('data-size', `OpenSSL made ${output.length} of ${sizeBytes} bytes`)
+  memory.set(output, address)
+  // Waiting for the garbage collector costs more than the cipher: it lets every output be new, cold memory.
   if (output.byteLength === output.buffer.byteLength && output.buffer instanceof ArrayBuffer) output.buffer.transfer(0)
 }

@@ -2,6 +2,9 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Secret } from '@cryptvisor/secret'
 import { CryptoError } from './crypto-error.ts'
 
+/** A block of AES, in bytes. */
+export const blockSizeBytes = 16
+
 /** OpenSSL's names for the ciphers of one XTS key, and the size of each of its halves. */
 export interface XtsCiphers {
   readonly xts: 'aes-256-xts' | 'aes-128-xts'

@@ -3,10 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { Secret } from '@cryptvisor/secret'
 import fc from 'fast-check'
-import { type DataUnitCipher, dataUnitSizeBytes, dataUnitsSizeMax } from './data-unit.ts'
-import { createXts, prove } from './xts.ts'
+import { type DataUnitCipher, type DataUnitSizeBytes, dataUnitSizeBytes, dataUnitsSizeMax } from './data-unit.ts'
+import { DataUnitMemory } from './data-unit-memory.ts'
+import { createXts } from './xts.ts'
 import { XtsBatch } from './xts-batch.ts'
+import type { XtsKernelName } from './xts-kernel.ts'
 import { XtsUnits } from './xts-units.ts'
+import { stepSizeBytes } from './xts-workspace.ts'
 
 const secretOf = (hex: string) => Secret.from(new Uint8Array(Buffer.from(hex, 'hex')))
 const counting = Uint8Array.from({ length: dataUnitSizeBytes }, (_, index) => index & 0xff)
@@ -51,17 +54,34 @@ const vectors = [
   },
 ]
 
-const ciphers: readonly (readonly [string, (key: Secret) => DataUnitCipher])[] = [
-  ['XtsUnits', (key) => new XtsUnits(key)],
-  ['XtsBatch', (key) => new XtsBatch(key)],
-  ['createXts', createXts],
+interface Variant {
+  readonly name: string
+  readonly create: (key: Secret, unitSizeBytes: DataUnitSizeBytes) => DataUnitCipher
+}
+
+const batch = (core: 'xts' | 'ecb', kernel: XtsKernelName): Variant => ({
+  name: `${core} with the ${kernel} kernel`,
+  create: (key, unitSizeBytes) => {
+    const { workspace } = new DataUnitMemory({ count: 0, kernel })
+    return new XtsBatch(key, { unitSizeBytes, core, workspace })
+  },
+})
+
+const batches = [batch('xts', 'simd'), batch('xts', 'plain'), batch('ecb', 'simd'), batch('ecb', 'plain')]
+
+const variants: readonly Variant[] = [
+  ...batches,
+  { name: 'units', create: (key, unitSizeBytes) => new XtsUnits(key, unitSizeBytes) },
+  { name: 'createXts', create: (key, unitSizeBytes) => createXts(key, { unitSizeBytes }) },
 ]
 
-for (const [name, create] of ciphers) {
+const unitSizes = [512, 4096] as const
+
+for (const { name, create } of variants) {
   test(`${name} passes the vectors of IEEE 1619`, () => {
     for (const vector of vectors) {
       using key = secretOf(vector.key)
-      using cipher = create(key)
+      using cipher = create(key, 512)
       const bytes = Uint8Array.from(counting)
       cipher.encrypt(bytes, vector.sector)
       const found = Buffer.from(bytes).toString('hex')
@@ -73,7 +93,7 @@ for (const [name, create] of ciphers) {
 
   test(`${name} leaves the source alone when there is a target`, () => {
     using key = Secret.random(64)
-    using cipher = create(key)
+    using cipher = create(key, 512)
     const source = Uint8Array.from(counting)
     const target = new Uint8Array(source.length)
     cipher.encrypt(source, 1, target)
@@ -81,66 +101,91 @@ for (const [name, create] of ciphers) {
     assert.notDeepEqual(target, counting)
   })
 
-  test(`${name} refuses what are not data units, and impossible sectors`, () => {
+  test(`${name} refuses what are not data units, impossible sectors and targets that overlap`, () => {
+    for (const unitSizeBytes of unitSizes) {
+      using key = Secret.random(64)
+      using cipher = create(key, unitSizeBytes)
+      assert.equal(cipher.unitSizeBytes, unitSizeBytes)
+      for (const sizeBytes of [1, unitSizeBytes - 1, unitSizeBytes + 1, dataUnitsSizeMax + unitSizeBytes]) {
+        assert.throws(() => cipher.encrypt(new Uint8Array(sizeBytes), 0), { code: 'data-size' })
+      }
+      const bytes = new Uint8Array(unitSizeBytes * 3)
+      assert.throws(() => cipher.decrypt(bytes, 0, new Uint8Array(unitSizeBytes)), { code: 'data-size' })
+      for (const sector of [-1, 0.5, Number.NaN, Number.MAX_SAFE_INTEGER]) {
+        assert.throws(() => cipher.encrypt(bytes, sector), { code: 'sector-range' })
+      }
+      const [first, second] = [bytes.subarray(0, -unitSizeBytes), bytes.subarray(unitSizeBytes)]
+      assert.throws(() => cipher.encrypt(first, 0, second), { code: 'overlap' })
+      assert.throws(() => cipher.encrypt(second, 0, first), { code: 'overlap' })
+      assert.ok(bytes.every((byte) => byte === 0))
+      cipher.encrypt(new Uint8Array(0), 0)
+    }
     using key = Secret.random(64)
-    using cipher = create(key)
-    for (const sizeBytes of [1, 511, 513, dataUnitsSizeMax + 512]) {
-      assert.throws(() => cipher.encrypt(new Uint8Array(sizeBytes), 0), { code: 'data-size' })
-    }
-    assert.throws(() => cipher.decrypt(new Uint8Array(512), 0, new Uint8Array(1024)), { code: 'data-size' })
-    for (const sector of [-1, 0.5, Number.NaN, Number.MAX_SAFE_INTEGER]) {
-      assert.throws(() => cipher.encrypt(new Uint8Array(512), sector), { code: 'sector-range' })
-    }
-    cipher.encrypt(new Uint8Array(0), 0)
+    using cipher = create(key, 4096)
+    for (const sector of [1, 4, 0xffff_ffff])
+      assert.throws(() => cipher.encrypt(new Uint8Array(4096), sector), { code: 'sector-range' })
   })
 
   test(`${name} refuses keys that are none for XTS`, () => {
     for (const sizeBytes of [16, 31, 33, 48, 63, 65]) {
       using key = Secret.random(sizeBytes)
-      assert.throws(() => create(key), { code: 'key-size' })
+      assert.throws(() => create(key, 512), { code: 'key-size' })
     }
     using equalHalves = secretOf('ab'.repeat(64))
-    assert.throws(() => create(equalHalves), { code: 'weak-key' })
+    assert.throws(() => create(equalHalves, 512), { code: 'weak-key' })
+  })
+
+  test(`${name} is of no use once it was disposed of`, () => {
+    using key = Secret.random(64)
+    const cipher = create(key, 512)
+    cipher[Symbol.dispose]()
+    cipher[Symbol.dispose]()
+    assert.throws(() => cipher.encrypt(new Uint8Array(512), 0), { code: 'disposed' })
   })
 }
 
-test('batch and units agree over batch borders, key sizes, odd addresses and sectors beyond 32 bits', () => {
-  fc.assert(
-    fc.property(
-      fc.constantFrom(32, 64),
-      fc.constantFrom(1, 2, 3, 63, 64, 65, 257),
-      fc.constantFrom(0, 1, 3),
-      fc.oneof(
-        fc.nat(),
-        fc.integer({ min: 0xffff_ff00, max: 0x1_0000_0100 }),
-        fc.maxSafeNat().map((n) => Math.floor(n / 2)),
-      ),
-      (keySizeBytes, unitCount, shift, sector) => {
-        using key = Secret.random(keySizeBytes)
-        using batch = new XtsBatch(key)
-        using units = new XtsUnits(key)
-        const plaintext = randomBytes(unitCount * dataUnitSizeBytes + shift).subarray(shift)
-        const found = new Uint8Array(plaintext.length + shift).subarray(shift)
-        const expected = new Uint8Array(plaintext.length)
-        batch.encrypt(plaintext, sector, found)
-        units.encrypt(plaintext, sector, expected)
-        assert.ok(Buffer.from(expected).equals(found))
-        batch.decrypt(found, sector)
-        assert.ok(plaintext.equals(found))
-      },
-    ),
-    { numRuns: 40 },
-  )
-})
+const sectors = fc.oneof(
+  fc.nat(),
+  fc.integer({ min: 0xffff_ff00, max: 0x1_0000_0100 }),
+  fc.maxSafeNat().map((n) => Math.floor(n / 2)),
+)
 
-test('a cipher that was disposed of is of no use', () => {
-  using key = Secret.random(64)
-  for (const [name, create] of ciphers) {
-    const cipher = create(key)
-    cipher[Symbol.dispose]()
-    assert.throws(() => cipher.encrypt(new Uint8Array(512), 0), /disposed|wiped/, name)
-  }
-})
+for (const { name, create } of batches) {
+  test(`${name} does what units do: any size, key, address, and sectors beyond 32 bits`, () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(32, 64),
+        fc.constantFrom(...unitSizes),
+        fc.oneof(
+          fc.integer({ min: 512, max: 3 * 4096 }),
+          fc.integer({ min: 30_000, max: 34_000 }),
+          fc.integer({ min: stepSizeBytes - 8192, max: stepSizeBytes + 8192 }),
+          fc.integer({ min: 2 * stepSizeBytes, max: 3 * stepSizeBytes }),
+        ),
+        fc.constantFrom(0, 1, 3),
+        sectors,
+        (keySizeBytes, unitSizeBytes, approximateSizeBytes, shift, anySector) => {
+          const sizeBytes = Math.ceil(approximateSizeBytes / unitSizeBytes) * unitSizeBytes
+          const sector = anySector - (anySector % (unitSizeBytes / 512))
+          using key = Secret.random(keySizeBytes)
+          using cipher = create(key, unitSizeBytes)
+          using units = new XtsUnits(key, unitSizeBytes)
+          const plaintext = randomBytes(sizeBytes + shift).subarray(shift)
+          const found = new Uint8Array(sizeBytes + shift).subarray(shift)
+          const expected = new Uint8Array(sizeBytes)
+          cipher.encrypt(plaintext, sector, found)
+          units.encrypt(plaintext, sector, expected)
+          assert.ok(Buffer.from(expected).equals(found))
+          cipher.decrypt(found, sector)
+          assert.ok(plaintext.equals(found))
+          units.decrypt(expected, sector)
+          assert.ok(plaintext.equals(expected))
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+}
 
 test('each data unit depends on its own sector only', () => {
   using key = Secret.random(64)
@@ -152,21 +197,16 @@ test('each data unit depends on its own sector only', () => {
   assert.deepEqual(three.subarray(dataUnitSizeBytes, 2 * dataUnitSizeBytes), second)
 })
 
-test('a cipher that does not agree with the reference is not used', () => {
+test('units of 4096 bytes are encrypted as one, under the number of their first sector of 512 bytes', () => {
   using key = Secret.random(64)
-  for (const fault of ['encrypt', 'decrypt'] as const) {
-    using reference = new XtsUnits(key)
-    const batch = new XtsBatch(key)
-    let disposed = false
-    const faulty: DataUnitCipher = {
-      encrypt: (bytes, sector, target) => batch.encrypt(bytes, sector + Number(fault === 'encrypt'), target),
-      decrypt: (bytes, sector, target) => batch.decrypt(bytes, sector + Number(fault === 'decrypt'), target),
-      [Symbol.dispose]: () => {
-        disposed = true
-      },
-    }
-    assert.equal(prove(faulty, reference), reference)
-    assert.ok(disposed)
-    assert.equal(prove(batch, new XtsUnits(key)), batch)
+  using large = createXts(key, { unitSizeBytes: 4096 })
+  using small = createXts(key)
+  const units = new Uint8Array(2 * 4096)
+  large.encrypt(units, 16)
+  const sectors = new Uint8Array(2 * 4096)
+  small.encrypt(sectors, 16)
+  for (const start of [0, 4096]) {
+    assert.deepEqual(units.subarray(start, start + 512), sectors.subarray(start, start + 512))
+    assert.notDeepEqual(units.subarray(start + 512, start + 1024), sectors.subarray(start + 512, start + 1024))
   }
 })

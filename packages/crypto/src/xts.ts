@@ -1,35 +1,63 @@
-import { randomBytes } from 'node:crypto'
 import type { Secret } from '@cryptvisor/secret'
-import { type DataUnitCipher, dataUnitSizeBytes } from './data-unit.ts'
+import type { DataUnitCipher, DataUnitSizeBytes, XtsCore } from './data-unit.ts'
+import { DataUnitMemory } from './data-unit-memory.ts'
+import { agree } from './self-test.ts'
 import { XtsBatch } from './xts-batch.ts'
 import { XtsUnits } from './xts-units.ts'
 
+/** What a cipher made by `createXts` is to be. */
+export interface XtsOptions {
+  /** None means 512. */
+  readonly unitSizeBytes?: DataUnitSizeBytes
+  /** Where the cipher works without copying; it has to outlive the cipher. None means scratch memory of its own. */
+  readonly memory?: DataUnitMemory
+  /** The core to begin with; none means `xts` with OpenSSL 3.5 or later, else `ecb`. */
+  readonly core?: XtsCore
+}
+
 /**
- * AES-XTS over data units of 512 bytes with plain64 tweaks, by the fastest way that proves itself on this machine: the
- * batch cipher must first agree with OpenSSL's own XTS under this very key, else the latter does the work. The caller
- * keeps `key`; dispose of the cipher when done. Throws a CryptoError for an unfit key.
+ * AES-XTS over data units with plain64 tweaks; the key has 64 bytes (AES-256) or 32 (AES-128). Before a core is used it
+ * must agree with OpenSSL's own XTS under this very key, else the next one does the work: `xts`, `ecb`, `units`. The caller
+ * keeps `key`; dispose of the cipher when done. Throws a CryptoError for an unfit key, and `disposed` for such a memory.
  */
-export function createXts(key: Secret): DataUnitCipher {
-  return prove(new XtsBatch(key), new XtsUnits(key))
+export function createXts(key: Secret, options: XtsOptions = {}): DataUnitCipher {
+  const { unitSizeBytes = 512, memory, core = fastestCore(process.versions.openssl) } = options
+  memory?.workspace.check()
+  const reference = new XtsUnits(key, unitSizeBytes)
+  const batch = (core: 'xts' | 'ecb') => () => {
+    const { workspace } = memory ?? new DataUnitMemory({ count: 0 })
+    return new XtsBatch(key, { unitSizeBytes, core, workspace })
+  }
+  const candidates = { xts: [batch('xts'), batch('ecb')], ecb: [batch('ecb')], units: [] }
+  return firstProven(candidates[core], reference)
 }
 
-/** The candidate when it does what the reference does, else the reference; the other one is disposed of. */
-export function prove(candidate: DataUnitCipher, reference: DataUnitCipher): DataUnitCipher {
-  const proven = agree(candidate, reference)
-  const unused = proven ? reference : candidate
-  unused[Symbol.dispose]()
-  return proven ? candidate : reference
+/** OpenSSL's XTS uses VAES since 3.5; before, and on processors without VAES, its ECB is a little faster. */
+export function fastestCore(opensslVersion: string | undefined): 'xts' | 'ecb' {
+  const [major = 0, minor = 0] = (opensslVersion ?? '').split('.').map(Number)
+  return major > 3 || (major === 3 && minor >= 5) ? 'xts' : 'ecb'
 }
 
-/** Whether both ciphers do the same to a few random units, at a sector whose number needs more than 32 bits. */
-function agree(one: DataUnitCipher, other: DataUnitCipher): boolean {
-  const plaintext = randomBytes(3 * dataUnitSizeBytes)
-  const sector = 0xffff_ffff
-  const ciphertext = new Uint8Array(plaintext.length)
-  const expected = new Uint8Array(plaintext.length)
-  one.encrypt(plaintext, sector, ciphertext)
-  other.encrypt(plaintext, sector, expected)
-  const back = Uint8Array.from(expected)
-  one.decrypt(back, sector)
-  return Buffer.compare(ciphertext, expected) === 0 && plaintext.equals(back)
+/** The first candidate that does what the reference does, else the reference. All others are disposed of. */
+export function firstProven(candidates: readonly (() => DataUnitCipher)[], reference: DataUnitCipher): DataUnitCipher {
+  for (const create of candidates) {
+    const candidate = attempt(create, reference)
+    if (candidate === null) continue
+    reference[Symbol.dispose]()
+    return candidate
+  }
+  return reference
+}
+
+/** Null when the candidate cannot be made, fails or differs. */
+function attempt(create: () => DataUnitCipher, reference: DataUnitCipher): DataUnitCipher | null {
+  let candidate: DataUnitCipher | null = null
+  try {
+    candidate = create()
+    if (agree(candidate, reference)) return candidate
+  } catch {
+    // Whatever went wrong, the next one may do; the reference needs nothing but OpenSSL.
+  }
+  candidate?.[Symbol.dispose]()
+  return null
 }
