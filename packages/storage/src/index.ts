@@ -1,4 +1,5 @@
 export type { DescriptorTools } from './descriptor-tools.ts'
+export { errno } from './errno.ts'
 export { NodeStorage } from './node-storage.ts'
 export {
   directAlignmentBytes,

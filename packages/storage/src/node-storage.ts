@@ -24,7 +24,7 @@ export class NodeStorage implements Storage {
   async openDevice(path: string, access: StorageAccess, { direct = false }: OpenOptions = {}): Promise<StorageFile> {
     // Looked at before it is opened: opening a tape or a terminal is an act of its own.
     if (!(await lstat(path)).isBlockDevice()) throw errno('ENOTBLK', `${path} is not a block device`)
-    const flags = (access === 'read' ? O_RDONLY : O_RDWR) | O_EXCL | O_NONBLOCK | (direct ? O_DIRECT : 0)
+    const flags = (access === 'read' ? O_RDONLY : O_RDWR | O_EXCL) | O_NONBLOCK | (direct ? O_DIRECT : 0)
     const handle = await open(path, flags)
     try {
       const stats = await handle.stat({ bigint: true })

@@ -6,7 +6,7 @@
 export interface Storage {
   /** Opens a folder by its path, which may lead over links; `null` when there is none. */
   openFolder(path: string): Promise<StorageFolder | null>
-  /** Opens a block device for this process alone (O_EXCL). Rejects with `ENOTBLK` for anything else, `EBUSY` when it is in use. */
+  /** Opens a block device, to write it for this process alone (O_EXCL). Rejects with `ENOTBLK` for anything else, `EBUSY` when it is in use. */
   openDevice(path: string, access: StorageAccess, options?: OpenOptions): Promise<StorageFile>
 }
 
