@@ -65,15 +65,18 @@ export class ClusterMap {
     return run
   }
 
-  /** How many L2 tables there are, at most as many as the image has clusters, or the same one is there twice. */
-  requireDistinctL2Tables(): void {
+  /**
+   * Refuses an L1 table with more L2 tables than the image has clusters, some of which would be named again and again: what
+   * a small image can cost is bounded. Throws a Qcow2Error `bad-table-entry`, `truncated`.
+   */
+  boundL2Tables(): void {
     const clusterCount = Math.ceil(this.#imageSizeBytes / this.#geometry.clusterSizeBytes)
     let count = 0
     for (let l1Index = 0; l1Index < this.#l1.entryCount; l1Index++) {
       if (this.#l2OffsetOf(l1Index) === null) continue
       count++
       if (count > clusterCount) {
-        throw new Qcow2Error('bad-table-entry', `qcow2 L1 table: has more L2 tables than the image has clusters`)
+        throw new Qcow2Error('bad-table-entry', 'qcow2 L1 table: has more L2 tables than the image has clusters')
       }
     }
   }

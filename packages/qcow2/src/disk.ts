@@ -45,27 +45,36 @@ export class Qcow2Disk {
 
   /**
    * The disk from `startBytes` to `endBytes`, all of it without them, as stretches in ascending order, without gaps and
-   * each as long as it can be. Reads the tables only. Throws a Qcow2Error as `read` does.
+   * each as long as it can be. Reads the tables only. Throws a Qcow2Error as `read` does, and `bad-table-entry` when there is
+   * more data than the image has room for, as where clusters are named twice.
    */
   *extents(startBytes = 0, endBytes: number = this.sizeBytes): Generator<Extent, void, undefined> {
     this.#requireRange(startBytes, endBytes)
+    let roomBytes = this.#source.sizeBytes + this.#header.clusterSizeBytes
     for (let at = startBytes; at < endBytes; ) {
-      const extent = this.#extent(at, endBytes)
+      const { storedBytes, ...extent } = this.#extent(at, endBytes)
+      roomBytes -= storedBytes
+      if (roomBytes < 0) {
+        throw new Qcow2Error('bad-table-entry', 'qcow2 L2 tables: they name more data than the image has room for')
+      }
       yield extent
       at += extent.sizeBytes
     }
   }
 
-  #extent(offsetBytes: number, endBytes: number): Extent {
+  /** `storedBytes` are those that lie in the image as they are. */
+  #extent(offsetBytes: number, endBytes: number): Extent & { readonly storedBytes: number } {
     const first = this.#map.run(offsetBytes, endBytes)
     const kind = kindOf(first)
-    let sizeBytes = first.sizeBytes
+    let { sizeBytes } = first
+    let storedBytes = storedIn(first)
     while (offsetBytes + sizeBytes < endBytes) {
       const next = this.#map.run(offsetBytes + sizeBytes, endBytes)
       if (kindOf(next) !== kind) break
       sizeBytes += next.sizeBytes
+      storedBytes += storedIn(next)
     }
-    return { kind, offsetBytes, sizeBytes }
+    return { kind, offsetBytes, sizeBytes, storedBytes }
   }
 
   #requireRange(startBytes: number, endBytes: number): void {
@@ -105,4 +114,8 @@ export class Qcow2Disk {
 
 function kindOf({ kind }: Run): Extent['kind'] {
   return kind === 'compressed' ? 'data' : kind
+}
+
+function storedIn(run: Run): number {
+  return run.kind === 'data' ? run.sizeBytes : 0
 }

@@ -74,16 +74,20 @@ export function parseQcow2Header(bytes: Uint8Array): Qcow2Header {
     clusterBits >=
       extendedL2ClusterBitsMin, `cluster_bits ${clusterBits}: extended L2 entries need ${extendedL2ClusterBitsMin} or more`)
   require(offset(view, 'refcount_table_offset', clusterSizeBytes) !== 0, 'refcount_table_offset: there is none')
+  const l1TableOffset = offset(view, 'l1_table_offset', clusterSizeBytes)
+  require(l1TableOffset !== 0, 'l1_table_offset: there is none')
   const snapshotCount = number(view, 'nb_snapshots')
   require(snapshotCount <= snapshotCountMax, `nb_snapshots ${snapshotCount}: at most ${snapshotCountMax}`)
+  const snapshotTableOffset = offset(view, 'snapshots_offset', clusterSizeBytes)
+  require(snapshotCount === 0 || snapshotTableOffset !== 0, 'snapshots_offset: there is none')
   return {
     version,
     virtualSizeBytes: Number(virtualSize),
     clusterSizeBytes,
-    l1TableOffset: offset(view, 'l1_table_offset', clusterSizeBytes),
+    l1TableOffset,
     l1EntryCount: l1EntryCountOf(view),
     snapshotCount,
-    snapshotTableOffset: offset(view, 'snapshots_offset', clusterSizeBytes),
+    snapshotTableOffset,
     compression: compressionOf(view, sizeBytes, has(incompatibleFeature.compressionType)),
     extendedL2,
     encryption,

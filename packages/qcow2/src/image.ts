@@ -39,7 +39,7 @@ export class Qcow2Image {
 
   #diskOf(l1: L1Table): Qcow2Disk {
     const map = new ClusterMap(this.#tables, this.header, l1, this.#source.sizeBytes)
-    map.requireDistinctL2Tables()
+    map.boundL2Tables()
     return new Qcow2Disk(this.#source, this.header, map, l1.diskSizeBytes)
   }
 }

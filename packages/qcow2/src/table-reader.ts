@@ -35,7 +35,7 @@ export class TableReader {
   /** Bytes of any length inside the image, read past the kept pieces. */
   bytes(offsetBytes: number, sizeBytes: number): Buffer {
     const target = Buffer.alloc(sizeBytes)
-    this.#source.readAt(offsetBytes, target)
+    if (sizeBytes > 0) this.#source.readAt(offsetBytes, target)
     return target
   }
 

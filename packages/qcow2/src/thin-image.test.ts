@@ -248,6 +248,65 @@ test('the last places of a full disk of 64 TiB are right, and come at once', () 
   )
 })
 
+test('refcounts of more than one block add up', (context) => {
+  const sizeBytes = 5 * 2 ** 30
+  const data = DataClusters.none(sizeBytes)
+  data.mark(0, sizeBytes)
+  const image = ThinImage.with(data)
+  const path = join(temporaryFolder(context), 'disk.qcow2')
+  const file = openSync(path, 'wx')
+  ftruncateSync(file, image.sizeBytes)
+  for (const piece of image.pieces(0, image.dataOffsetBytes)) {
+    assert.ok(piece.kind === 'metadata')
+    writeSync(file, piece.bytes, 0, piece.bytes.length, piece.offsetBytes)
+  }
+  closeSync(file)
+  check(path)
+})
+
+test('a refcount table of more than one cluster names each block', () => {
+  const sizeBytes = 17 * 2 ** 40
+  const data = DataClusters.none(sizeBytes)
+  data.mark(0, sizeBytes)
+  const image = ThinImage.with(data)
+  const at = (offsetBytes: number, wanted: number) => {
+    const bytes = Buffer.alloc(wanted)
+    image.read(offsetBytes, bytes, () => assert.fail('this is metadata'))
+    return bytes
+  }
+  const header = at(0, 112)
+  const tableOffset = Number(header.readBigUInt64BE(48))
+  const tableSizeBytes = header.readUInt32BE(56) * clusterSizeBytes
+  assert.equal(tableSizeBytes, 2 * clusterSizeBytes)
+  const table = at(tableOffset, tableSizeBytes)
+  const blockCount = Math.ceil(image.sizeBytes / clusterSizeBytes / 32_768)
+  for (let index = 0; index < tableSizeBytes / 8; index++) {
+    const expected = index < blockCount ? tableOffset + tableSizeBytes + index * clusterSizeBytes : 0
+    assert.equal(Number(table.readBigUInt64BE(index * 8)), expected)
+  }
+  const lastBlock = at(tableOffset + tableSizeBytes + (blockCount - 1) * clusterSizeBytes, clusterSizeBytes)
+  const counted = image.sizeBytes / clusterSizeBytes - (blockCount - 1) * 32_768
+  for (let index = 0; index < 32_768; index++) {
+    assert.equal(lastBlock.readUInt16BE(index * 2), index < counted ? 1 : 0)
+  }
+})
+
+test('an image of another shape becomes a thin one', (context) => {
+  const folder = temporaryFolder(context)
+  const raw = sparseDisk(9 * mib - 512)
+  writeFileSync(join(folder, 'disk.raw'), raw)
+  const packed = join(folder, 'packed.qcow2')
+  const shape = 'compression_type=zstd,cluster_size=16k,extended_l2=on'
+  qemu('qemu-img', 'convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', shape, join(folder, 'disk.raw'), packed)
+  const { disk } = new Qcow2Image(new BufferSource(readFileSync(packed)))
+  const data = DataClusters.none(disk.sizeBytes)
+  for (const extent of disk.extents()) if (extent.kind === 'data') data.mark(extent.offsetBytes, extent.sizeBytes)
+  const image = ThinImage.with(data)
+  const bytes = Buffer.alloc(image.sizeBytes)
+  image.read(0, bytes, (offsetBytes, target) => disk.read(offsetBytes, target))
+  assert.ok(bytes.equals(build(raw)))
+})
+
 test('sizes and stretches that make no image are refused', () => {
   for (const sizeBytes of [0, -512, 511, 513, 0.5, Number.NaN, thinDiskSizeMaxBytes + 512]) {
     assert.throws(() => DataClusters.none(sizeBytes), { name: 'Qcow2Error', code: 'bad-size' }, `${sizeBytes}`)
