@@ -8,9 +8,14 @@ export function isCryptographic(change: VmChange): boolean {
   switch (change.kind) {
     case 'encrypt':
     case 'decrypt':
+    case 'shallow-rekey':
+    case 'deep-rekey':
       return true
     case 'create-vm':
+    case 'import-volume':
       return change.encrypted
+    case 'clone-vm':
+      return change.source.encryption !== null
     case 'add-disk':
       return change.disk.encrypted
     case 'import-disk':
@@ -20,10 +25,12 @@ export function isCryptographic(change: VmChange): boolean {
 }
 
 /** What a change is about, in words: «VM Home and disks 0, 1». */
-function partsText(change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }>): string {
+function partsText(
+  change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' | 'shallow-rekey' | 'deep-rekey' }>,
+): string {
   const numbers = change.disks.map((disk) => disk.number).toSorted((one, other) => one - other)
   const disks = numbers.length === 0 ? [] : [`${numbers.length === 1 ? 'disk' : 'disks'} ${numbers.join(', ')}`]
-  return [...(change.home === null ? [] : ['VM Home']), ...disks].join(' and ')
+  return [...(change.home === null || change.home === false ? [] : ['VM Home']), ...disks].join(' and ')
 }
 
 /** The events that tell of a change which succeeded. `retired`: the KEKs that nothing uses any more. */
@@ -64,11 +71,43 @@ export function successEvents(
     }
     case 'import-disk':
       return [event('vm.disk-added', null, `Disk ${change.number} of VM ${vm} was imported`)]
+    case 'import-volume':
+      return importedVolume(change, event, vm, key)
     case 'encrypt':
       return [event('vm.crypto.encrypted', key, `VM ${vm}: ${partsText(change)} encrypted with key ${named(key)}`)]
     case 'decrypt':
       return [event('vm.crypto.decrypted', key, `VM ${vm}: ${partsText(change)} decrypted${kept}`)]
+    case 'shallow-rekey':
+    case 'deep-rekey': {
+      const depth = change.kind === 'deep-rekey' ? 'deep' : 'shallow'
+      const before = change.oldKeys.map(named).join(', ')
+      const text = `VM ${vm}: ${partsText(change)} rekeyed (${depth}): key ${named(key)} in place of key ${before}${kept}`
+      return [event('vm.crypto.rekeyed', key, text)]
+    }
+    case 'clone-vm': {
+      const { source, keys } = change
+      const created = event('vm.created', key, `VM ${vm} was made on host ${host} as a clone of VM ${source.name}`)
+      if (source.encryption === null) return [created]
+      const how = keys === 'new' ? `encrypted anew with key ${named(key)}` : `with the keys of VM ${source.name}`
+      return [created, event('vm.crypto.encrypted', key, `VM ${vm}: cloned ${how}`)]
+    }
   }
+}
+
+function importedVolume(
+  { number, mode, encrypted }: Extract<VmChange, { kind: 'import-volume' }>,
+  event: (type: NewEvent['type'], named: KeyReference | null, text: string) => NewEvent,
+  vm: string | null,
+  key: KeyReference | null,
+): NewEvent[] {
+  const how = mode === 'adopt' ? 'adopted from' : 'imported from'
+  const added = event('vm.disk-added', key, `Disk ${number} of VM ${vm} was ${how} a LUKS volume`)
+  if (!encrypted) return [added]
+  const text =
+    mode === 'adopt'
+      ? `VM ${vm}: disk ${number} adopted with key ${named(key)}; old copies of its volume still open with the old passphrase until a deep rekey`
+      : `VM ${vm}: disk ${number} encrypted with key ${named(key)}`
+  return [added, event('vm.crypto.encrypted', key, text)]
 }
 
 /** The event that tells of a change which did not happen. `key` is named as far as it exists. */
@@ -96,11 +135,17 @@ function changeText(change: VmChange): string {
     case 'add-disk':
       return `adding disk ${change.disk.number}`
     case 'import-disk':
+    case 'import-volume':
       return `importing disk ${change.number}`
     case 'encrypt':
       return `encrypting ${partsText(change)}`
     case 'decrypt':
       return `decrypting ${partsText(change)}`
+    case 'shallow-rekey':
+    case 'deep-rekey':
+      return `rekeying ${partsText(change)}`
+    case 'clone-vm':
+      return `cloning it from VM ${change.source.name}`
   }
 }
 

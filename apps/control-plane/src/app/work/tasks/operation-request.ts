@@ -1,4 +1,5 @@
-import type { KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { EncryptionAuthority, KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
+import { keysOf } from '../vms/vm-store.ts'
 import type { NewDisk, VmChange } from './task-context.ts'
 
 /** How many operations of the agent a change needs. */
@@ -31,12 +32,23 @@ export function operationRequest(
       const { diskId, number, format, payloadBytes, policy } = change
       return { kind: 'import-disk', vm, diskId, number, format, payloadBytes, policy }
     }
+    case 'import-volume': {
+      const { mode, diskId, number, format, contentBytes, policy, encrypted, thin, pace } = change
+      const what = { kind: 'import-volume' as const, vm, mode, diskId, number, format, contentBytes, policy }
+      return { ...what, key: encrypted ? present(key) : null, ...(thin ? { thin } : {}), ...pace }
+    }
     case 'encrypt':
       return {
         kind: 'encrypt',
         vm,
         home: change.home === null ? null : { key: present(key), policy: change.home.policy },
-        disks: change.disks.map(({ diskId, policy }) => ({ diskId, key: present(key), policy })),
+        disks: change.disks.map(({ diskId, policy, thin }) => ({
+          diskId,
+          key: present(key),
+          policy,
+          ...(thin === true ? { thin } : {}),
+        })),
+        ...change.pace,
       }
     case 'decrypt':
       return {
@@ -44,20 +56,65 @@ export function operationRequest(
         vm,
         home: change.home,
         disks: change.disks.map(({ diskId, policy }) => ({ diskId, policy })),
+        ...change.pace,
       }
+    case 'shallow-rekey':
+    case 'deep-rekey': {
+      const home = change.home ? { key: present(key) } : null
+      const disks = change.disks.map(({ diskId }) => ({ diskId, key: present(key) }))
+      return change.kind === 'shallow-rekey'
+        ? { kind: 'shallow-rekey', vm, home, disks }
+        : { kind: 'deep-rekey', vm, home, disks, ...change.pace }
+    }
+    case 'clone-vm':
+      return cloneVm(change, vm, key)
     case 'delete-vm':
       return { kind: 'delete-vm', vm }
   }
 }
 
 function addDisk(disk: NewDisk, vm: VmAuthority, key: KeyReference | null): OperationRequest {
-  const { diskId, number, format, virtualBytes, policy, encrypted } = disk
-  return { kind: 'add-disk', vm, diskId, number, format, virtualBytes, policy, key: encrypted ? present(key) : null }
+  const { diskId, number, format, virtualBytes, policy, encrypted, device } = disk
+  return {
+    ...{ kind: 'add-disk', vm, diskId, number, format, virtualBytes, policy },
+    key: encrypted ? present(key) : null,
+    ...(device === undefined ? {} : { device }),
+  }
+}
+
+/** Each part of the clone is encrypted when that of the source is: with the task's KEK, or with the source's. */
+function cloneVm(
+  { source, keys, diskIds, pace }: Extract<VmChange, { kind: 'clone-vm' }>,
+  vm: VmAuthority,
+  key: KeyReference | null,
+): OperationRequest {
+  const keyOf = (encryption: EncryptionAuthority | null) => {
+    if (encryption === null) return null
+    return present(keys === 'new' ? key : (encryption.keys.at(-1) ?? null))
+  }
+  return {
+    kind: 'clone-vm',
+    vm,
+    source,
+    home: { key: keyOf(source.encryption) },
+    disks: source.disks.map(({ diskId, encryption }, index) => ({
+      sourceDiskId: diskId,
+      diskId: presentId(diskIds[index]),
+      key: keyOf(encryption),
+      dek: encryption === null ? 'same' : keys,
+    })),
+    ...pace,
+  }
 }
 
 function present(key: KeyReference | null): KeyReference {
   if (key === null) throw new Error('there is no KEK for what is to be encrypted')
   return key
+}
+
+function presentId(id: string | undefined): string {
+  if (id === undefined) throw new Error('there is no ID for a disk of the clone')
+  return id
 }
 
 /** The KEKs that a host must hold to carry the operation out. */
@@ -66,19 +123,35 @@ export function keysNeeded(request: OperationRequest): readonly KeyReference[] {
   switch (request.kind) {
     case 'create-vm':
     case 'add-disk':
+    case 'import-volume':
       return request.key === null ? home : [...home, request.key]
     case 'import-disk':
       return home
     case 'encrypt':
       return [...home, ...(request.home === null ? [] : [request.home.key]), ...request.disks.map((disk) => disk.key)]
-    case 'decrypt': {
-      const chosen = new Set(request.disks.map((disk) => disk.diskId))
+    case 'decrypt':
+      return [...home, ...keysOfDisks(request.vm, request.disks)]
+    case 'shallow-rekey':
+    case 'deep-rekey':
+      // Old and new: one that was cut short is finished or undone with either.
       return [
         ...home,
-        ...request.vm.disks.flatMap((disk) => (chosen.has(disk.diskId) ? (disk.encryption?.keys ?? []) : [])),
+        ...keysOfDisks(request.vm, request.disks),
+        ...(request.home === null ? [] : [request.home.key]),
+        ...request.disks.map((disk) => disk.key),
       ]
-    }
+    case 'clone-vm':
+      return [
+        ...keysOf(request.source),
+        ...(request.home.key === null ? [] : [request.home.key]),
+        ...request.disks.flatMap(({ key }) => (key === null ? [] : [key])),
+      ]
     case 'delete-vm':
       return []
   }
+}
+
+function keysOfDisks(vm: VmAuthority, disks: readonly { readonly diskId: string }[]): KeyReference[] {
+  const chosen = new Set(disks.map(({ diskId }) => diskId))
+  return vm.disks.flatMap(({ diskId, encryption }) => (chosen.has(diskId) ? (encryption?.keys ?? []) : []))
 }

@@ -1,14 +1,9 @@
 import { type KeyReference, type OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import { keyText } from '../../key-reference.ts'
+import { type ExpectedDisk, type ExpectedPart, expectedDisks, expectedHome } from './expected-outcome.ts'
 
 const checkShape = shapeCheck(VmAuthority, 'vm')
-
-/** What a part of a VM must be encrypted with after an operation; `null`: it must be plain. */
-interface ExpectedPart {
-  readonly policy: string
-  readonly keys: readonly KeyReference[] | null
-}
 
 /**
  * Compares what an agent says of a VM after an operation with what it was asked to make of it. Gives what is wrong, or
@@ -25,28 +20,38 @@ export function checkOutcome(request: OperationRequest, answer: unknown): string
     if (vm[field] !== before[field]) return `${field} is another one than before`
   }
   if (vm.generation <= before.generation) return `generation ${vm.generation} is not above ${before.generation}`
-  const home = differs('VM Home', expectedHome(request), vm)
+  const home = partProblem('VM Home', expectedHome(request), vm)
   if (home !== null) return home
   const expected = expectedDisks(request)
   if (vm.disks.length !== expected.size) return `there are ${vm.disks.length} disks and not ${expected.size}`
+  const seen = new Set<string>()
   for (const disk of vm.disks) {
-    const part = expected.get(disk.diskId)
-    if (part === undefined) return `there is a disk ${disk.diskId} that nobody asked for`
-    const wrong = differs(`disk ${disk.number}`, part, disk)
+    const wanted = expected.get(disk.diskId)
+    if (wanted === undefined || seen.has(disk.diskId)) return `there is a disk ${disk.diskId} that nobody asked for`
+    seen.add(disk.diskId)
+    const wrong = diskProblem(wanted, disk)
     if (wrong !== null) return wrong
-    const known = before.disks.find((candidate) => candidate.diskId === disk.diskId) ?? newDisk(request)
-    if (known !== null && (known.number !== disk.number || known.format !== disk.format)) {
-      return `disk ${known.number} has another number or format than it should`
-    }
   }
   return null
 }
 
-function newDisk(request: OperationRequest) {
-  return request.kind === 'add-disk' || request.kind === 'import-disk' ? request : null
+function diskProblem(expected: ExpectedDisk, disk: VmAuthority['disks'][number]): string | null {
+  const what = `disk ${expected.number}`
+  if (disk.number !== expected.number || disk.format !== expected.format) {
+    return `${what} has another number or format than it should`
+  }
+  if (disk.device !== expected.device) return `${what} lies on another device than it should`
+  const { layer } = expected
+  if (layer !== null && (disk.layerId !== layer.layerId || disk.encryption?.luksUuid !== layer.encryption?.luksUuid)) {
+    return `${what} is another layer, and nobody asked for one`
+  }
+  if (layer !== null && (disk.encryption?.generation ?? 0) < (layer.encryption?.generation ?? 0)) {
+    return `the key record of ${what} is older than it was`
+  }
+  return partProblem(what, expected, disk)
 }
 
-function differs(
+function partProblem(
   what: string,
   expected: ExpectedPart,
   part: Pick<VmAuthority, 'policy' | 'encryption'>,
@@ -55,44 +60,4 @@ function differs(
   const name = (keys: readonly KeyReference[] | null) => keys?.map(keyText).toSorted().join(' and ') ?? 'no key'
   const actual = name(part.encryption?.keys ?? null)
   return actual === name(expected.keys) ? null : `${what} is encrypted with ${actual} and not ${name(expected.keys)}`
-}
-
-function expectedHome(request: OperationRequest): ExpectedPart {
-  const same = { policy: request.vm.policy, keys: request.vm.encryption?.keys ?? null }
-  switch (request.kind) {
-    case 'create-vm':
-      return { policy: same.policy, keys: request.key === null ? null : [request.key] }
-    case 'encrypt':
-      return request.home === null ? same : { policy: request.home.policy, keys: [request.home.key] }
-    case 'decrypt':
-      return request.home === null ? same : { policy: request.home.policy, keys: null }
-    case 'add-disk':
-    case 'import-disk':
-    case 'delete-vm':
-      return same
-  }
-}
-
-function expectedDisks(request: OperationRequest): Map<string, ExpectedPart> {
-  const parts = new Map<string, ExpectedPart>(
-    request.vm.disks.map(({ diskId, policy, encryption }) => [diskId, { policy, keys: encryption?.keys ?? null }]),
-  )
-  switch (request.kind) {
-    case 'add-disk':
-      return parts.set(request.diskId, {
-        policy: request.policy,
-        keys: request.key === null ? null : [request.key],
-      })
-    case 'import-disk':
-      return parts.set(request.diskId, { policy: request.policy, keys: null })
-    case 'encrypt':
-      for (const { diskId, key, policy } of request.disks) parts.set(diskId, { policy, keys: [key] })
-      return parts
-    case 'decrypt':
-      for (const { diskId, policy } of request.disks) parts.set(diskId, { policy, keys: null })
-      return parts
-    case 'create-vm':
-    case 'delete-vm':
-      return parts
-  }
 }

@@ -1,4 +1,4 @@
-import type { KeyReference, OperationRequest, PayloadFormat, VmDetails } from '@cryptvisor/host-agent-api'
+import type { KeyReference, OperationRequest, PayloadFormat, VmAuthority, VmDetails } from '@cryptvisor/host-agent-api'
 import type { NewEvent } from '../../ports.ts'
 
 /** An empty disk that is to be made. */
@@ -10,6 +10,14 @@ export interface NewDisk {
   /** By name. */
   readonly policy: string
   readonly encrypted: boolean
+  /** The block device that it lies on. */
+  readonly device?: string
+}
+
+/** How data is moved. What is left out is as it is best for most: verified, and as fast as the machine. */
+export interface Pace {
+  readonly verify?: boolean
+  readonly bytesPerSecondMax?: number
 }
 
 /** What a task does to its VM. Policies are names. */
@@ -31,9 +39,44 @@ export type VmChange =
       readonly policy: string
     }
   | {
+      readonly kind: 'import-volume'
+      readonly mode: 'import' | 'adopt'
+      readonly diskId: string
+      readonly number: number
+      readonly format: PayloadFormat
+      readonly contentBytes: number
+      readonly policy: string
+      readonly encrypted: boolean
+      readonly thin: boolean
+      readonly pace: Pace
+    }
+  | {
       readonly kind: 'encrypt' | 'decrypt'
       readonly home: { readonly policy: string } | null
-      readonly disks: readonly { readonly diskId: string; readonly number: number; readonly policy: string }[]
+      readonly disks: readonly {
+        readonly diskId: string
+        readonly number: number
+        readonly policy: string
+        readonly thin?: boolean
+      }[]
+      readonly pace?: Pace
+    }
+  | {
+      readonly kind: 'shallow-rekey' | 'deep-rekey'
+      readonly home: boolean
+      readonly disks: readonly { readonly diskId: string; readonly number: number }[]
+      /** The KEKs that the parts are wrapped with before. */
+      readonly oldKeys: readonly KeyReference[]
+      readonly pace: Pace
+    }
+  | {
+      readonly kind: 'clone-vm'
+      /** As it was when the task took it, and is until the task lets go of it. */
+      readonly source: VmAuthority
+      readonly keys: 'same' | 'new'
+      /** Of the clone's disks, in the order of the source's. */
+      readonly diskIds: readonly string[]
+      readonly pace: Pace
     }
 
 /** The KEK that the change is about: what is encrypted is wrapped with it, what is decrypted was. */

@@ -318,7 +318,18 @@ function fail(operation: RunningOperation, code: NonNullable<OperationStatus['er
 }
 
 function statusOf(operationId: string, state: OperationStatus['state']): OperationStatus {
-  return { operationId, state, step: state, doneBytes: 0, totalBytes: 0, vm: null, error: null }
+  return {
+    operationId,
+    state,
+    step: state,
+    doneBytes: 0,
+    totalBytes: 0,
+    bytesPerSecond: null,
+    secondsLeft: null,
+    paused: false,
+    vm: null,
+    error: null,
+  }
 }
 
 function locked(code: NonNullable<LockState['reason']>['code'], text: string, missingKeys: KeyReference[] = []) {

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
+import type {
+  DiskAuthority,
+  EncryptionAuthority,
+  KeyReference,
+  OperationRequest,
+  VmAuthority,
+} from '@cryptvisor/host-agent-api'
+import { keysOf } from '../vms/vm-store.ts'
 import { type SimulatedDatastore, wrapped } from './simulated-datastore.ts'
 
 /** What a VM is after an operation. */
@@ -10,16 +17,9 @@ export function afterOperation(datastore: SimulatedDatastore, asked: OperationRe
     case 'create-vm':
       return { ...vm, generation, encryption: asked.key === null ? null : wrapped(asked.key, null) }
     case 'add-disk':
-    case 'import-disk': {
-      const { diskId, number, format, policy } = asked
-      const virtualBytes = asked.kind === 'add-disk' ? asked.virtualBytes : asked.payloadBytes
-      const payloadBytes = virtualBytes
-      const key = asked.kind === 'add-disk' ? asked.key : null
-      const encryption = key === null ? null : wrapped(key, randomUUID())
-      const layerId = datastore.newLayerId()
-      const disk = { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
-      return { ...vm, generation, disks: [...vm.disks, disk] }
-    }
+    case 'import-disk':
+    case 'import-volume':
+      return { ...vm, generation, disks: [...vm.disks, newDisk(datastore, asked)] }
     case 'encrypt':
     case 'decrypt': {
       const home = asked.home === null ? {} : { policy: asked.home.policy, encryption: homeKey(asked) }
@@ -29,12 +29,82 @@ export function afterOperation(datastore: SimulatedDatastore, asked: OperationRe
         if (chosen === undefined) return disk
         const key = keys?.get(disk.diskId)
         const encryption = key === undefined ? null : wrapped(key, randomUUID())
-        return { ...disk, layerId: datastore.newLayerId(), policy: chosen.policy, encryption }
+        const format = 'thin' in chosen && chosen.thin === true ? ('qcow2' as const) : disk.format
+        return { ...disk, layerId: datastore.newLayerId(), policy: chosen.policy, encryption, format }
       })
       return { ...vm, generation, ...home, disks }
     }
+    case 'shallow-rekey':
+    case 'deep-rekey':
+      return { ...rekeyed(datastore, asked), generation }
+    case 'clone-vm':
+      return { ...cloned(datastore, asked), generation }
     case 'delete-vm':
       throw new Error('nothing comes after')
+  }
+}
+
+function newDisk(
+  datastore: SimulatedDatastore,
+  asked: Extract<OperationRequest, { kind: 'add-disk' | 'import-disk' | 'import-volume' }>,
+): DiskAuthority {
+  const { diskId, number, policy } = asked
+  const virtualBytes =
+    asked.kind === 'add-disk'
+      ? asked.virtualBytes
+      : asked.kind === 'import-disk'
+        ? asked.payloadBytes
+        : asked.contentBytes
+  const key = asked.kind === 'import-disk' ? null : asked.key
+  const encryption = key === null ? null : wrapped(key, randomUUID())
+  const format = asked.kind === 'import-volume' && asked.thin === true ? 'qcow2' : asked.format
+  return {
+    ...{ diskId, number, layerId: datastore.newLayerId(), format, payloadBytes: virtualBytes, virtualBytes },
+    policy,
+    encryption,
+    ...(asked.kind === 'add-disk' && asked.device !== undefined ? { device: asked.device } : {}),
+  }
+}
+
+function rekeyed(
+  datastore: SimulatedDatastore,
+  asked: Extract<OperationRequest, { kind: 'shallow-rekey' | 'deep-rekey' }>,
+): VmAuthority {
+  const { vm, home } = asked
+  const again = (encryption: EncryptionAuthority | null, key: KeyReference) =>
+    asked.kind === 'deep-rekey'
+      ? wrapped(key, encryption?.luksUuid == null ? null : randomUUID())
+      : {
+          keys: [key],
+          generation: (encryption?.generation ?? 0) + 2,
+          luksUuid: encryption?.luksUuid ?? null,
+        }
+  return {
+    ...vm,
+    encryption: home === null ? vm.encryption : again(vm.encryption, home.key),
+    disks: vm.disks.map((disk) => {
+      const chosen = asked.disks.find(({ diskId }) => diskId === disk.diskId)
+      if (chosen === undefined) return disk
+      const layerId = asked.kind === 'deep-rekey' ? datastore.newLayerId() : disk.layerId
+      return { ...disk, layerId, encryption: again(disk.encryption, chosen.key) }
+    }),
+  }
+}
+
+function cloned(datastore: SimulatedDatastore, asked: Extract<OperationRequest, { kind: 'clone-vm' }>): VmAuthority {
+  return {
+    ...asked.vm,
+    encryption: asked.home.key === null ? null : wrapped(asked.home.key, null),
+    disks: asked.disks.flatMap(({ sourceDiskId, diskId, key }) =>
+      asked.source.disks
+        .filter((disk) => disk.diskId === sourceDiskId)
+        .map(({ device: _device, ...disk }) => ({
+          ...disk,
+          diskId,
+          layerId: datastore.newLayerId(),
+          encryption: key === null ? null : wrapped(key, randomUUID()),
+        })),
+    ),
   }
 }
 
@@ -54,16 +124,32 @@ export function needsOf(asked: OperationRequest): KeyReference[] {
   switch (asked.kind) {
     case 'create-vm':
     case 'add-disk':
+    case 'import-volume':
       return [...home, ...(asked.key === null ? [] : [asked.key])]
+    case 'shallow-rekey':
+    case 'deep-rekey':
+      return [
+        ...home,
+        ...keysOfDisks(asked.vm, asked.disks),
+        ...(asked.home === null ? [] : [asked.home.key]),
+        ...asked.disks.map(({ key }) => key),
+      ]
+    case 'clone-vm':
+      return [
+        ...keysOf(asked.source),
+        ...[asked.home, ...asked.disks].flatMap(({ key }) => (key === null ? [] : [key])),
+      ]
     case 'encrypt':
       return [...home, ...(asked.home === null ? [] : [asked.home.key]), ...asked.disks.map(({ key }) => key)]
-    case 'decrypt': {
-      const chosen = asked.disks.map(({ diskId }) => diskId)
-      const disks = asked.vm.disks.filter(({ diskId }) => chosen.includes(diskId))
-      return [...home, ...disks.flatMap(({ encryption }) => encryption?.keys ?? [])]
-    }
+    case 'decrypt':
+      return [...home, ...keysOfDisks(asked.vm, asked.disks)]
     case 'import-disk':
     case 'delete-vm':
       return []
   }
+}
+
+function keysOfDisks(vm: VmAuthority, disks: readonly { readonly diskId: string }[]): KeyReference[] {
+  const chosen = disks.map(({ diskId }) => diskId)
+  return vm.disks.flatMap(({ diskId, encryption }) => (chosen.includes(diskId) ? (encryption?.keys ?? []) : []))
 }
