@@ -1,7 +1,6 @@
 import { randomFillSync } from 'node:crypto'
-import { createXts } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
-import { splitKey } from './af-splitter.ts'
+import { fillKeySlot } from './fill-key-slot.ts'
 import { parseHeader } from './header.ts'
 import {
   fieldOf,
@@ -11,15 +10,13 @@ import {
   keyMaterialSizeBytes,
   keySlotCount,
   keySlotDisabled,
-  keySlotEnabled,
   keySlotLayout,
-  keySlotSizeBytes,
-  keySlotsOffset,
+  keySlotOffsetOf,
   luksMagic,
   sectorSizeBytes,
   stripeCount,
 } from './header-layout.ts'
-import { pbkdf2Of } from './key-slot.ts'
+import { deriveKey } from './key-derivation.ts'
 import { LuksError } from './luks-error.ts'
 
 /** Where our payloads begin: 8 key slots and two record copies fit before it, and every block size divides it. */
@@ -62,11 +59,13 @@ export async function createHeader(volume: NewVolume): Promise<Uint8Array> {
   fieldOf(bytes, headerLayout.digestSalt).set(salt)
   fieldOf(bytes, headerLayout.digestIterations).writeUInt32BE(iterationsWritten)
   fieldOf(bytes, headerLayout.uuid).write(uuid.toLowerCase(), 'latin1')
-  using digest = await pbkdf2Of(volumeKey, salt, iterationsWritten, headerLayout.digest.sizeBytes, { hash })
+  const derivation = { type: 'pbkdf2', hash, iterations: iterationsWritten, salt } as const
+  using digest = await deriveKey(volumeKey, derivation, headerLayout.digest.sizeBytes)
   digest.expose((found) => fieldOf(bytes, headerLayout.digest).set(found))
   for (let index = 0; index < keySlotCount; index++) writeDisabledSlot(bytes, index)
-  await fillSlot(bytes, 0, volumeKey, passphrase)
-  parseHeader(bytes)
+  const header = parseHeader(bytes)
+  const [first] = header.keySlots
+  if (first !== undefined) await fillKeySlot(bytes, header, first, volumeKey, passphrase)
   return bytes
 }
 
@@ -81,24 +80,10 @@ function checkPayloadOffset(payloadOffsetBytes: number): void {
 }
 
 function writeDisabledSlot(bytes: Uint8Array, index: number): void {
-  const start = keySlotsOffset + index * keySlotSizeBytes
+  const start = keySlotOffsetOf(index)
   fieldOf(bytes, keySlotLayout.state, start).writeUInt32BE(keySlotDisabled)
   fieldOf(bytes, keySlotLayout.keyMaterialOffset, start).writeUInt32BE(keyMaterialOffsetBytes(index) / sectorSizeBytes)
   fieldOf(bytes, keySlotLayout.stripes, start).writeUInt32BE(stripeCount)
-}
-
-/** Puts the volume key, split and encrypted under the passphrase, into a slot and enables it. */
-async function fillSlot(bytes: Uint8Array, index: number, volumeKey: Secret, passphrase: Secret): Promise<void> {
-  const start = keySlotsOffset + index * keySlotSizeBytes
-  const salt = randomFillSync(fieldOf(bytes, keySlotLayout.salt, start))
-  using slotKey = await pbkdf2Of(passphrase, salt, iterationsWritten, volumeKeySizeBytes, { hash })
-  using split = splitKey(volumeKey, hash)
-  using xts = createXts(slotKey)
-  const offset = keyMaterialOffsetBytes(index)
-  // The split key fills whole sectors: 64 bytes times 4000 stripes.
-  split.expose((material) => xts.encrypt(material, 0, bytes.subarray(offset, offset + material.length)))
-  fieldOf(bytes, keySlotLayout.iterations, start).writeUInt32BE(iterationsWritten)
-  fieldOf(bytes, keySlotLayout.state, start).writeUInt32BE(keySlotEnabled)
 }
 
 function keyMaterialOffsetBytes(index: number): number {

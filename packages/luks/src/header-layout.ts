@@ -16,7 +16,7 @@ export const headerLayout = {
   uuid: { offset: 168, sizeBytes: 40 },
 } as const
 
-/** The fields of one key slot; slot `index` begins at `keySlotsOffset + index * keySlotSizeBytes`. */
+/** The fields of one key slot; slot `index` begins at `keySlotOffsetOf(index)`. */
 export const keySlotLayout = {
   state: { offset: 0, sizeBytes: 4 },
   iterations: { offset: 4, sizeBytes: 4 },
@@ -25,9 +25,14 @@ export const keySlotLayout = {
   stripes: { offset: 44, sizeBytes: 4 },
 } as const
 
-export const keySlotsOffset = 208
-export const keySlotSizeBytes = 48
+const keySlotsOffset = 208
+const keySlotSizeBytes = 48
 export const keySlotCount = 8
+
+/** Where the fields of slot `index` begin. */
+export function keySlotOffsetOf(index: number): number {
+  return keySlotsOffset + index * keySlotSizeBytes
+}
 
 /** Size of the fields together; key material follows after padding. */
 export const headerFieldsSizeBytes = keySlotsOffset + keySlotCount * keySlotSizeBytes

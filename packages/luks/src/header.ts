@@ -1,3 +1,4 @@
+import { type CipherName, checkCipher, checkKeySize, checkOwnCipher } from './cipher-spec.ts'
 import {
   fieldOf,
   headerFieldsSizeBytes,
@@ -8,17 +9,14 @@ import {
   keySlotDisabled,
   keySlotEnabled,
   keySlotLayout,
-  keySlotSizeBytes,
-  keySlotsOffset,
+  keySlotOffsetOf,
   luksMagic,
   payloadOffsetMaxBytes,
   sectorSizeBytes,
   stripeCount,
 } from './header-layout.ts'
 import { LuksError } from './luks-error.ts'
-
-/** The hashes that LUKS1 writers use for PBKDF2 and the AF splitter, by their names in the header. */
-export type LuksHash = 'sha1' | 'sha256' | 'sha512'
+import { checkHash, type LuksHash } from './luks-hash.ts'
 
 /** A key slot's fields; its key material lies elsewhere in the header area. */
 export interface KeySlot {
@@ -31,9 +29,10 @@ export interface KeySlot {
 
 /** A LUKS1 header whose every field was checked. All of it is public. */
 export interface Header {
+  readonly cipher: CipherName
   readonly hash: LuksHash
   /** 64 for AES-256-XTS, 32 for AES-128-XTS. */
-  readonly volumeKeySizeBytes: 64 | 32
+  readonly volumeKeySizeBytes: number
   readonly payloadOffsetBytes: number
   readonly digest: Uint8Array
   readonly digestSalt: Uint8Array
@@ -43,11 +42,24 @@ export interface Header {
 }
 
 /**
- * Reads the fields of a LUKS1 header (LUKS On-Disk Format 1.2.3, 2.4) with cipher `aes`, mode `xts-plain64`. Takes the
- * beginning of a volume, 592 bytes or more. Throws a LuksError with the code of the first check that fails; nothing is
- * repaired.
+ * Reads the fields of a LUKS1 header (LUKS On-Disk Format 1.2.3, 2.4) that QEMU and we can work on: cipher `aes`, mode
+ * `xts-plain64`, payload not beyond `payloadOffsetMaxBytes`. Takes the beginning of a volume, 592 bytes or more. Throws a
+ * LuksError with the code of the first check that fails; nothing is repaired.
  */
 export function parseHeader(bytes: Uint8Array): Header {
+  const header = parseForeignHeader(bytes)
+  checkOwnCipher(header.cipher)
+  if (header.payloadOffsetBytes > payloadOffsetMaxBytes) {
+    throw new LuksError(
+      'bad-payload-offset',
+      `payload at ${header.payloadOffsetBytes}: expected it not beyond ${payloadOffsetMaxBytes}`,
+    )
+  }
+  return header
+}
+
+/** Reads any LUKS1 header with a cipher that we can read, wherever its payload lies; otherwise as `parseHeader`. */
+export function parseForeignHeader(bytes: Uint8Array): Header {
   if (bytes.length >= luksMagic.length && !fieldOf(bytes, headerLayout.magic).equals(luksMagic)) {
     throw new LuksError('bad-magic', 'not a LUKS volume: it does not begin with the LUKS magic')
   }
@@ -55,11 +67,13 @@ export function parseHeader(bytes: Uint8Array): Header {
     throw new LuksError('truncated', `a LUKS header has ${headerFieldsSizeBytes} bytes, got ${bytes.length}`)
   }
   const version = fieldOf(bytes, headerLayout.version).readUInt16BE()
-  if (version !== 1) throw new LuksError('unsupported-version', `LUKS version ${version}: only version 1 is supported`)
-  checkCipher(textOf(bytes, 'cipherName'), textOf(bytes, 'cipherMode'))
-  const volumeKeySizeBytes = readKeySize(bytes)
+  if (version !== 1) throw new LuksError('unsupported-version', `LUKS version ${version}: expected version 1`)
+  const cipher = checkCipher(`${textOf(bytes, 'cipherName')}-${textOf(bytes, 'cipherMode')}`, 'the header')
+  const volumeKeySizeBytes = fieldOf(bytes, headerLayout.keyBytes).readUInt32BE()
+  checkKeySize(cipher, volumeKeySizeBytes, 'volume key')
   const header: Header = {
-    hash: readHash(bytes),
+    cipher,
+    hash: checkHash(textOf(bytes, 'hashSpec'), 'the header'),
     volumeKeySizeBytes,
     payloadOffsetBytes: readPayloadOffset(bytes),
     digest: Uint8Array.from(fieldOf(bytes, headerLayout.digest)),
@@ -72,37 +86,12 @@ export function parseHeader(bytes: Uint8Array): Header {
   return header
 }
 
-function checkCipher(name: string, mode: string): void {
-  if (name !== 'aes' || mode !== 'xts-plain64') {
-    throw new LuksError('unsupported-cipher', `cipher ${name}-${mode}: only aes-xts-plain64 is supported`)
-  }
-}
-
-function readHash(bytes: Uint8Array): LuksHash {
-  const hash = textOf(bytes, 'hashSpec')
-  if (hash !== 'sha1' && hash !== 'sha256' && hash !== 'sha512') {
-    throw new LuksError('unsupported-hash', `hash ${hash}: only sha1, sha256 and sha512 are supported`)
-  }
-  return hash
-}
-
-function readKeySize(bytes: Uint8Array): 64 | 32 {
-  const keyBytes = fieldOf(bytes, headerLayout.keyBytes).readUInt32BE()
-  if (keyBytes !== 64 && keyBytes !== 32) {
-    throw new LuksError('bad-key-size', `volume key of ${keyBytes} bytes: aes-xts takes 64 or 32`)
-  }
-  return keyBytes
-}
-
 function readPayloadOffset(bytes: Uint8Array): number {
   const offsetBytes = fieldOf(bytes, headerLayout.payloadOffset).readUInt32BE() * sectorSizeBytes
   if (offsetBytes === 0)
     throw new LuksError('bad-payload-offset', 'payload offset 0: detached headers are not supported')
-  if (offsetBytes < headerFieldsSizeBytes || offsetBytes > payloadOffsetMaxBytes) {
-    throw new LuksError(
-      'bad-payload-offset',
-      `payload at ${offsetBytes}: expected it after the header and not beyond ${payloadOffsetMaxBytes}`,
-    )
+  if (offsetBytes < headerFieldsSizeBytes) {
+    throw new LuksError('bad-payload-offset', `payload at ${offsetBytes}: expected it after the header`)
   }
   return offsetBytes
 }
@@ -116,7 +105,7 @@ function readUuid(bytes: Uint8Array): string {
 }
 
 function readKeySlot(bytes: Uint8Array, index: number): KeySlot {
-  const start = keySlotsOffset + index * keySlotSizeBytes
+  const start = keySlotOffsetOf(index)
   const state = fieldOf(bytes, keySlotLayout.state, start).readUInt32BE()
   if (state !== keySlotEnabled && state !== keySlotDisabled) {
     throw new LuksError('bad-slot-state', `key slot ${index} is neither enabled nor disabled`)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,6 +11,7 @@ import { parseHeader } from './header.ts'
 import { unlock } from './key-slot.ts'
 import { passphraseOf } from './passphrase.ts'
 import { readRecordCopies, writeRecordCopy } from './record-copy.ts'
+import { run } from './testing/tools.ts'
 
 const uuid = '0f4c5a3e-3b7d-4c55-9f0f-1a2b3c4d5e6f'
 const payloadOffsetBytes = 2_097_152
@@ -21,16 +21,6 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'luks-'))
 })
 afterEach(() => rmSync(folder, { recursive: true }))
-
-/** Runs a program with a secret on its standard input. QEMU opens /dev/stdin, so that has to be a pipe: `cat` makes one. */
-function run(secret: Secret | null, program: string, ...args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', 'cat | "$@"', 'sh', program, ...args], {
-    input: secret === null ? '' : secret.expose((bytes) => Uint8Array.from(bytes)),
-    encoding: 'utf8',
-  })
-  assert.equal(status, 0, `${program} ${args.join(' ')}: ${stderr}`)
-  return stdout
-}
 
 async function newVolume(plaintext: Uint8Array) {
   const volumeKey = Secret.random(64)

@@ -1,13 +1,11 @@
-import { pbkdf2, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
-import { createXts } from '@cryptvisor/crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { Secret } from '@cryptvisor/secret'
 import { mergeKey } from './af-splitter.ts'
+import { createDecryptor } from './data-unit-decryptor.ts'
 import { type Header, type KeySlot, parseHeader } from './header.ts'
-import { iterationsMax as foreignIterationsMax, headerLayout, keyMaterialSizeBytes } from './header-layout.ts'
+import { iterationsMax as foreignIterationsMax, keyMaterialSizeBytes, sectorSizeBytes } from './header-layout.ts'
+import { deriveKey } from './key-derivation.ts'
 import { LuksError } from './luks-error.ts'
-
-const derive = promisify(pbkdf2)
 
 /**
  * Opens a LUKS1 volume: tries `passphrase` on every active key slot and gives the volume key (LUKS On-Disk Format 1.2.3,
@@ -30,14 +28,9 @@ export async function unlock(
   }
   const slots = header.keySlots.filter(({ active, iterations }) => active && iterations <= iterationsMax)
   if (slots.length === 0) throw new LuksError('no-active-slot', 'no key slot is in use: nothing can open this volume')
-  if (bytes.length < header.payloadOffsetBytes) {
-    throw new LuksError(
-      'truncated',
-      `expected ${header.payloadOffsetBytes} bytes up to the payload, got ${bytes.length}`,
-    )
-  }
+  checkReachesPayload(bytes, header)
   for (const slot of slots) {
-    const volumeKey = await openSlot(bytes, header, slot, passphrase)
+    const volumeKey = await openKeySlot(header, slot, passphrase, keyMaterialOf(bytes, header, slot))
     if (volumeKey !== null) return volumeKey
   }
   throw new LuksError(
@@ -46,27 +39,42 @@ export async function unlock(
   )
 }
 
-/** The volume key, or null when the passphrase is not this slot's. */
-async function openSlot(bytes: Uint8Array, header: Header, slot: KeySlot, passphrase: Secret): Promise<Secret | null> {
-  using slotKey = await pbkdf2Of(passphrase, slot.salt, slot.iterations, header.volumeKeySizeBytes, header)
-  const sizeBytes = keyMaterialSizeBytes(header.volumeKeySizeBytes)
-  const material = Uint8Array.from(bytes.subarray(slot.keyMaterialOffsetBytes, slot.keyMaterialOffsetBytes + sizeBytes))
-  using xts = createXts(slotKey)
-  xts.decrypt(material, 0)
-  using split = Secret.from(material)
-  using volumeKey = mergeKey(split, header.volumeKeySizeBytes, header.hash)
-  const digestSizeBytes = headerLayout.digest.sizeBytes
-  using digest = await pbkdf2Of(volumeKey, header.digestSalt, header.digestIterations, digestSizeBytes, header)
-  return digest.expose((found) => timingSafeEqual(found, header.digest)) ? volumeKey.clone() : null
+/** Refuses bytes that do not reach up to the payload, with a LuksError `truncated`. */
+export function checkReachesPayload(bytes: Uint8Array, { payloadOffsetBytes }: Header): void {
+  if (bytes.length < payloadOffsetBytes) {
+    throw new LuksError('truncated', `expected ${payloadOffsetBytes} bytes up to the payload, got ${bytes.length}`)
+  }
 }
 
-/** PBKDF2 (RFC 8018, 5.2) with the header's hash. */
-export async function pbkdf2Of(
-  secret: Secret,
-  salt: Uint8Array,
-  iterations: number,
-  sizeBytes: number,
-  { hash }: Pick<Header, 'hash'>,
-): Promise<Secret> {
-  return await secret.expose(async (bytes) => Secret.from(await derive(bytes, salt, iterations, sizeBytes, hash)))
+/** The encrypted key material of a slot, in the bytes up to the payload. */
+export function keyMaterialOf(bytes: Uint8Array, { volumeKeySizeBytes }: Header, slot: KeySlot): Uint8Array {
+  const { keyMaterialOffsetBytes: start } = slot
+  return bytes.subarray(start, start + keyMaterialSizeBytes(volumeKeySizeBytes))
+}
+
+/** The volume key, or null when the passphrase is not this slot's. `material` is not changed. */
+export async function openKeySlot(
+  header: Header,
+  slot: KeySlot,
+  passphrase: Secret,
+  material: Uint8Array,
+): Promise<Secret | null> {
+  const { cipher, hash, volumeKeySizeBytes } = header
+  const { iterations, salt } = slot
+  using slotKey = await deriveKey(passphrase, { type: 'pbkdf2', hash, iterations, salt }, volumeKeySizeBytes)
+  using decryptor = createDecryptor(slotKey, { cipher, unitSizeBytes: sectorSizeBytes, ivTweak: 0 })
+  const plaintext = new Uint8Array(material.length)
+  decryptor.decrypt(material, 0, plaintext)
+  using split = Secret.from(plaintext)
+  const volumeKey = mergeKey(split, volumeKeySizeBytes, hash)
+  if (await isVolumeKey(header, volumeKey)) return volumeKey
+  volumeKey[Symbol.dispose]()
+  return null
+}
+
+/** Whether a key is the one that the header's digest was made of. */
+export async function isVolumeKey(header: Header, volumeKey: Secret): Promise<boolean> {
+  const { hash, digest, digestIterations: iterations, digestSalt: salt } = header
+  using found = await deriveKey(volumeKey, { type: 'pbkdf2', hash, iterations, salt }, digest.length)
+  return found.expose((bytes) => timingSafeEqual(bytes, digest))
 }

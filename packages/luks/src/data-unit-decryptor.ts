@@ -1,0 +1,59 @@
+import { createXts, type DataUnitCipher } from '@cryptvisor/crypto'
+import type { Secret } from '@cryptvisor/secret'
+import { CbcDecryptor } from './cbc-decryptor.ts'
+import { type CipherName, specOf } from './cipher-spec.ts'
+import { sectorSizeBytes } from './header-layout.ts'
+
+/** The sizes of data units that LUKS volumes have and we read, in bytes. */
+export type UnitSizeBytes = 512 | 4096
+
+/** Decrypts data units of a volume that somebody else wrote. */
+export interface DataUnitDecryptor extends Disposable {
+  /**
+   * `bytes` holds whole data units from `sector` on, which counts 512 bytes from the start of the payload; `target` has
+   * the same length and may be `bytes` itself. Throws a CryptoError for parts of units and impossible sectors.
+   */
+  decrypt(bytes: Uint8Array, sector: number, target?: Uint8Array): void
+}
+
+/** What a decryptor needs to know. */
+export interface DecryptorOptions {
+  readonly cipher: CipherName
+  readonly unitSizeBytes: UnitSizeBytes
+  /** Added to every sector number (LUKS2 `iv_tweak`). */
+  readonly ivTweak: number
+}
+
+/** Makes the decryptor for a volume key of a size that the cipher takes. The caller keeps the key. */
+export function createDecryptor(key: Secret, { cipher, unitSizeBytes, ivTweak }: DecryptorOptions): DataUnitDecryptor {
+  const { mode, tweak } = specOf(cipher)
+  if (mode === 'cbc') return new CbcDecryptor(key, { tweak, unitSizeBytes, ivTweak })
+  return new XtsDecryptor(createXts(key, { unitSizeBytes }), tweak === 'plain', ivTweak)
+}
+
+const plainSectorCount = 0x1_0000_0000
+
+/** XTS by the engine, whose tweaks are plain64; `plain` is the same with numbers that begin anew after 32 bits. */
+class XtsDecryptor implements DataUnitDecryptor {
+  readonly #xts: DataUnitCipher
+  readonly #wraps: boolean
+  readonly #ivTweak: number
+
+  constructor(xts: DataUnitCipher, wraps: boolean, ivTweak: number) {
+    this.#xts = xts
+    this.#wraps = wraps
+    this.#ivTweak = ivTweak
+  }
+
+  decrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
+    const first = sector + this.#ivTweak
+    const number = this.#wraps ? first % plainSectorCount : first
+    const sizeBytes = this.#wraps ? Math.min(bytes.length, (plainSectorCount - number) * sectorSizeBytes) : bytes.length
+    this.#xts.decrypt(bytes.subarray(0, sizeBytes), number, target.subarray(0, sizeBytes))
+    if (sizeBytes < bytes.length) this.#xts.decrypt(bytes.subarray(sizeBytes), 0, target.subarray(sizeBytes))
+  }
+
+  [Symbol.dispose](): void {
+    this.#xts[Symbol.dispose]()
+  }
+}
