@@ -1,6 +1,7 @@
 import { readSync, writeSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import type { DescriptorTools } from './descriptor-tools.ts'
+import { errno } from './errno.ts'
 import { statsOf } from './node-stats.ts'
 import type { StorageFile, StorageStats } from './storage.ts'
 
@@ -22,7 +23,7 @@ export class NodeFile implements StorageFile {
   }
 
   get descriptor(): number {
-    return this.#handle.fd
+    return this.#descriptor()
   }
 
   async stat(): Promise<StorageStats> {
@@ -30,11 +31,11 @@ export class NodeFile implements StorageFile {
   }
 
   readSync(bytes: Uint8Array, position: number): number {
-    return readSync(this.#handle.fd, bytes, 0, bytes.length, position)
+    return readSync(this.#descriptor(), bytes, 0, bytes.length, position)
   }
 
   writeSync(bytes: Uint8Array, position: number): number {
-    return writeSync(this.#handle.fd, bytes, 0, bytes.length, position)
+    return writeSync(this.#descriptor(), bytes, 0, bytes.length, position)
   }
 
   async read(bytes: Uint8Array, position: number): Promise<number> {
@@ -50,8 +51,8 @@ export class NodeFile implements StorageFile {
   }
 
   async allocate(sizeBytes: number): Promise<boolean> {
-    if (this.#deviceBytes !== null) return false
-    return await this.#tools.allocate(this.#handle.fd, sizeBytes)
+    const descriptor = this.#descriptor()
+    return this.#deviceBytes === null && (await this.#tools.allocate(descriptor, sizeBytes))
   }
 
   async sync(): Promise<void> {
@@ -59,10 +60,16 @@ export class NodeFile implements StorageFile {
   }
 
   async lock(): Promise<boolean> {
-    return await this.#tools.lock(this.#handle.fd)
+    return await this.#tools.lock(this.#descriptor())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close()
+  }
+
+  /** The number of a closed file may be another one's by now. */
+  #descriptor(): number {
+    if (this.#handle.fd < 0) throw errno('EBADF', `${this.path} was closed`)
+    return this.#handle.fd
   }
 }

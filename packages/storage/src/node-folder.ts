@@ -58,7 +58,7 @@ export class NodeFolder implements StorageFolder {
   }
 
   async names(): Promise<string[]> {
-    return await this.#in('.', (at) => readdir(at))
+    return await this.#inside((held) => readdir(`${held}/.`))
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -78,7 +78,7 @@ export class NodeFolder implements StorageFolder {
   }
 
   async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await this.#in('.', (at) => statfs(at))
+    const { bavail, bsize } = await this.#inside((held) => statfs(`${held}/.`))
     return bavail * bsize
   }
 
@@ -86,14 +86,21 @@ export class NodeFolder implements StorageFolder {
     await this.#handle.close()
   }
 
-  /** Does something with the kernel's path of a name; an error shows ours instead. */
+  /** Does something with the kernel's path of a name. */
   async #in<Result>(name: string, action: (at: string) => Promise<Result>): Promise<Result> {
+    if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) {
+      throw errno('EINVAL', `${JSON.stringify(name)} is no name`)
+    }
+    return await this.#inside((held) => action(`${held}/${name}`))
+  }
+
+  /** Does something with the kernel's path of this folder; an error shows ours instead. */
+  async #inside<Result>(action: (held: string) => Promise<Result>): Promise<Result> {
     // The number of a closed folder may be another file's by now.
     if (this.#handle.fd < 0) throw errno('EBADF', `${this.path} was closed`)
-    if (name === '' || name === '..' || /[/\0]/.test(name)) throw errno('EINVAL', `${JSON.stringify(name)} is no name`)
     const held = `/proc/self/fd/${this.#handle.fd}`
     try {
-      return await action(`${held}/${name}`)
+      return await action(held)
     } catch (error) {
       if (error instanceof Error) error.message = error.message.replaceAll(held, this.path)
       throw error

@@ -41,7 +41,7 @@ export class NodeStorage implements Storage {
 async function deviceSizeBytes(path: string, { rdev }: BigIntStats): Promise<number> {
   const [major, minor] = [
     ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn),
-    (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn),
+    (rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n),
   ]
   const text = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8')
   const sectors = Number(text.trim())

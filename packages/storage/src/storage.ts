@@ -28,7 +28,7 @@ export const directAlignmentBytes = 4096
 export interface StorageFolder extends AsyncDisposable {
   /** Its path, for texts. */
   readonly path: string
-  /** Opens the folder `name` in this one; `null` when there is none. Rejects with `ENOTDIR`, `ELOOP`. */
+  /** Opens the folder `name` in this one; `null` when there is none. Rejects with `ENOTDIR` for anything else, a link too. */
   folder(name: string): Promise<StorageFolder | null>
   /** Makes the folder `name` for its owner alone. */
   makeFolder(name: string): Promise<void>

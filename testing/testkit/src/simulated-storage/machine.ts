@@ -17,6 +17,8 @@ export class Machine {
   readonly faults: Faults = new Faults()
   /** Nodes with a lock, and the open file that has it. */
   readonly locks: Map<number, object> = new Map()
+  /** Devices that are open for writing. */
+  readonly writers: Set<number> = new Set()
   /** How many open files and folders each node has. */
   readonly #opened = new Map<number, { readonly count: number; readonly fileSystem: number | null }>()
   readonly #nowNs: () => bigint
@@ -49,18 +51,13 @@ export class Machine {
 
   /** Somebody opened a node, of the file system with this root; `null` for a device. */
   opened(node: number, fileSystem: number | null): void {
-    this.#opened.set(node, { count: this.openCount(node) + 1, fileSystem })
+    this.#opened.set(node, { count: (this.#opened.get(node)?.count ?? 0) + 1, fileSystem })
   }
 
   closed(node: number): void {
     const held = this.#opened.get(node)
     if (held !== undefined && held.count > 1) this.#opened.set(node, { ...held, count: held.count - 1 })
     else this.#opened.delete(node)
-  }
-
-  /** How often a node is open. */
-  openCount(node: number): number {
-    return this.#opened.get(node)?.count ?? 0
   }
 
   /** How much room a file system has left: removed files take theirs until they are closed. */

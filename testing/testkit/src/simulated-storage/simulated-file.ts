@@ -40,6 +40,7 @@ export class SimulatedFile implements StorageFile {
     this.#access = access
     this.#fileSystem = fileSystem
     machine.opened(node, fileSystem?.root ?? null)
+    if (fileSystem === null && access === 'write') machine.writers.add(node)
   }
 
   async stat(): Promise<StorageStats> {
@@ -125,6 +126,7 @@ export class SimulatedFile implements StorageFile {
     if (!this.#open) return
     this.#open = false
     if (this.#machine.locks.get(this.#node) === this) this.#machine.locks.delete(this.#node)
+    if (this.#fileSystem === null && this.#access === 'write') this.#machine.writers.delete(this.#node)
     this.#machine.closed(this.#node)
   }
 

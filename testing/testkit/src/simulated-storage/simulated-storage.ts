@@ -88,7 +88,7 @@ export class SimulatedStorage implements Storage {
     if (node === undefined) {
       throw errno(resolve(this.#machine.disk, path) === null ? 'ENOENT' : 'ENOTBLK', `open ${path}`)
     }
-    if (this.#machine.openCount(node) > 0) throw errno('EBUSY', `open ${path}`)
+    if (access === 'write' && this.#machine.writers.has(node)) throw errno('EBUSY', `open ${path}`)
     return new SimulatedFile(this.#machine, { path, node, access, direct, fileSystem: null })
   }
 
