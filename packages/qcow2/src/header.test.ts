@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -76,6 +77,17 @@ test('images that need other files, or another key, are refused', (context) => {
   // The name of a data file counts even where the feature bit was taken away.
   external[79] = 0
   assert.throws(() => open(external), { code: 'external-data-file' })
+})
+
+test('an image whose writer died is refused where it kept no refcounts', (context) => {
+  const folder = temporaryFolder(context)
+  newImage(folder, 'lazy', '-o', 'lazy_refcounts=on')
+  const path = join(folder, 'lazy.qcow2')
+  const { signal } = spawnSync('qemu-io', ['-f', 'qcow2', '-c', 'write 0 64k', '-c', 'abort', path])
+  assert.equal(signal, 'SIGABRT')
+  assert.throws(() => open(readFileSync(path)), { code: 'not-clean', message: /qemu-img check -r all/ })
+  qemu('qemu-img', 'check', '-q', '-r', 'all', path)
+  assert.equal(open(readFileSync(path)).disk.sizeBytes, 64 * mib)
 })
 
 /** Each damages exactly one field of a valid header. */
