@@ -103,9 +103,7 @@ export class ClusterMap {
       const zeroBits = this.#tables.uint32(at + 8)
       const allocatedBits = this.#tables.uint32(at + 12)
       const sub = subclusterRun(entry, zeroBits, allocatedBits, { offsetInCluster, clusterSizeBytes, at })
-      const subSizeBytes = Math.min(sub.sizeBytes, endBytes - offsetBytes)
-      if (sub.kind !== 'data') return { kind: sub.kind, sizeBytes: subSizeBytes }
-      return { kind: 'data', sizeBytes: subSizeBytes, hostOffset: sub.hostOffset }
+      return { ...sub, sizeBytes: Math.min(sub.sizeBytes, endBytes - offsetBytes) }
     }
     if (entry.kind !== 'standard') return { kind: entry.kind, sizeBytes }
     return { kind: 'data', sizeBytes, hostOffset: entry.hostOffset + offsetInCluster }

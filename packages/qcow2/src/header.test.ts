@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -9,7 +8,7 @@ import { parseQcow2Header } from './header.ts'
 import { Qcow2Image } from './image.ts'
 import { Qcow2Error, type Qcow2ErrorCode } from './qcow2-error.ts'
 import { BufferSource } from './testing/buffer-source.ts'
-import { qemu } from './testing/qemu.ts'
+import { qemu, tryQemu } from './testing/qemu.ts'
 
 const mib = 1_048_576
 
@@ -83,7 +82,7 @@ test('an image whose writer died is refused where it kept no refcounts', (contex
   const folder = temporaryFolder(context)
   newImage(folder, 'lazy', '-o', 'lazy_refcounts=on')
   const path = join(folder, 'lazy.qcow2')
-  const { signal } = spawnSync('qemu-io', ['-f', 'qcow2', '-c', 'write 0 64k', '-c', 'abort', path])
+  const { signal } = tryQemu('qemu-io', '-f', 'qcow2', '-c', 'write 0 64k', '-c', 'abort', path)
   assert.equal(signal, 'SIGABRT')
   assert.throws(() => open(readFileSync(path)), { code: 'not-clean', message: /qemu-img check -r all/ })
   qemu('qemu-img', 'check', '-q', '-r', 'all', path)

@@ -178,6 +178,27 @@ test('a snapshot from before the disk grew has its old size', (context) => {
   assert.equal(sha256(readAll(disk)), sha256(Buffer.concat([Buffer.alloc(mib), Buffer.alloc(mib, 1)])))
 })
 
+test('what the tables have behind the end of the disk, as a VM saves its memory there, is not the disk', (context) => {
+  const path = join(temporaryFolder(context), 'disk.qcow2')
+  qemu('qemu-img', 'create', '-q', '-f', 'qcow2', path, '512M')
+  qemuIo(path, 'write -P 4 511M 1M')
+  const image = readFileSync(path)
+  const longer = Buffer.concat([image, Buffer.alloc(2 * 65_536, 7)])
+  longer.writeUInt32BE(2, 36)
+  longer.writeBigUInt64BE(BigInt(image.length), Number(image.readBigUInt64BE(40)) + 8)
+  longer.fill(0, image.length, image.length + 65_536)
+  longer.writeBigUInt64BE(BigInt(image.length + 65_536), image.length)
+  const { disk } = new Qcow2Image(new BufferSource(longer))
+  assert.deepEqual(
+    [...disk.extents()],
+    [
+      { kind: 'unallocated', offsetBytes: 0, sizeBytes: 511 * mib },
+      { kind: 'data', offsetBytes: 511 * mib, sizeBytes: mib },
+    ],
+  )
+  assert.throws(() => disk.read(512 * mib - 1, Buffer.alloc(2)), { name: 'Qcow2Error', code: 'out-of-range' })
+})
+
 test('a huge sparse disk costs no more than what is in it', (context) => {
   const path = join(temporaryFolder(context), 'disk.qcow2')
   qemu('qemu-img', 'create', '-q', '-f', 'qcow2', path, '64T')

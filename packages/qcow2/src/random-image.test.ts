@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -9,7 +8,7 @@ import { DataClusters } from './data-clusters.ts'
 import type { Qcow2Disk } from './disk.ts'
 import { Qcow2Image } from './image.ts'
 import { BufferSource } from './testing/buffer-source.ts'
-import { qemu } from './testing/qemu.ts'
+import { qemu, tryQemu } from './testing/qemu.ts'
 import { ThinImage } from './thin-image.ts'
 
 const long = process.env['CRYPTVISOR_TEST_LONG'] === '1'
@@ -69,7 +68,7 @@ function live(path: string, { shape, sectors, works, bitmap }: Life): Buffer | n
       const count = Math.min(wanted, sectors - start)
       return ['-c', `${verb} ${start * sectorSizeBytes} ${count * sectorSizeBytes}`]
     })
-    spawnSync('qemu-io', ['-f', 'qcow2', ...commands, path])
+    tryQemu('qemu-io', '-f', 'qcow2', ...commands, path)
     const isCorrupt = !('compat' in shape) && (readFileSync(path).readUInt8(79) & 2) !== 0
     if (isCorrupt) return null
     qemu('qemu-img', 'snapshot', '-c', `after ${index}`, path)
