@@ -118,6 +118,26 @@ test('a process that is killed loses nothing, but a power cut after that may', a
   assert.deepEqual(storage.cut(2, 'everything').cut(0, 'nothing').files().get('/a'), newBytes)
 })
 
+test('what came to the disk past the end that a cut left is not in the file when it grows again', async () => {
+  const storage = new SimulatedStorage()
+  await using root = await rootOf(storage)
+  await using file = await root.createFile('a')
+  await root.sync()
+  await file.write(newBytes, 0)
+  await file.write(oldBytes, 1000)
+  let shorter = 0
+  for (const fate of fates(1)) {
+    const found = storage.cut(storage.trace.length, fate)
+    const left = found.files().get('/a')
+    assert.ok(left !== undefined)
+    if (left.length < newBytes.length) shorter++
+    await using again = await (await rootOf(found)).openFile('a', 'write')
+    await again.truncate(newBytes.length)
+    assert.deepEqual(found.files().get('/a'), Buffer.concat([left, Buffer.alloc(newBytes.length - left.length)]))
+  }
+  assert.ok(shorter > 0)
+})
+
 /** What a program may do to one file. */
 const step = fc.oneof(
   fc.record({

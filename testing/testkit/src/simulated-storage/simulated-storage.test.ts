@@ -171,15 +171,19 @@ test('after a cut each name has what it had at some moment since the last sync, 
         }
         states.push(contentsOf(storage))
         const durable = states[0] ?? new Map<string, string>()
-        const found = contentsOf(storage.cut(storage.trace.length, new SeededRandom(seed)))
-        for (const [name, text] of found) {
-          assert.ok(
-            states.some((state) => state.get(name) === text),
-            `${name} never had ${text}`,
-          )
-        }
-        for (const text of durable.values()) {
-          if (!removed.has(text)) assert.ok([...found.values()].includes(text), `${text} is lost`)
+        const random = new SeededRandom(seed)
+        for (let count = 0; count < 8; count++) {
+          const found = contentsOf(storage.cut(storage.trace.length, random))
+          for (const [name, text] of found) {
+            assert.ok(
+              states.some((state) => state.get(name) === text),
+              `${name} never had ${text}`,
+            )
+          }
+          for (const text of durable.values()) {
+            if (!removed.has(text)) assert.ok([...found.values()].includes(text), `${text} is lost`)
+          }
+          assert.equal(new Set(found.values()).size, found.size, 'no file has two names')
         }
         assert.deepEqual(contentsOf(storage.cut(storage.trace.length, 'nothing')), durable)
         assert.deepEqual(contentsOf(storage.cut(storage.trace.length, 'everything')), contentsOf(storage))
