@@ -26,7 +26,7 @@ export const keySlotLayout = {
 } as const
 
 const keySlotsOffset = 208
-const keySlotSizeBytes = 48
+export const keySlotSizeBytes = 48
 export const keySlotCount = 8
 
 /** Where the fields of slot `index` begin. */

@@ -14,18 +14,30 @@ export type RecordCopy =
   | { readonly state: 'text'; readonly text: string }
   | { readonly state: 'damaged'; readonly reason: string }
 
+/** Where the record of a volume is kept: in its header, or where that lacks the room, in a file beside the disk. */
+export type RecordPlace = 'header' | 'file'
+
+/** The place of a volume's record; `file` where less than two copies fit between the key slots and the payload. */
+export function recordPlaceOf(header: Header): RecordPlace {
+  return freeBytesOf(header) < 2 * recordCopySizeBytes ? 'file' : 'header'
+}
+
 /** Where a copy lies in the volume. Throws a LuksError `no-record-room` where key material reaches into its place. */
 export function recordCopyOffsetBytes(header: Header, name: RecordCopyName): number {
-  const start = header.payloadOffsetBytes - 2 * recordCopySizeBytes
-  const sizeBytes = keyMaterialSizeBytes(header.volumeKeySizeBytes)
-  const end = Math.max(...header.keySlots.map((slot) => slot.keyMaterialOffsetBytes + sizeBytes))
-  if (end > start) {
+  if (recordPlaceOf(header) === 'file') {
     throw new LuksError(
       'no-record-room',
-      `${header.payloadOffsetBytes - end} bytes lie between key slots and payload, a key record needs ${2 * recordCopySizeBytes}`,
+      `${freeBytesOf(header)} bytes lie between key slots and payload, a key record needs ${2 * recordCopySizeBytes}`,
     )
   }
+  const start = header.payloadOffsetBytes - 2 * recordCopySizeBytes
   return name === 'A' ? start : start + recordCopySizeBytes
+}
+
+/** The room between the last key slot's key material and the payload. */
+function freeBytesOf({ keySlots, volumeKeySizeBytes, payloadOffsetBytes }: Header): number {
+  const sizeBytes = keyMaterialSizeBytes(volumeKeySizeBytes)
+  return payloadOffsetBytes - Math.max(...keySlots.map((slot) => slot.keyMaterialOffsetBytes + sizeBytes))
 }
 
 /**
