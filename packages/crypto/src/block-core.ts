@@ -1,5 +1,5 @@
 import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv } from 'node:crypto'
-import type { XtsCiphers } from './xts-key.ts'
+import type { XtsKey } from './xts-key.ts'
 
 /** Which way a cipher works. */
 export type Direction = 'encrypt' | 'decrypt'
@@ -18,10 +18,9 @@ export class EcbCore implements BlockCore {
   readonly #encryptor: Cipheriv
   readonly #decryptor: Decipheriv
 
-  /** OpenSSL copies `dataKey` into its contexts and cleanses them when they are collected. */
-  constructor({ ecb }: XtsCiphers, dataKey: Uint8Array) {
-    this.#encryptor = createCipheriv(ecb, dataKey, null).setAutoPadding(false)
-    this.#decryptor = createDecipheriv(ecb, dataKey, null).setAutoPadding(false)
+  constructor({ ciphers, data }: XtsKey) {
+    this.#encryptor = createCipheriv(ciphers.ecb, data, null).setAutoPadding(false)
+    this.#decryptor = createDecipheriv(ciphers.ecb, data, null).setAutoPadding(false)
   }
 
   update(direction: Direction, blocks: Uint8Array): Buffer {

@@ -3,8 +3,8 @@ import { CryptoError } from './crypto-error.ts'
 /** A data unit of LUKS1 and of QEMU's LUKS driver, in bytes. Also the step in which plain64 counts sectors. */
 export const dataUnitSizeBytes = 512
 
-/** The sizes of data units that LUKS volumes have here, in bytes: LUKS1 has 512, LUKS2 may have 4096. */
-export type DataUnitSizeBytes = 512 | 4096
+/** The sizes of data units in bytes: LUKS1 has 512; LUKS2 calls them sector size and has any of these. */
+export type DataUnitSizeBytes = 512 | 1024 | 2048 | 4096
 
 /** The largest run of data units in one call, in bytes: what a caller may hold in memory at once. */
 export const dataUnitsSizeMax = 64 * 1_048_576
@@ -17,7 +17,7 @@ export type XtsCore = 'xts' | 'ecb' | 'units'
 
 /**
  * A cipher over whole data units. The tweak of a unit is the number of its first sector, 64 bits little-endian (dm-crypt's
- * `plain64`); sectors have 512 bytes, also where units have 4096 (dm-crypt without `iv_large_sectors`, as LUKS2 uses it).
+ * `plain64`); sectors have 512 bytes, also where units are larger (dm-crypt without `iv_large_sectors`, as LUKS2 uses it).
  *
  * `bytes` holds the units from `sector` on, one after the other. `target` has the same length and is `bytes` itself where
  * none is given; bytes that overlap it in part are refused. Calls block. Both throw a CryptoError: `data-size` unless

@@ -1,7 +1,7 @@
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { BlockCore, Direction } from './block-core.ts'
 import type { DataUnitSizeBytes } from './data-unit.ts'
-import { blockSizeBytes, type XtsCiphers } from './xts-key.ts'
+import { blockSizeBytes, type XtsKey } from './xts-key.ts'
 import { stepSizeBytes } from './xts-workspace.ts'
 
 /** Encrypts one block under the tweak key. */
@@ -16,20 +16,17 @@ export type EncryptTweak = (block: Uint8Array) => Uint8Array
  */
 export class LongUnitCore implements BlockCore {
   readonly offsets: Uint8Array
-  readonly #cipher: XtsCiphers['xts']
-  readonly #key: KeyObject
+  readonly #key: XtsKey
   readonly #tweak = randomBytes(blockSizeBytes)
 
-  /** `key` holds both keys; OpenSSL keeps a copy and cleanses it when it is collected. */
-  constructor({ xts }: XtsCiphers, key: Uint8Array, unitSizeBytes: DataUnitSizeBytes, encryptTweak: EncryptTweak) {
-    this.#cipher = xts
-    this.#key = createSecretKey(key)
+  constructor(key: XtsKey, unitSizeBytes: DataUnitSizeBytes, encryptTweak: EncryptTweak) {
+    this.#key = key
     this.offsets = makeOffsets(encryptTweak(this.#tweak), unitSizeBytes)
   }
 
   update(direction: Direction, blocks: Uint8Array): Buffer {
     const create = direction === 'encrypt' ? createCipheriv : createDecipheriv
-    return create(this.#cipher, this.#key, this.#tweak).update(blocks)
+    return create(this.#key.ciphers.xts, this.#key.both, this.#tweak).update(blocks)
   }
 }
 

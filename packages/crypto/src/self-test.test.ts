@@ -4,6 +4,7 @@ import { Secret } from '@cryptvisor/secret'
 import type { DataUnitCipher, DataUnitSizeBytes, XtsCore } from './data-unit.ts'
 import { agree } from './self-test.ts'
 import { createXts, fastestCore, firstProven } from './xts.ts'
+import { xtsKeyOf } from './xts-key.ts'
 import { XtsUnits } from './xts-units.ts'
 import { stepSizeBytes } from './xts-workspace.ts'
 
@@ -51,7 +52,7 @@ const failing = (): Run => () => {
   throw new Error('no')
 }
 
-for (const unitSizeBytes of [512, 4096] as const) {
+for (const unitSizeBytes of [512, 1024, 2048, 4096] as const) {
   const faults = {
     'a wrong bit in the first unit': { encrypt: flip(7) },
     'a wrong bit in the first unit of the second step': { encrypt: flip(stepSizeBytes + 1) },
@@ -65,7 +66,7 @@ for (const unitSizeBytes of [512, 4096] as const) {
   for (const [name, fault] of Object.entries(faults)) {
     test(`a cipher with ${name} is found out, and the next one does the work, units of ${unitSizeBytes}`, () => {
       using key = Secret.random(64)
-      const reference = new XtsUnits(key, unitSizeBytes)
+      const reference = new XtsUnits(xtsKeyOf(key), unitSizeBytes)
       const bad = faulty(key, unitSizeBytes, fault)
       const good = faulty(key, unitSizeBytes, {})
       using chosen = firstProven([() => bad.cipher, () => good.cipher], reference)
@@ -78,7 +79,7 @@ for (const unitSizeBytes of [512, 4096] as const) {
 
   test(`where none is any good, OpenSSL does it unit by unit, units of ${unitSizeBytes}`, () => {
     using key = Secret.random(64)
-    using reference = new XtsUnits(key, unitSizeBytes)
+    using reference = new XtsUnits(xtsKeyOf(key), unitSizeBytes)
     const bad = faulty(key, unitSizeBytes, { encrypt: flip(0) })
     const unavailable = () => {
       throw new Error('no such cipher')
@@ -91,10 +92,10 @@ for (const unitSizeBytes of [512, 4096] as const) {
 
 test('each core is the one that was asked for, and agrees with the reference', () => {
   for (const core of ['xts', 'ecb', 'units'] satisfies XtsCore[]) {
-    for (const unitSizeBytes of [512, 4096] as const) {
+    for (const unitSizeBytes of [512, 1024, 2048, 4096] as const) {
       using key = Secret.random(64)
       using cipher = createXts(key, { core, unitSizeBytes })
-      using reference = new XtsUnits(key, unitSizeBytes)
+      using reference = new XtsUnits(xtsKeyOf(key), unitSizeBytes)
       assert.equal(cipher.core, core)
       assert.ok(agree(cipher, reference))
     }

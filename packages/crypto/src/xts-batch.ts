@@ -1,12 +1,10 @@
 import { type Cipheriv, createCipheriv } from 'node:crypto'
-import type { Secret } from '@cryptvisor/secret'
 import { type BlockCore, type Direction, EcbCore } from './block-core.ts'
 import { CryptoError } from './crypto-error.ts'
 import { checkDataUnits, type DataUnitCipher, type DataUnitSizeBytes, dataUnitSizeBytes } from './data-unit.ts'
 import { LongUnitCore } from './long-unit-core.ts'
-import { blockSizeBytes, xtsCiphersFor } from './xts-key.ts'
+import { blockSizeBytes, type XtsKey } from './xts-key.ts'
 import {
-  maskAddress,
   offsetsAddress,
   spanSizeBytes,
   stagingAddress,
@@ -16,7 +14,7 @@ import {
 } from './xts-workspace.ts'
 
 /** From here on a cipher object for the step costs less than it saves. */
-const longStepSizeMin = 32_768
+const longStepSizeMin = 16_384
 
 /** What XtsBatch is made of. */
 export interface XtsBatchOptions {
@@ -34,8 +32,7 @@ interface Contexts {
 /**
  * AES-XTS composed as IEEE 1619, 5.3 defines it, C = E1(P ^ T) ^ T, for many data units at once: one call of OpenSSL
  * encrypts the sector numbers of a span, one the masked blocks of a step, and a kernel makes the masks. Bit for bit the
- * same as XTS; not a validated module's XTS. Keys live in OpenSSL's contexts. What OpenSSL returns is masked: the memory
- * that goes back to the allocator never held plaintext.
+ * same as XTS; not a validated module's XTS. Keys live in OpenSSL's contexts; outputs that go back to the allocator are masked.
  */
 export class XtsBatch implements DataUnitCipher {
   readonly unitSizeBytes: DataUnitSizeBytes
@@ -43,18 +40,14 @@ export class XtsBatch implements DataUnitCipher {
   readonly #workspace: XtsWorkspace
   #contexts: Contexts | null
 
-  constructor(key: Secret, { unitSizeBytes, core, workspace }: XtsBatchOptions) {
-    const ciphers = xtsCiphersFor(key)
+  constructor(key: XtsKey, { unitSizeBytes, core, workspace }: XtsBatchOptions) {
     this.unitSizeBytes = unitSizeBytes
     this.core = core
     this.#workspace = workspace
-    this.#contexts = key.expose((bytes) => {
-      const tweaker = createCipheriv(ciphers.ecb, bytes.subarray(ciphers.halfSizeBytes), null).setAutoPadding(false)
-      const short = new EcbCore(ciphers, bytes.subarray(0, ciphers.halfSizeBytes))
-      const encryptTweak = (block: Uint8Array) => tweaker.update(block)
-      const long = core === 'xts' ? new LongUnitCore(ciphers, bytes, unitSizeBytes, encryptTweak) : short
-      return { tweaker, short, long }
-    })
+    const tweaker = createCipheriv(key.ciphers.ecb, key.tweak, null).setAutoPadding(false)
+    const short = new EcbCore(key)
+    const long = core === 'xts' ? new LongUnitCore(key, unitSizeBytes, (block) => tweaker.update(block)) : short
+    this.#contexts = { tweaker, short, long }
   }
 
   encrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
@@ -121,10 +114,9 @@ export class XtsBatch implements DataUnitCipher {
       memory.set(core.offsets, offsetsAddress)
       kernel.xor(tweaks, offsetsAddress, unitCount * blockSizeBytes)
     }
-    if (this.unitSizeBytes === 512) kernel.walk512(address, tweaks, unitCount, maskAddress)
-    else kernel.walk4096(address, tweaks, unitCount, maskAddress)
+    kernel.mask(address, tweaks, unitCount, this.unitSizeBytes)
     replace(memory, address, sizeBytes, (blocks) => core.update(direction, blocks))
-    kernel.xor(address, maskAddress, sizeBytes)
+    kernel.mask(address, tweaks, unitCount, this.unitSizeBytes)
   }
 }
 

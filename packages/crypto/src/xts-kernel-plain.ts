@@ -20,43 +20,34 @@ export class PlainXtsKernel implements XtsKernel {
     }
   }
 
-  xor(target: number, mask: number, sizeBytes: number): void {
+  xor(target: number, source: number, sizeBytes: number): void {
     const words = this.#words
     const start = target >>> 2
-    const distance = (mask >>> 2) - start
+    const distance = (source >>> 2) - start
     for (let word = start; word < start + (sizeBytes >>> 2); word++) {
       // Both words lie inside the memory, as the interface demands.
       words[word] = (words[word] as number) ^ (words[word + distance] as number)
     }
   }
 
-  walk512(target: number, tweaks: number, unitCount: number, mask: number): void {
-    this.#walk(128, target, tweaks, unitCount, mask)
-  }
-
-  walk4096(target: number, tweaks: number, unitCount: number, mask: number): void {
-    this.#walk(1024, target, tweaks, unitCount, mask)
-  }
-
-  #walk(unitWordCount: number, target: number, tweaks: number, unitCount: number, mask: number): void {
+  mask(target: number, tweaks: number, unitCount: number, unitSizeBytes: number): void {
     for (let unit = 0; unit < unitCount; unit++) {
-      this.#walkUnit(unitWordCount, (tweaks >>> 2) + unit * 4, (mask >>> 2) + unit * unitWordCount)
+      this.#maskUnit((target + unit * unitSizeBytes) >>> 2, (tweaks >>> 2) + unit * 4, unitSizeBytes >>> 2)
     }
-    this.xor(target, mask, unitCount * unitWordCount * 4)
   }
 
-  #walkUnit(unitWordCount: number, tweak: number, mask: number): void {
+  #maskUnit(target: number, tweak: number, wordCount: number): void {
     const words = this.#words
     // All words lie inside the memory, as the interface demands.
     let a = words[tweak] as number
     let b = words[tweak + 1] as number
     let c = words[tweak + 2] as number
     let d = words[tweak + 3] as number
-    for (let word = mask; word < mask + unitWordCount; word += 4) {
-      words[word] = a
-      words[word + 1] = b
-      words[word + 2] = c
-      words[word + 3] = d
+    for (let word = target; word < target + wordCount; word += 4) {
+      words[word] = (words[word] as number) ^ a
+      words[word + 1] = (words[word + 1] as number) ^ b
+      words[word + 2] = (words[word + 2] as number) ^ c
+      words[word + 3] = (words[word + 3] as number) ^ d
       const reduction = (d >> 31) & 0x87
       d = (d << 1) | (c >>> 31)
       c = (c << 1) | (b >>> 31)

@@ -12,15 +12,13 @@ export interface XtsKernel {
   readonly name: XtsKernelName
   /** Writes `count` blocks: `first`, `first + increment` ... as 64 bits little-endian, then zeros (plain64). */
   numbers(target: number, first: number, count: number, increment: number): void
-  /** XORs `sizeBytes` from `mask` into `target`; a multiple of 16. */
-  xor(target: number, mask: number, sizeBytes: number): void
+  /** XORs `sizeBytes` from `source` into `target`; a multiple of 16. */
+  xor(target: number, source: number, sizeBytes: number): void
   /**
-   * Writes to `mask`, for each of `unitCount` units of 512 bytes, its block of `tweaks` times alpha^0, alpha^1 ... (IEEE
-   * 1619, 5.3.2) and XORs that into `target`.
+   * XORs into each of `unitCount` units of `unitSizeBytes`, a multiple of 16, its block of `tweaks` times alpha^0, alpha^1 ...
+   * (IEEE 1619, 5.3.2): the same before AES and after.
    */
-  walk512(target: number, tweaks: number, unitCount: number, mask: number): void
-  /** The same for units of 4096 bytes. */
-  walk4096(target: number, tweaks: number, unitCount: number, mask: number): void
+  mask(target: number, tweaks: number, unitCount: number, unitSizeBytes: number): void
 }
 
 /** The kernel for `memory`: with SIMD unless `plain` is asked for or this machine has no SIMD. */

@@ -1,23 +1,17 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import type { Secret } from '@cryptvisor/secret'
 import { CryptoError } from './crypto-error.ts'
 import { checkDataUnits, type DataUnitCipher, type DataUnitSizeBytes, dataUnitSizeBytes } from './data-unit.ts'
-import { blockSizeBytes, type XtsCiphers, xtsCiphersFor } from './xts-key.ts'
+import { blockSizeBytes, type XtsKey } from './xts-key.ts'
 
-/**
- * AES-XTS by one call of OpenSSL's own XTS for each data unit: slow, and the reference that the fast ones are held against.
- * Keeps a copy of the key until disposed of. Throws a CryptoError for an unfit key.
- */
+/** AES-XTS by one call of OpenSSL's own XTS for each data unit: slow, and the reference that the fast ones are held against. */
 export class XtsUnits implements DataUnitCipher {
   readonly unitSizeBytes: DataUnitSizeBytes
   readonly core = 'units'
-  readonly #key: Secret
-  readonly #ciphers: XtsCiphers
+  #key: XtsKey | null
   readonly #tweak = Buffer.alloc(blockSizeBytes)
 
-  constructor(key: Secret, unitSizeBytes: DataUnitSizeBytes) {
-    this.#ciphers = xtsCiphersFor(key)
-    this.#key = key.clone()
+  constructor(key: XtsKey, unitSizeBytes: DataUnitSizeBytes) {
+    this.#key = key
     this.unitSizeBytes = unitSizeBytes
   }
 
@@ -30,7 +24,7 @@ export class XtsUnits implements DataUnitCipher {
   }
 
   [Symbol.dispose](): void {
-    this.#key[Symbol.dispose]()
+    this.#key = null
   }
 
   #run(
@@ -40,13 +34,12 @@ export class XtsUnits implements DataUnitCipher {
     create: typeof createCipheriv | typeof createDecipheriv,
   ): void {
     checkDataUnits(this.unitSizeBytes, bytes, sector, target)
-    if (this.#key.wiped) throw new CryptoError('disposed', 'this cipher was disposed of')
-    this.#key.expose((key) => {
-      for (let offset = 0; offset < bytes.length; offset += this.unitSizeBytes) {
-        this.#tweak.writeBigUInt64LE(BigInt(sector + offset / dataUnitSizeBytes))
-        const cipher = create(this.#ciphers.xts, key, this.#tweak)
-        target.set(cipher.update(bytes.subarray(offset, offset + this.unitSizeBytes)), offset)
-      }
-    })
+    const key = this.#key
+    if (key === null) throw new CryptoError('disposed', 'this cipher was disposed of')
+    for (let offset = 0; offset < bytes.length; offset += this.unitSizeBytes) {
+      this.#tweak.writeBigUInt64LE(BigInt(sector + offset / dataUnitSizeBytes))
+      const cipher = create(key.ciphers.xts, key.both, this.#tweak)
+      target.set(cipher.update(bytes.subarray(offset, offset + this.unitSizeBytes)), offset)
+    }
   }
 }

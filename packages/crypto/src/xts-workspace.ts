@@ -8,7 +8,7 @@ const wasmPageSizeBytes = 65_536
 
 /**
  * How many bytes OpenSSL gets at once. Large steps spread the microsecond that a cipher object costs; small ones keep
- * data, mask, output and Node's copy of the output in the second cache. From 64 to 256 KiB it is within a tenth.
+ * data, output and Node's copy of the output in the second cache. From 64 to 256 KiB it is within a tenth.
  */
 export const stepSizeBytes = 131_072
 
@@ -23,11 +23,9 @@ export const stepTweaksSizeBytes = (stepSizeBytes / dataUnitSizeBytes) * blockSi
 export const tweaksAddress = 4096
 export const offsetsAddress = tweaksAddress + spanTweaksSizeBytes
 export const stagingAddress = offsetsAddress + stepTweaksSizeBytes
-/** Half of 4096 off, so that no line of a mask falls into the same set of the first cache as the data that it is for. */
-export const maskAddress = stagingAddress + stepSizeBytes + 2048
 
 /** Where buffers begin: a multiple of 4096. */
-export const workspaceSizeBytes = maskAddress + stepSizeBytes + 2048
+export const workspaceSizeBytes = stagingAddress + stepSizeBytes
 
 /** One piece of memory with the kernel that works in it: scratch areas, then the buffers of a DataUnitMemory. */
 export class XtsWorkspace implements Disposable {
@@ -54,7 +52,7 @@ export class XtsWorkspace implements Disposable {
     return fits ? byteOffset : null
   }
 
-  /** Wipes what ciphers leave behind: tweaks, masks and copies of data; the buffers stay. */
+  /** Wipes what ciphers leave behind: tweaks and copies of data; the buffers stay. */
   wipeScratch(): void {
     this.bytes.fill(0, tweaksAddress, workspaceSizeBytes)
   }

@@ -8,6 +8,7 @@ import { DataUnitMemory } from './data-unit-memory.ts'
 import { createXts } from './xts.ts'
 import { XtsBatch } from './xts-batch.ts'
 import type { XtsKernelName } from './xts-kernel.ts'
+import { xtsKeyOf } from './xts-key.ts'
 import { XtsUnits } from './xts-units.ts'
 import { stepSizeBytes } from './xts-workspace.ts'
 
@@ -63,7 +64,7 @@ const batch = (core: 'xts' | 'ecb', kernel: XtsKernelName): Variant => ({
   name: `${core} with the ${kernel} kernel`,
   create: (key, unitSizeBytes) => {
     const { workspace } = new DataUnitMemory({ count: 0, kernel })
-    return new XtsBatch(key, { unitSizeBytes, core, workspace })
+    return new XtsBatch(xtsKeyOf(key), { unitSizeBytes, core, workspace })
   },
 })
 
@@ -71,11 +72,11 @@ const batches = [batch('xts', 'simd'), batch('xts', 'plain'), batch('ecb', 'simd
 
 const variants: readonly Variant[] = [
   ...batches,
-  { name: 'units', create: (key, unitSizeBytes) => new XtsUnits(key, unitSizeBytes) },
+  { name: 'units', create: (key, unitSizeBytes) => new XtsUnits(xtsKeyOf(key), unitSizeBytes) },
   { name: 'createXts', create: (key, unitSizeBytes) => createXts(key, { unitSizeBytes }) },
 ]
 
-const unitSizes = [512, 4096] as const
+const unitSizes = [512, 1024, 2048, 4096] as const
 
 for (const { name, create } of variants) {
   test(`${name} passes the vectors of IEEE 1619`, () => {
@@ -169,7 +170,7 @@ for (const { name, create } of batches) {
           const sector = anySector - (anySector % (unitSizeBytes / 512))
           using key = Secret.random(keySizeBytes)
           using cipher = create(key, unitSizeBytes)
-          using units = new XtsUnits(key, unitSizeBytes)
+          using units = new XtsUnits(xtsKeyOf(key), unitSizeBytes)
           const plaintext = randomBytes(sizeBytes + shift).subarray(shift)
           const found = new Uint8Array(sizeBytes + shift).subarray(shift)
           const expected = new Uint8Array(sizeBytes)
@@ -195,6 +196,15 @@ test('each data unit depends on its own sector only', () => {
   const second = new Uint8Array(dataUnitSizeBytes)
   cipher.encrypt(second, 8)
   assert.deepEqual(three.subarray(dataUnitSizeBytes, 2 * dataUnitSizeBytes), second)
+})
+
+test('other sizes of units are refused', () => {
+  using key = Secret.random(64)
+  for (const size of [0, 16, 256, 513, 8192, Number.NaN]) {
+    // A size as a header that was not checked would have it.
+    const unitSizeBytes = size as DataUnitSizeBytes
+    assert.throws(() => createXts(key, { unitSizeBytes }), { code: 'data-size' })
+  }
 })
 
 test('units of 4096 bytes are encrypted as one, under the number of their first sector of 512 bytes', () => {

@@ -1,8 +1,10 @@
 import type { Secret } from '@cryptvisor/secret'
+import { CryptoError } from './crypto-error.ts'
 import type { DataUnitCipher, DataUnitSizeBytes, XtsCore } from './data-unit.ts'
 import { DataUnitMemory } from './data-unit-memory.ts'
 import { agree } from './self-test.ts'
 import { XtsBatch } from './xts-batch.ts'
+import { xtsKeyOf } from './xts-key.ts'
 import { XtsUnits } from './xts-units.ts'
 
 /** What a cipher made by `createXts` is to be. */
@@ -18,15 +20,20 @@ export interface XtsOptions {
 /**
  * AES-XTS over data units with plain64 tweaks; the key has 64 bytes (AES-256) or 32 (AES-128). Before a core is used it
  * must agree with OpenSSL's own XTS under this very key, else the next one does the work: `xts`, `ecb`, `units`. The caller
- * keeps `key`; dispose of the cipher when done. Throws a CryptoError for an unfit key, and `disposed` for such a memory.
+ * keeps `key`; dispose of the cipher when done. Throws a CryptoError for an unfit key or unit size, and `disposed`
+ * for such a memory.
  */
 export function createXts(key: Secret, options: XtsOptions = {}): DataUnitCipher {
   const { unitSizeBytes = 512, memory, core = fastestCore(process.versions.openssl) } = options
+  if (![512, 1024, 2048, 4096].includes(unitSizeBytes)) {
+    throw new CryptoError('data-size', `unitSizeBytes is ${unitSizeBytes}, expected 512, 1024, 2048 or 4096`)
+  }
   memory?.workspace.check()
-  const reference = new XtsUnits(key, unitSizeBytes)
+  const xtsKey = xtsKeyOf(key)
+  const reference = new XtsUnits(xtsKey, unitSizeBytes)
   const batch = (core: 'xts' | 'ecb') => () => {
     const { workspace } = memory ?? new DataUnitMemory({ count: 0 })
-    return new XtsBatch(key, { unitSizeBytes, core, workspace })
+    return new XtsBatch(xtsKey, { unitSizeBytes, core, workspace })
   }
   const candidates = { xts: [batch('xts'), batch('ecb')], ecb: [batch('ecb')], units: [] }
   return firstProven(candidates[core], reference)
