@@ -51,15 +51,26 @@ export async function chooseCopy(
     if ('dek' in opened) deks.use(opened.dek)
     return opened
   }
-  const attempts = [await open('A'), await open('B')] as const
-  const [first, second] = attempts.filter((entry) => 'dek' in entry)
-  if (first === undefined) throw noValidCopy(attempts)
-  if (second === undefined) {
+  const first = await open('A')
+  const attempts = [first, sameText(copies) ? again(first) : await open('B')] as const
+  const [one, other] = attempts.filter((entry) => 'dek' in entry)
+  if (one === undefined) throw noValidCopy(attempts)
+  if (other === undefined) {
     const failed = attempts.find((entry) => 'report' in entry)
-    return choice(first, failed?.report ?? { state: 'empty' })
+    return choice(one, failed?.report ?? { state: 'empty' })
   }
-  const [chosen, other] = second.header.generation > first.header.generation ? [second, first] : [first, second]
-  return choice(chosen, compare(chosen, other))
+  const [newer, older] = other.header.generation > one.header.generation ? [other, one] : [one, other]
+  return choice(newer, compare(newer, older))
+}
+
+/** Both copies are the same text in an undisturbed volume, which is then opened once. */
+function sameText({ A, B }: Readonly<Record<CopyName, CopyContent>>): boolean {
+  return A.state === 'text' && B.state === 'text' && A.text === B.text
+}
+
+/** What copy B is when it is the same text as A. */
+function again(first: Attempt): Attempt {
+  return 'dek' in first ? { name: 'B', report: { state: 'same' } } : { ...first, name: 'B' }
 }
 
 async function attempt(

@@ -11,3 +11,4 @@ export {
 export { KeyRecordError, type KeyRecordErrorCode } from './key-record-error.ts'
 export type { DiskRecordHeader, RecordHeader, VmHomeRecordHeader } from './record-header.ts'
 export { recordSizeMax } from './record-text.ts'
+export { type RecordWrite, type RewrappedRecord, rewrapDek, shallowRekeyWrites } from './shallow-rekey.ts'
