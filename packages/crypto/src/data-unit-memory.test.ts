@@ -9,6 +9,12 @@ import { xtsKeyOf } from './xts-key.ts'
 import { XtsUnits } from './xts-units.ts'
 import { spanSizeBytes, workspaceSizeBytes } from './xts-workspace.ts'
 
+function threeBuffers({ buffers }: DataUnitMemory): [Buffer, Buffer, Buffer] {
+  const [one, two, three] = buffers
+  assert.ok(one && two && three)
+  return [one, two, three]
+}
+
 const cores = ['xts', 'ecb'] as const
 const kernels = ['simd', 'plain'] as const
 
@@ -27,7 +33,7 @@ test('ciphers work in its buffers as elsewhere, and touch nothing else there', (
         using memory = new DataUnitMemory({ sizeBytes: sizeBytes + 1024, count: 3, kernel })
         using cipher = createXts(key, { core, unitSizeBytes, memory })
         using units = new XtsUnits(xtsKeyOf(key), unitSizeBytes)
-        const [one, two, three] = buffersOf(memory)
+        const [one, two, three] = threeBuffers(memory)
         const before = randomBytes(one.length)
         for (const buffer of [one, two, three]) buffer.set(before)
         const sector = (firstUnit * unitSizeBytes) / 512
@@ -54,12 +60,12 @@ test('ciphers work in its buffers as elsewhere, and touch nothing else there', (
 test('two keys share a memory: what one decrypts, the other encrypts in place', () => {
   using oldKey = Secret.random(64)
   using newKey = Secret.random(64)
-  using memory = new DataUnitMemory({ sizeBytes: 200_704 })
+  using memory = new DataUnitMemory({ sizeBytes: 200_704, count: 3 })
   using oldCipher = createXts(oldKey, { memory })
   using newCipher = createXts(newKey, { memory, unitSizeBytes: 4096 })
   using oldUnits = new XtsUnits(xtsKeyOf(oldKey), 512)
   using newUnits = new XtsUnits(xtsKeyOf(newKey), 4096)
-  const [buffer] = buffersOf(memory)
+  const [buffer] = threeBuffers(memory)
   const plaintext = randomBytes(buffer.length)
   oldUnits.encrypt(plaintext, 8, buffer)
   oldCipher.decrypt(buffer, 8)
@@ -93,8 +99,8 @@ test('impossible sizes are refused', () => {
 test('a cipher that is disposed of wipes what it worked with; the buffers stay', () => {
   for (const core of cores) {
     using key = Secret.random(64)
-    using memory = new DataUnitMemory({ sizeBytes: 65_536 })
-    const [buffer] = buffersOf(memory)
+    using memory = new DataUnitMemory({ sizeBytes: 65_536, count: 3 })
+    const [buffer] = threeBuffers(memory)
     const cipher = createXts(key, { core, memory })
     cipher.encrypt(buffer, 0)
     cipher.encrypt(new Uint8Array(65_536).fill(1), 0)
@@ -108,17 +114,12 @@ test('a cipher that is disposed of wipes what it worked with; the buffers stay',
 
 test('a memory that is disposed of is wiped, and of no use to its ciphers', () => {
   using key = Secret.random(64)
-  const memory = new DataUnitMemory({ sizeBytes: 65_536, count: 2 })
+  const memory = new DataUnitMemory({ sizeBytes: 65_536, count: 3 })
   using cipher = createXts(key, { memory })
-  const [one, two] = buffersOf(memory)
+  const [one, two] = threeBuffers(memory)
   for (const buffer of [one, two]) cipher.encrypt(buffer, 0)
   memory[Symbol.dispose]()
   for (const buffer of [one, two]) assert.ok(buffer.every((byte) => byte === 0))
   assert.throws(() => cipher.encrypt(one, 0), { code: 'disposed' })
   assert.throws(() => createXts(key, { memory }), { code: 'disposed' })
 })
-
-/** The buffers of a memory, of which the caller made as many as it takes. */
-function buffersOf(memory: DataUnitMemory): Buffer[] & [Buffer, Buffer, Buffer] {
-  return [...memory.buffers] as Buffer[] & [Buffer, Buffer, Buffer]
-}
