@@ -53,6 +53,18 @@ const vectors = [
     sector: 0xff_ffff,
     ciphertext: 'e387aaa58ba483afa7e8eb469778317ecf4cf573aa9d4eac23f2cdf914e4e200',
   },
+  {
+    name: 'vector 13',
+    key: key256,
+    sector: 0xffff_ffff,
+    ciphertext: 'bf53d2dade78e822a4d949a9bc6766b01b06a8ef70d26748c6a7fc36d80ae4c5',
+  },
+  {
+    name: 'vector 14',
+    key: key256,
+    sector: 0xff_ffff_ffff,
+    ciphertext: '64497e5a831e4a932c09be3e5393376daa599548b816031d224bbf50a818ed23',
+  },
 ]
 
 interface Variant {
