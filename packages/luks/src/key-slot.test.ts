@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Secret } from '@cryptvisor/secret'
+import { addKeySlot } from './add-key-slot.ts'
 import { mergeKey, splitKey } from './af-splitter.ts'
 import { createHeader } from './create-header.ts'
 import { stripeCount } from './header-layout.ts'
@@ -123,4 +124,21 @@ test('a caller that knows its own iterations does no work for more', async () =>
   fields.writeUInt32BE(1001, 164)
   await assert.rejects(unlock(bytes, passphrase, 1000), { code: 'bad-iterations' })
   await assert.rejects(unlock(bytes, passphrase), { code: 'wrong-passphrase' })
+})
+
+test('each key slot tried costs one key of its own and one digest, and none is tried after the right one', async (context) => {
+  using volumeKey = Secret.random(64)
+  const passphrases = [0, 1, 2].map(() => Secret.random(64))
+  const [first, second, third] = passphrases
+  assert.ok(first !== undefined && second !== undefined && third !== undefined)
+  let bytes = await createHeader({ volumeKey, passphrase: first, uuid })
+  for (const passphrase of [second, third]) ({ bytes } = await addKeySlot(bytes, volumeKey, passphrase))
+  const from = context.mock.method(Secret, 'from')
+  for (const [index, passphrase] of passphrases.entries()) {
+    from.mock.resetCalls()
+    using found = await unlock(bytes, passphrase)
+    assert.ok(found.equal(volumeKey))
+    // Slot key, split key, candidate and its digest.
+    assert.equal(from.mock.callCount(), 4 * (index + 1))
+  }
 })
