@@ -30,23 +30,26 @@ export class LongUnitCore implements BlockCore {
   }
 }
 
-/** The tweak of the first block of each unit in a step. */
+/** The tweak of the first block of each unit in a step, as a little-endian machine has it in its words. */
 function makeOffsets(tweak: Uint8Array, unitSizeBytes: DataUnitSizeBytes): Uint8Array {
-  const offsets = Buffer.alloc((stepSizeBytes / unitSizeBytes) * blockSizeBytes)
+  const unitCount = stepSizeBytes / unitSizeBytes
+  const words = new Int32Array(unitCount * 4)
+  const offsets = new Uint8Array(words.buffer)
   offsets.set(tweak)
-  for (let address = blockSizeBytes; address < offsets.length; address += blockSizeBytes) {
-    offsets.copyWithin(address, address - blockSizeBytes, address)
-    for (let blocks = 0; blocks < unitSizeBytes / blockSizeBytes; blocks += 32) shift32(offsets, address)
+  let [a = 0, b = 0, c = 0, d = 0] = words
+  for (let word = 4; word < unitCount * 4; word += 4) {
+    for (let block = 0; block < unitSizeBytes / blockSizeBytes; block += 32) {
+      // Times alpha^32: one word up, and the word that leaves at the top comes back at the bottom times 0x87.
+      const top = d
+      d = c
+      c = b
+      b = a ^ (top >>> 31) ^ (top >>> 30) ^ (top >>> 25)
+      a = top ^ (top << 1) ^ (top << 2) ^ (top << 7)
+    }
+    words[word] = a
+    words[word + 1] = b
+    words[word + 2] = c
+    words[word + 3] = d
   }
   return offsets
-}
-
-/** Multiplies the block at `address` with alpha^32: one word up, and what leaves at the top comes back times 0x87. */
-function shift32(blocks: Buffer, address: number): void {
-  const top = blocks.readUInt32LE(address + 12)
-  blocks.copyWithin(address + 4, address, address + 12)
-  const low = top ^ (top << 1) ^ (top << 2) ^ (top << 7)
-  const carry = (top >>> 31) ^ (top >>> 30) ^ (top >>> 25)
-  blocks.writeInt32LE(low, address)
-  blocks.writeUInt32LE((blocks.readUInt32LE(address + 4) ^ carry) >>> 0, address + 4)
 }
