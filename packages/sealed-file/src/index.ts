@@ -1,5 +1,6 @@
 export { associatedDataOf, homeKeyOf } from './binding.ts'
 export { Sealer, seal, sealStream } from './seal.ts'
 export { SealedFileError, type SealedFileErrorCode } from './sealed-file-error.ts'
+export { type ReadAt, SealedReader } from './sealed-reader.ts'
 export type { Binding } from './segments.ts'
 export { Unsealer, unseal, unsealStream } from './unseal.ts'

@@ -6,7 +6,9 @@ export type SealedFileErrorCode =
   | 'truncated'
   | 'not-authentic'
   | 'too-large'
+  | 'out-of-range'
   | 'finished'
+  | 'disposed'
 
 /** Thrown by everything in this package. Texts name segments and sizes, never contents. */
 export class SealedFileError extends Error {

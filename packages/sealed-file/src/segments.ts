@@ -51,6 +51,20 @@ export class Segments {
     this.#noncePrefix = noncePrefix
   }
 
+  /** The segments of a file that begins with `header`. Throws a SealedFileError `bad-header` or `key-size`. */
+  static fromHeader(binding: Binding, header: Uint8Array): Segments {
+    if (header[0] !== headerSizeBytes) {
+      throw new SealedFileError('bad-header', `a sealed file begins with the byte ${headerSizeBytes}, not ${header[0]}`)
+    }
+    const noncePrefixStart = 1 + saltSizeBytes
+    // Copies: the header may lie in memory that its owner uses again.
+    return new Segments(
+      binding,
+      Uint8Array.from(header.subarray(1, noncePrefixStart)),
+      Uint8Array.from(header.subarray(noncePrefixStart, headerSizeBytes)),
+    )
+  }
+
   /** Ciphertext and tag of one segment. */
   seal(plaintext: Uint8Array, index: number, last: boolean): Uint8Array {
     const cipher = createCipheriv('aes-256-gcm', this.#key, this.#nonce(index, last))

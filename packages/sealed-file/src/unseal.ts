@@ -1,6 +1,6 @@
 import { SealedFileError } from './sealed-file-error.ts'
 import { SegmentBuffer } from './segment-buffer.ts'
-import { type Binding, headerSizeBytes, Segments, saltSizeBytes, segmentSizeBytes, tagSizeBytes } from './segments.ts'
+import { type Binding, headerSizeBytes, Segments, segmentSizeBytes, tagSizeBytes } from './segments.ts'
 
 /**
  * Opens a sealed file piece by piece. What `push` gives is authentic and in its place, but only `finish` tells that
@@ -23,7 +23,7 @@ export class Unsealer {
     this.#pending.push(chunk)
     if (this.#segments === null) {
       if (this.#pending.sizeBytes < headerSizeBytes) return []
-      this.#segments = this.#openHeader(this.#pending.take(headerSizeBytes))
+      this.#segments = Segments.fromHeader(this.#binding, this.#pending.take(headerSizeBytes))
     }
     const opened: Uint8Array[] = []
     // A full segment may be the last one: the next byte tells.
@@ -42,13 +42,6 @@ export class Unsealer {
       throw new SealedFileError('truncated', `a sealed file ends in its segment ${this.#index}, before the last tag`)
     }
     return [this.#segments.unseal(this.#pending.take(this.#pending.sizeBytes), this.#index, true)]
-  }
-
-  #openHeader(header: Uint8Array): Segments {
-    if (header[0] !== headerSizeBytes) {
-      throw new SealedFileError('bad-header', `a sealed file begins with the byte ${headerSizeBytes}, not ${header[0]}`)
-    }
-    return new Segments(this.#binding, header.subarray(1, 1 + saltSizeBytes), header.subarray(1 + saltSizeBytes))
   }
 
   #segmentSizeBytes(): number {
