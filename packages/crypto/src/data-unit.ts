@@ -18,6 +18,7 @@ export type XtsCore = 'xts' | 'ecb' | 'units'
 /**
  * A cipher over whole data units. The tweak of a unit is the number of its first sector, 64 bits little-endian (dm-crypt's
  * `plain64`); sectors have 512 bytes, also where units are larger (dm-crypt without `iv_large_sectors`, as LUKS2 uses it).
+ * Where a volume adds something to its numbers (LUKS2's `iv_tweak`), `sector` is the sum, and need not begin a unit.
  *
  * `bytes` holds the units from `sector` on, one after the other. `target` has the same length and is `bytes` itself where
  * none is given; bytes that overlap it in part are refused. Calls block. Both throw a CryptoError: `data-size` unless
@@ -56,8 +57,5 @@ export function checkDataUnits(
       'sector-range',
       `sector ${sector} is not a whole number within the range of plain64 that we use`,
     )
-  }
-  if (sector % (unitSizeBytes / dataUnitSizeBytes) !== 0) {
-    throw new CryptoError('sector-range', `sector ${sector} is not the first of a data unit of ${unitSizeBytes} bytes`)
   }
 }

@@ -32,11 +32,14 @@ export function loadXtsKernel(memory: WebAssembly.Memory, name: XtsKernelName = 
 
 let simd: WebAssembly.Module | null | undefined
 
-/** Compiled once a thread. Null where WebAssembly has no SIMD: a processor without SSE 4.1, some virtual ones. */
+/** Compiled once a thread. Null where WebAssembly has no SIMD, as on a processor without SSE 4.1, or may not compile. */
 function compileSimd(): WebAssembly.Module | null {
   if (simd === undefined) {
-    const bytes = Buffer.from(xtsKernelWasm, 'base64')
-    simd = WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null
+    try {
+      simd = new WebAssembly.Module(Buffer.from(xtsKernelWasm, 'base64'))
+    } catch {
+      simd = null
+    }
   }
   return simd
 }

@@ -133,10 +133,6 @@ for (const { name, create } of variants) {
       assert.ok(bytes.every((byte) => byte === 0))
       cipher.encrypt(new Uint8Array(0), 0)
     }
-    using key = Secret.random(64)
-    using cipher = create(key, 4096)
-    for (const sector of [1, 4, 0xffff_ffff])
-      assert.throws(() => cipher.encrypt(new Uint8Array(4096), sector), { code: 'sector-range' })
   })
 
   test(`${name} refuses keys that are none for XTS`, () => {
@@ -177,9 +173,8 @@ for (const { name, create } of batches) {
         ),
         fc.constantFrom(0, 1, 3),
         sectors,
-        (keySizeBytes, unitSizeBytes, approximateSizeBytes, shift, anySector) => {
+        (keySizeBytes, unitSizeBytes, approximateSizeBytes, shift, sector) => {
           const sizeBytes = Math.ceil(approximateSizeBytes / unitSizeBytes) * unitSizeBytes
-          const sector = anySector - (anySector % (unitSizeBytes / 512))
           using key = Secret.random(keySizeBytes)
           using cipher = create(key, unitSizeBytes)
           using units = new XtsUnits(xtsKeyOf(key), unitSizeBytes)
