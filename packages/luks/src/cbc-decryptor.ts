@@ -1,8 +1,8 @@
 import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, hash } from 'node:crypto'
-import { CryptoError } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
+import { checkDataUnits } from './check-data-units.ts'
 import type { CipherSpec } from './cipher-spec.ts'
-import type { DataUnitDecryptor, DecryptorOptions } from './data-unit-decryptor.ts'
+import type { DataUnitDecryptor, DecryptorOptions, UnitSizeBytes } from './data-unit-decryptor.ts'
 import { sectorSizeBytes } from './header-layout.ts'
 import { LuksError } from './luks-error.ts'
 
@@ -17,7 +17,7 @@ const batchSizeBytes = 131_072
  * the ciphertext before it, so that one call of OpenSSL does many units; the first block of a unit is XORed with its IV.
  */
 export class CbcDecryptor implements DataUnitDecryptor {
-  readonly #unitSizeBytes: number
+  readonly #unitSizeBytes: UnitSizeBytes
   readonly #ivTweak: number
   readonly #tweak: CipherSpec['tweak']
   #decipher: Decipheriv | null
@@ -38,7 +38,7 @@ export class CbcDecryptor implements DataUnitDecryptor {
   }
 
   decrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
-    this.#check(bytes, sector, target)
+    checkDataUnits({ unitSizeBytes: this.#unitSizeBytes, ivTweak: this.#ivTweak }, bytes, sector, target)
     for (let offset = 0; offset < bytes.length; offset += batchSizeBytes) {
       const end = Math.min(offset + batchSizeBytes, bytes.length)
       this.#decryptBatch(
@@ -86,18 +86,6 @@ export class CbcDecryptor implements DataUnitDecryptor {
       }
     }
     return this.#essiv === null ? numbers : this.#essiv.update(numbers)
-  }
-
-  #check(bytes: Uint8Array, sector: number, target: Uint8Array): void {
-    if (bytes.length % this.#unitSizeBytes !== 0 || target.length !== bytes.length) {
-      throw new CryptoError(
-        'data-size',
-        `expected whole data units of ${this.#unitSizeBytes} bytes and a target as large, got ${bytes.length} and ${target.length} bytes`,
-      )
-    }
-    if (!Number.isSafeInteger(sector) || sector < 0 || !Number.isSafeInteger(sector + this.#ivTweak + bytes.length)) {
-      throw new CryptoError('sector-range', `sector ${sector} is not a whole number within the range that we use`)
-    }
   }
 }
 

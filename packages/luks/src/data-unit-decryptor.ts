@@ -1,6 +1,7 @@
 import { createXts, type DataUnitCipher } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
 import { CbcDecryptor } from './cbc-decryptor.ts'
+import { checkDataUnits } from './check-data-units.ts'
 import { type CipherName, specOf } from './cipher-spec.ts'
 import { sectorSizeBytes } from './header-layout.ts'
 
@@ -46,11 +47,12 @@ class XtsDecryptor implements DataUnitDecryptor {
   }
 
   decrypt(bytes: Uint8Array, sector: number, target: Uint8Array = bytes): void {
+    checkDataUnits({ unitSizeBytes: this.#xts.unitSizeBytes, ivTweak: this.#ivTweak }, bytes, sector, target)
     const first = sector + this.#ivTweak
     const number = this.#wraps ? first % plainSectorCount : first
-    const sizeBytes = this.#wraps ? Math.min(bytes.length, (plainSectorCount - number) * sectorSizeBytes) : bytes.length
-    this.#xts.decrypt(bytes.subarray(0, sizeBytes), number, target.subarray(0, sizeBytes))
-    if (sizeBytes < bytes.length) this.#xts.decrypt(bytes.subarray(sizeBytes), 0, target.subarray(sizeBytes))
+    const endBytes = this.#wraps ? (plainSectorCount - number) * sectorSizeBytes : bytes.length
+    this.#xts.decrypt(bytes.subarray(0, endBytes), number, target.subarray(0, endBytes))
+    if (endBytes < bytes.length) this.#xts.decrypt(bytes.subarray(endBytes), 0, target.subarray(endBytes))
   }
 
   [Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { createHeader } from './create-header.ts'
 import { inspectForeign, openForeign } from './foreign-volume.ts'
 import { LuksError } from './luks-error.ts'
 import type { ReadAt } from './read-at.ts'
+import { luks1Faults } from './testing/luks1-damages.ts'
 import { luks2Faults, luks2RepairableFaults } from './testing/luks2-damages.ts'
 import { luks2PayloadOffsetBytes, luks2Uuid, luks2Volume, reseal } from './testing/luks2-volume.ts'
 
@@ -38,6 +39,30 @@ test('a LUKS2 volume says what it was made from, and opens', async () => {
     adoptionRefusal: 'QEMU does not open LUKS2',
   })
 })
+
+/** What is wrong with a volume of ours, and yet can be imported, or is wrong for another reason. */
+const otherForImport: Readonly<Record<string, string | null>> = {
+  'plain instead of plain64': null,
+  'payload beyond the limit': 'truncated',
+  'version 2': 'bad-field',
+}
+const ownPassphrase = Secret.random(64)
+const luks1 = Buffer.concat([
+  await createHeader({ volumeKey, passphrase: ownPassphrase, uuid: luks2Uuid }),
+  Buffer.alloc(4096),
+])
+
+for (const [name, [ownCode, damage]] of Object.entries(luks1Faults)) {
+  const code = name in otherForImport ? otherForImport[name] : ownCode
+  test(`a LUKS1 volume with a fault in one thing, ${name}, ${code === null ? 'is imported' : `is refused as ${code}`}`, async () => {
+    const volume = Buffer.from(luks1)
+    const damaged = damage(volume) ?? volume
+    const opened = openForeign(readerOf(damaged), damaged.length, ownPassphrase)
+    if (code !== null) return await assert.rejects(opened, { name: 'LuksError', code })
+    using found = (await opened).volumeKey
+    assert.ok(found.equal(volumeKey))
+  })
+}
 
 for (const [name, [code, damage]] of Object.entries(luks2Faults)) {
   test(`a LUKS2 volume with a fault in one thing, ${name}, is refused as ${code}`, async () => {

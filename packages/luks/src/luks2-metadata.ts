@@ -1,6 +1,6 @@
 import { type CipherName, checkCipher, checkKeySize } from './cipher-spec.ts'
 import type { UnitSizeBytes } from './data-unit-decryptor.ts'
-import { iterationsMax } from './header-layout.ts'
+import { iterationsMax, sectorSizeBytes } from './header-layout.ts'
 import { JsonObject } from './json-object.ts'
 import type { KeyDerivation } from './key-derivation.ts'
 import { LuksError } from './luks-error.ts'
@@ -9,6 +9,9 @@ import type { Luks2Header } from './luks2-header.ts'
 import { type Luks2KeySlot, readKeySlots } from './luks2-key-slots.ts'
 import { binaryHeaderSizeBytes, objectCountMax } from './luks2-layout.ts'
 import { reencryptionError } from './luks2-reencryption.ts'
+
+/** Limit on a foreign header: sector numbers with this added are still exact in a JavaScript number. */
+const ivTweakMax = 2 ** 52
 
 /** What a digest tells: whether a key is the volume key. */
 export interface Luks2Digest {
@@ -110,11 +113,21 @@ function readSegment(root: JsonObject): readonly [id: number, segment: Luks2Segm
   }
   const sizeBytes = object.text('size') === 'dynamic' ? null : object.bigInteger('size')
   const offsetBytes = object.bigInteger('offset')
-  if (offsetBytes % 512 !== 0 || (sizeBytes !== null && (sizeBytes === 0 || sizeBytes % unitSizeBytes !== 0))) {
+  if (
+    offsetBytes % sectorSizeBytes !== 0 ||
+    (sizeBytes !== null && (sizeBytes === 0 || sizeBytes % unitSizeBytes !== 0))
+  ) {
     throw new LuksError('bad-field', `the LUKS2 header: ${object.path} is not made of whole sectors`)
   }
   const cipher = checkCipher(object.text('encryption'), object.path)
-  return [id, { cipher, unitSizeBytes, offsetBytes, sizeBytes, ivTweak: object.bigInteger('iv_tweak') }]
+  const ivTweak = object.bigInteger('iv_tweak')
+  if (ivTweak > ivTweakMax || (ivTweak * sectorSizeBytes) % unitSizeBytes !== 0) {
+    throw new LuksError(
+      'bad-field',
+      `the LUKS2 header: ${object.path}.iv_tweak is ${ivTweak}, expected at most ${ivTweakMax} and whole data units`,
+    )
+  }
+  return [id, { cipher, unitSizeBytes, offsetBytes, sizeBytes, ivTweak }]
 }
 
 /** The digest of a segment's key, and the key slots that hold that key. */

@@ -1,6 +1,7 @@
 import { fieldOf } from '../header-layout.ts'
 import type { LuksErrorCode } from '../luks-error.ts'
 import { luks2Layout } from '../luks2-layout.ts'
+import { type Damage, inPlace } from './damage.ts'
 import {
   headersOf,
   luks2HeaderSizeBytes,
@@ -9,9 +10,6 @@ import {
   reseal,
   writeJson,
 } from './luks2-volume.ts'
-
-/** Damages exactly one thing in a valid volume, in place; what it gives, if anything, is the volume cut or grown. */
-export type Damage = (volume: Buffer) => Buffer | undefined
 
 type Json = Record<string, unknown>
 
@@ -22,15 +20,14 @@ function at(root: Json, path: string): Json {
 
 /** Changes the JSON of both headers, whose checksums are right afterwards. */
 function inJson(change: (root: Json) => unknown): Damage {
-  return (volume) => {
+  return inPlace((volume) => {
     for (const header of headersOf(volume)) {
       const root = JSON.parse(readJson(header)) as Json
       change(root)
       writeJson(header, JSON.stringify(root))
     }
     reseal(volume)
-    return undefined
-  }
+  })
 }
 
 /** Sets one field of the JSON; `undefined` takes it out. */
@@ -41,21 +38,18 @@ function set(path: string, value: unknown): Damage {
 }
 
 /** Puts a text into both JSON areas. */
-const text =
-  (json: string): Damage =>
-  (volume) => {
+const text = (json: string): Damage =>
+  inPlace((volume) => {
     for (const header of headersOf(volume)) writeJson(header, json)
     reseal(volume)
-    return undefined
-  }
+  })
 
 /** Changes one field of the binary part of both headers, whose checksums are right afterwards. */
 function inBinary(name: keyof typeof luks2Layout, change: (field: Buffer) => unknown): Damage {
-  return (volume) => {
+  return inPlace((volume) => {
     for (const header of headersOf(volume)) change(fieldOf(header, luks2Layout[name]))
     reseal(volume)
-    return undefined
-  }
+  })
 }
 
 /** Adds a copy of a member of the JSON, changed. */
@@ -86,25 +80,22 @@ export const luks2Faults: Readonly<Record<string, readonly [code: LuksErrorCode,
   'UUID that is none': ['bad-uuid', inBinary('uuid', (field) => field.write('g'))],
   'checksum of both headers': [
     'bad-checksum',
-    (volume) => {
+    inPlace((volume) => {
       for (const header of headersOf(volume))
         fieldOf(header, luks2Layout.checksum).writeUInt8(~(header[448] ?? 0) & 0xff)
-      return undefined
-    },
+    }),
   ],
   'bytes behind the checksum': [
     'bad-checksum',
-    (volume) => {
+    inPlace((volume) => {
       for (const header of headersOf(volume)) fieldOf(header, luks2Layout.checksum).writeUInt8(1, 63)
-      return undefined
-    },
+    }),
   ],
   'one bit of both JSON areas': [
     'bad-checksum',
-    (volume) => {
+    inPlace((volume) => {
       for (const header of headersOf(volume)) header.writeUInt8((header[5000] ?? 0) ^ 1, 5000)
-      return undefined
-    },
+    }),
   ],
   'cut in the second header': ['truncated', (volume) => volume.subarray(0, luks2HeaderSizeBytes - 1)],
   'empty JSON area': ['bad-json', text('')],
@@ -113,11 +104,10 @@ export const luks2Faults: Readonly<Record<string, readonly [code: LuksErrorCode,
   'JSON that is no object': ['bad-json', text('[]')],
   'bytes behind the JSON': [
     'bad-json',
-    (volume) => {
+    inPlace((volume) => {
       for (const header of headersOf(volume)) header.write('x', luks2HeaderSizeBytes - 1)
       reseal(volume)
-      return undefined
-    },
+    }),
   ],
   'no config': ['bad-field', set('config', undefined)],
   'other JSON size': ['bad-field', set('config.json_size', '12287')],
@@ -153,6 +143,7 @@ export const luks2Faults: Readonly<Record<string, readonly [code: LuksErrorCode,
   'null cipher': ['unsupported-cipher', set(`${segment}.encryption`, 'cipher_null-ecb')],
   'cipher with a line feed': ['bad-field', set(`${segment}.encryption`, 'aes-xts-plain64\n')],
   'negative tweak': ['bad-field', set(`${segment}.iv_tweak`, '-8')],
+  'tweak of 2^52 and one': ['bad-field', set(`${segment}.iv_tweak`, '4503599627370497')],
   'tweak of 2^63': ['bad-field', set(`${segment}.iv_tweak`, '9223372036854775808')],
   'no key slots': ['no-active-slot', set('keyslots', {})],
   '33 key slots': [
@@ -208,25 +199,20 @@ export const luks2Faults: Readonly<Record<string, readonly [code: LuksErrorCode,
   'other salt of the key slot': ['wrong-passphrase', set(`${kdf}.salt`, salt)],
   'key material': [
     'wrong-passphrase',
-    (volume) => {
+    inPlace((volume) => {
       volume.writeUInt8((volume[2 * luks2HeaderSizeBytes + 100_000] ?? 0) ^ 1, 2 * luks2HeaderSizeBytes + 100_000)
-      return undefined
-    },
+    }),
   ],
 }
 
-const firstHeader =
-  (change: (header: Buffer) => unknown): Damage =>
-  (volume) => {
+const firstHeader = (change: (header: Buffer) => unknown): Damage =>
+  inPlace((volume) => {
     change(headersOf(volume)[0])
-    return undefined
-  }
-const secondHeader =
-  (change: (header: Buffer) => unknown): Damage =>
-  (volume) => {
+  })
+const secondHeader = (change: (header: Buffer) => unknown): Damage =>
+  inPlace((volume) => {
     change(headersOf(volume)[1])
-    return undefined
-  }
+  })
 
 /** Faults of one header, which the other one makes up for, each with what the warning says. */
 export const luks2RepairableFaults: Readonly<Record<string, readonly [warning: RegExp, damage: Damage]>> = {
@@ -264,27 +250,24 @@ export const luks2RepairableFaults: Readonly<Record<string, readonly [warning: R
   ],
   'lower sequence number in the first header': [
     /sequence numbers 6 and 7; the second one was used/,
-    (volume) => {
+    inPlace((volume) => {
       fieldOf(headersOf(volume)[0], luks2Layout.sequence).writeBigUInt64BE(6n)
       reseal(volume)
-      return undefined
-    },
+    }),
   ],
   'higher sequence number in the first header': [
     /sequence numbers 8 and 7; the first one was used/,
-    (volume) => {
+    inPlace((volume) => {
       fieldOf(headersOf(volume)[0], luks2Layout.sequence).writeBigUInt64BE(8n)
       reseal(volume)
-      return undefined
-    },
+    }),
   ],
   'two headers with one sequence number that differ': [
     /two LUKS2 headers differ; the first one was used/,
-    (volume) => {
+    inPlace((volume) => {
       const [, second] = headersOf(volume)
       writeJson(second, `${readJson(second)} `)
       reseal(volume)
-      return undefined
-    },
+    }),
   ],
 }
