@@ -20,6 +20,7 @@ export interface FileSystem {
   readonly capacityBytes: number
   readonly locks: boolean
   readonly direct: boolean
+  readonly lies: boolean
 }
 
 /** Everything that lies in a machine: file systems by where they hang, devices by their paths. It changes by events alone. */

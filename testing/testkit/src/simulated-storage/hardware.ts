@@ -18,6 +18,8 @@ export interface FileSystemOptions {
   readonly capacityBytes?: number
   /** Whether it has locks (`ENOLCK`); without it, it has. */
   readonly locks?: boolean
+  /** Whether its disk says that it has written what it only keeps in its cache: no sync does anything. */
+  readonly lies?: boolean
   /** Whether it has O_DIRECT (`EINVAL`); without it, it has. */
   readonly direct?: boolean
 }
@@ -32,10 +34,11 @@ export function emptyDisk({ fileSystems = { '/': {} }, devices = {} }: Simulated
     return nodes.size
   }
   const mounted = new Map<string, FileSystem>()
-  for (const [path, { capacityBytes = capacityBytesDefault, locks = true, direct = true }] of Object.entries(
-    fileSystems,
-  )) {
-    mounted.set(path, { root: add(FolderNode.of(new Map(), 0n)), capacityBytes, locks, direct })
+  for (const [
+    path,
+    { capacityBytes = capacityBytesDefault, locks = true, direct = true, lies = false },
+  ] of Object.entries(fileSystems)) {
+    mounted.set(path, { root: add(FolderNode.of(new Map(), 0n)), capacityBytes, locks, direct, lies })
   }
   const numbers = Object.entries(devices).map(
     ([path, sizeBytes]) => [path, add(new FileNode('device', Contents.empty.resize(sizeBytes), 0n))] as const,

@@ -110,7 +110,7 @@ export class SimulatedFile implements StorageFile {
       if (this.#open && !(error instanceof PowerCut)) this.#machine.change({ ...event, failed: true })
       throw error
     }
-    this.#machine.change({ ...event, failed: false })
+    if (this.#fileSystem?.lies !== true) this.#machine.change({ ...event, failed: false })
   }
 
   async lock(): Promise<boolean> {

@@ -97,7 +97,7 @@ export class SimulatedFolder implements StorageFolder {
 
   async sync(): Promise<void> {
     this.#call('sync-folder')
-    this.#machine.change({ kind: 'sync', path: this.path, node: this.#node, failed: false })
+    if (!this.#fileSystem.lies) this.#machine.change({ kind: 'sync', path: this.path, node: this.#node, failed: false })
   }
 
   async freeBytes(): Promise<number> {

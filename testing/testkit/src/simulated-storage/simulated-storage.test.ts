@@ -82,6 +82,17 @@ test('a file system may lack locks and O_DIRECT', async () => {
   await assert.rejects(root.openFile('a', 'read', { direct: true }), { code: 'EINVAL' })
 })
 
+test('on a disk that lies a sync makes nothing durable', async () => {
+  const storage = new SimulatedStorage({ fileSystems: { '/': { lies: true } } })
+  await using root = await folderOf(storage)
+  await using file = await root.createFile('a')
+  await file.write(Buffer.from('abc'), 0)
+  await file.sync()
+  await root.sync()
+  assert.deepEqual(storage.cut(storage.trace.length, 'nothing').paths(), [])
+  assert.deepEqual(storage.cut(storage.trace.length, 'everything').paths(), ['/a'])
+})
+
 test('what a test plants is there and durable', async () => {
   const storage = new SimulatedStorage()
   storage.plant('/vm/a', { kind: 'file', bytes: Buffer.from('one') })
