@@ -1,8 +1,9 @@
 import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, hash } from 'node:crypto'
+import type { DataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
 import { checkDataUnits } from './check-data-units.ts'
 import type { CipherSpec } from './cipher-spec.ts'
-import type { DataUnitDecryptor, DecryptorOptions, UnitSizeBytes } from './data-unit-decryptor.ts'
+import type { DataUnitDecryptor, DecryptorOptions } from './data-unit-decryptor.ts'
 import { sectorSizeBytes } from './header-layout.ts'
 import { LuksError } from './luks-error.ts'
 
@@ -17,7 +18,7 @@ const batchSizeBytes = 131_072
  * the ciphertext before it, so that one call of OpenSSL does many units; the first block of a unit is XORed with its IV.
  */
 export class CbcDecryptor implements DataUnitDecryptor {
-  readonly #unitSizeBytes: UnitSizeBytes
+  readonly #unitSizeBytes: DataUnitSizeBytes
   readonly #ivTweak: number
   readonly #tweak: CipherSpec['tweak']
   #decipher: Decipheriv | null

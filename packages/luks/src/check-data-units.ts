@@ -1,9 +1,8 @@
-import { CryptoError } from '@cryptvisor/crypto'
-import type { UnitSizeBytes } from './data-unit-decryptor.ts'
+import { CryptoError, type DataUnitSizeBytes } from '@cryptvisor/crypto'
 
 /** Refuses what no decryptor can take, with a CryptoError: `data-size`, `sector-range`. */
 export function checkDataUnits(
-  { unitSizeBytes, ivTweak }: { readonly unitSizeBytes: UnitSizeBytes; readonly ivTweak: number },
+  { unitSizeBytes, ivTweak }: { readonly unitSizeBytes: DataUnitSizeBytes; readonly ivTweak: number },
   bytes: Uint8Array,
   sector: number,
   target: Uint8Array,

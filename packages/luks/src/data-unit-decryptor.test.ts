@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import type { DataUnitSizeBytes } from '@cryptvisor/crypto'
 import { Secret } from '@cryptvisor/secret'
 import type { CipherName } from './cipher-spec.ts'
-import { createDecryptor, type UnitSizeBytes } from './data-unit-decryptor.ts'
+import { createDecryptor } from './data-unit-decryptor.ts'
 
 /** The number of a sector in 128 bits, little-endian, of which `bytes` count. */
 function numberOf(sector: number, bytes: 4 | 8): Buffer {
@@ -35,7 +36,7 @@ const names: readonly CipherName[] = [
 ]
 
 for (const cipher of names) {
-  for (const unitSizeBytes of [512, 4096] as const) {
+  for (const unitSizeBytes of [512, 1024, 2048, 4096] as const) {
     test(`${cipher} with units of ${unitSizeBytes} bytes decrypts what OpenSSL encrypts unit by unit`, () => {
       for (const keySizeBytes of keySizes[cipher.includes('xts') ? 'xts' : 'cbc']) {
         // The second begins just before numbers take more than 32 bits; the count is more than one batch of the decryptor.
@@ -43,7 +44,8 @@ for (const cipher of names) {
           [0, 0],
           [0xffff_fff8, 0],
           [8, 0xffff_fff0],
-          [16, 4096],
+          [8, 0xffff_fff3],
+          [16, 4097],
         ] as const) {
           check({ cipher, unitSizeBytes, keySizeBytes, sector, ivTweak })
         }
@@ -54,7 +56,7 @@ for (const cipher of names) {
 
 function check(given: {
   cipher: CipherName
-  unitSizeBytes: UnitSizeBytes
+  unitSizeBytes: DataUnitSizeBytes
   keySizeBytes: number
   sector: number
   ivTweak: number

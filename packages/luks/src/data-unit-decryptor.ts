@@ -1,12 +1,9 @@
-import { createXts, type DataUnitCipher } from '@cryptvisor/crypto'
+import { createXts, type DataUnitCipher, type DataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
 import { CbcDecryptor } from './cbc-decryptor.ts'
 import { checkDataUnits } from './check-data-units.ts'
 import { type CipherName, specOf } from './cipher-spec.ts'
 import { sectorSizeBytes } from './header-layout.ts'
-
-/** The sizes of data units that LUKS volumes have and we read, in bytes. */
-export type UnitSizeBytes = 512 | 4096
 
 /** Decrypts data units of a volume that somebody else wrote. */
 export interface DataUnitDecryptor extends Disposable {
@@ -20,7 +17,7 @@ export interface DataUnitDecryptor extends Disposable {
 /** What a decryptor needs to know. */
 export interface DecryptorOptions {
   readonly cipher: CipherName
-  readonly unitSizeBytes: UnitSizeBytes
+  readonly unitSizeBytes: DataUnitSizeBytes
   /** Added to every sector number (LUKS2 `iv_tweak`). */
   readonly ivTweak: number
 }
@@ -50,12 +47,20 @@ class XtsDecryptor implements DataUnitDecryptor {
     checkDataUnits({ unitSizeBytes: this.#xts.unitSizeBytes, ivTweak: this.#ivTweak }, bytes, sector, target)
     const first = sector + this.#ivTweak
     const number = this.#wraps ? first % plainSectorCount : first
-    const endBytes = this.#wraps ? (plainSectorCount - number) * sectorSizeBytes : bytes.length
+    const endBytes = this.#wraps ? this.#bytesBeforeWrap(number) : bytes.length
     this.#xts.decrypt(bytes.subarray(0, endBytes), number, target.subarray(0, endBytes))
-    if (endBytes < bytes.length) this.#xts.decrypt(bytes.subarray(endBytes), 0, target.subarray(endBytes))
+    if (endBytes >= bytes.length) return
+    const next = (number + endBytes / sectorSizeBytes) % plainSectorCount
+    this.#xts.decrypt(bytes.subarray(endBytes), next, target.subarray(endBytes))
   }
 
   [Symbol.dispose](): void {
     this.#xts[Symbol.dispose]()
+  }
+
+  /** The data units whose numbers, those of their first sectors, come before numbers begin anew. */
+  #bytesBeforeWrap(number: number): number {
+    const sizeBytes = this.#xts.unitSizeBytes
+    return Math.ceil(((plainSectorCount - number) * sectorSizeBytes) / sizeBytes) * sizeBytes
   }
 }

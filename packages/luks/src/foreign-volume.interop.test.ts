@@ -83,6 +83,8 @@ for (const [derivation, unitSizeBytes] of [
   [argon2('argon2id', 1), 512],
   [argon2('argon2id', 4), 4096],
   [argon2('argon2i', 2), 4096],
+  [pbkdf2, 1024],
+  [pbkdf2, 2048],
   [pbkdf2, 512],
   [pbkdf2, 4096],
 ] as const) {
@@ -115,3 +117,77 @@ for (const [derivation, unitSizeBytes] of [
     )
   })
 }
+
+test('a LUKS1 volume that cryptsetup converted to LUKS2 is read', async () => {
+  const path = join(folder, 'volume')
+  cryptsetupFormat(path, 4 * mib, passphrase, '--type', 'luks1', '--pbkdf-force-iterations', '1000')
+  const plaintext = randomBytes((await withFile(path, inspectForeign)).payloadSizeBytes)
+  const source = join(folder, 'source')
+  writeFileSync(source, plaintext)
+  qemuFill(path, source, passphrase)
+  run(null, 'cryptsetup', 'convert', '--batch-mode', '--type', 'luks2', path)
+  assert.equal((await withFile(path, inspectForeign)).version, 2)
+  assert.ok((await payloadOf(path)).equals(plaintext))
+})
+
+test("other key slots, of other ciphers, kinds and keys, are in nobody's way", async () => {
+  const path = join(folder, 'volume')
+  cryptsetupFormat(path, 20 * mib, other, '--type', 'luks2', ...pbkdf2)
+  const keyFile = join(folder, 'key')
+  const writeKey = (secret: Secret) =>
+    writeFileSync(
+      keyFile,
+      secret.expose((bytes) => Uint8Array.from(bytes)),
+    )
+  writeKey(passphrase)
+  const add = ['luksAddKey', '--batch-mode', '--key-file', '-']
+  using unbound = Secret.from(new TextEncoder().encode('of another key'))
+  run(
+    other,
+    'cryptsetup',
+    ...add,
+    '--keyslot-cipher',
+    'aes-cbc-essiv:sha256',
+    '--keyslot-key-size',
+    '256',
+    ...pbkdf2,
+    path,
+    keyFile,
+  )
+  writeKey(unbound)
+  run(other, 'cryptsetup', ...add, '--unbound', '--key-size', '256', ...argon2('argon2i', 1), path, keyFile)
+  run(null, 'cryptsetup', 'config', '--key-slot', '0', '--priority', 'ignore', path)
+  run(null, 'cryptsetup', 'config', '--label', 'a label', path)
+  const open = (secret: Secret) => withFile(path, (readAt, sizeBytes) => openForeign(readAt, sizeBytes, secret))
+  const { volumeKey, warnings } = await open(passphrase)
+  using first = volumeKey
+  using second = (await open(other)).volumeKey
+  assert.ok(first.equal(second))
+  assert.deepEqual(warnings, [])
+  await assert.rejects(open(unbound), { code: 'wrong-passphrase' })
+})
+
+test('a re-encryption that has begun is refused, and so is a detached header', async () => {
+  const path = join(folder, 'volume')
+  writeFileSync(path, randomBytes(48 * mib))
+  const options = ['--type', 'luks2', '--reduce-device-size', '32M', ...pbkdf2, '--batch-mode', '--key-file', '-']
+  run(passphrase, 'cryptsetup', 'reencrypt', '--encrypt', '--init-only', ...options, path)
+  await assert.rejects(withFile(path, inspectForeign), { name: 'LuksError', code: 'reencryption' })
+  const header = join(folder, 'header')
+  writeFileSync(header, new Uint8Array(16 * mib))
+  run(
+    passphrase,
+    'cryptsetup',
+    'luksFormat',
+    '--type',
+    'luks2',
+    ...pbkdf2,
+    '--batch-mode',
+    '--key-file',
+    '-',
+    '--header',
+    header,
+    path,
+  )
+  await assert.rejects(withFile(header, inspectForeign), { name: 'LuksError', code: 'detached-header' })
+})

@@ -1,6 +1,6 @@
+import type { DataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
 import { type CipherName, ownCipher } from './cipher-spec.ts'
-import type { UnitSizeBytes } from './data-unit-decryptor.ts'
 import { type Header, parseForeignHeader } from './header.ts'
 import {
   fieldOf,
@@ -27,7 +27,7 @@ export interface ForeignVolume {
   readonly uuid: string
   readonly cipher: CipherName
   /** Bytes that are encrypted as one; sectors count 512 bytes whatever it is. */
-  readonly unitSizeBytes: UnitSizeBytes
+  readonly unitSizeBytes: DataUnitSizeBytes
   readonly payloadOffsetBytes: number
   /** Whole data units. */
   readonly payloadSizeBytes: number
@@ -157,7 +157,7 @@ async function identifyLuks2(reader: VolumeReader): Promise<Identified | null> {
 function payloadSizeOf(
   { sizeBytes: volumeSizeBytes }: VolumeReader,
   offsetBytes: number,
-  unitSizeBytes: UnitSizeBytes,
+  unitSizeBytes: DataUnitSizeBytes,
   sizeBytes: number | null,
 ): { readonly payloadSizeBytes: number; readonly warnings: readonly string[] } {
   const end = offsetBytes + (sizeBytes ?? 0)

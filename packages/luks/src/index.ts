@@ -5,7 +5,6 @@ export {
   createDecryptor,
   type DataUnitDecryptor,
   type DecryptorOptions,
-  type UnitSizeBytes,
 } from './data-unit-decryptor.ts'
 export { type ForeignVolume, inspectForeign, type OpenForeignVolume, openForeign } from './foreign-volume.ts'
 export { type Header, type KeySlot, parseHeader } from './header.ts'

@@ -1,5 +1,5 @@
+import type { DataUnitSizeBytes } from '@cryptvisor/crypto'
 import { type CipherName, checkCipher, checkKeySize } from './cipher-spec.ts'
-import type { UnitSizeBytes } from './data-unit-decryptor.ts'
 import { iterationsMax, sectorSizeBytes } from './header-layout.ts'
 import { JsonObject } from './json-object.ts'
 import type { KeyDerivation } from './key-derivation.ts'
@@ -22,7 +22,7 @@ export interface Luks2Digest {
 /** The payload of a LUKS2 volume. */
 export interface Luks2Segment {
   readonly cipher: CipherName
-  readonly unitSizeBytes: UnitSizeBytes
+  readonly unitSizeBytes: DataUnitSizeBytes
   readonly offsetBytes: number
   /** `null` where it reaches to the end of the volume. */
   readonly sizeBytes: number | null
@@ -104,13 +104,7 @@ function readSegment(root: JsonObject): readonly [id: number, segment: Luks2Segm
     )
   }
   if (object.has('flags') && object.texts('flags', objectCountMax).length > 0) throw reencryptionError()
-  const unitSizeBytes = object.integer('sector_size', 1, 65_536)
-  if (unitSizeBytes !== 512 && unitSizeBytes !== 4096) {
-    throw new LuksError(
-      'unsupported-sector-size',
-      `${object.path}: sectors of ${unitSizeBytes} bytes are not supported, only 512 and 4096`,
-    )
-  }
+  const unitSizeBytes = checkUnitSize(object)
   const sizeBytes = object.text('size') === 'dynamic' ? null : object.bigInteger('size')
   const offsetBytes = object.bigInteger('offset')
   if (
@@ -121,13 +115,24 @@ function readSegment(root: JsonObject): readonly [id: number, segment: Luks2Segm
   }
   const cipher = checkCipher(object.text('encryption'), object.path)
   const ivTweak = object.bigInteger('iv_tweak')
-  if (ivTweak > ivTweakMax || (ivTweak * sectorSizeBytes) % unitSizeBytes !== 0) {
+  if (ivTweak > ivTweakMax) {
     throw new LuksError(
       'bad-field',
-      `the LUKS2 header: ${object.path}.iv_tweak is ${ivTweak}, expected at most ${ivTweakMax} and whole data units`,
+      `the LUKS2 header: ${object.path}.iv_tweak is ${ivTweak}, expected at most ${ivTweakMax}`,
     )
   }
   return [id, { cipher, unitSizeBytes, offsetBytes, sizeBytes, ivTweak }]
+}
+
+function checkUnitSize(segment: JsonObject): DataUnitSizeBytes {
+  const sizeBytes = segment.integer('sector_size', 1, 65_536)
+  if (sizeBytes !== 512 && sizeBytes !== 1024 && sizeBytes !== 2048 && sizeBytes !== 4096) {
+    throw new LuksError(
+      'unsupported-sector-size',
+      `${segment.path}: sectors of ${sizeBytes} bytes are not supported, only 512, 1024, 2048 and 4096`,
+    )
+  }
+  return sizeBytes
 }
 
 /** The digest of a segment's key, and the key slots that hold that key. */
