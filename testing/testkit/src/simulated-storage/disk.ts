@@ -118,6 +118,14 @@ export class Disk {
     return new Disk(this.fileSystems, this.devices, nodes, this.#nextNode)
   }
 
+  /** The same with another capacity of the file system at `path`. */
+  withCapacity(path: string, capacityBytes: number): Disk {
+    const fileSystem = this.fileSystems.get(path)
+    if (fileSystem === undefined) throw new Error(`there is no file system at ${path}`)
+    const fileSystems = new Map(this.fileSystems).set(path, { ...fileSystem, capacityBytes })
+    return new Disk(fileSystems, this.devices, this.#nodes, this.#nextNode)
+  }
+
   /** All nodes below a folder, it included, each once. */
   below(number: number, found: Set<number> = new Set()): Set<number> {
     found.add(number)

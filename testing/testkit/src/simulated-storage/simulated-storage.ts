@@ -49,6 +49,22 @@ export class SimulatedStorage implements Storage {
     return new SimulatedStorage(this.#hardware, survival === 'killed' ? disk : disk.settled(luckOf(survival)))
   }
 
+  /** The storage as it is now, all of it durable, with another capacity of the file system at `path`. */
+  withCapacity(path: string, capacityBytes: number): SimulatedStorage {
+    return new SimulatedStorage(
+      this.#hardware,
+      this.#machine.disk.settled(luckOf('everything')).withCapacity(path, capacityBytes),
+    )
+  }
+
+  /** How much room the files in the file system at `path` take. */
+  usedBytes(path: string): number {
+    const { disk } = this.#machine
+    const fileSystem = disk.fileSystems.get(path)
+    if (fileSystem === undefined) throw new Error(`there is no file system at ${path}`)
+    return disk.usedBytes(disk.below(fileSystem.root))
+  }
+
   /** Once that many events have happened, every call throws PowerCut. */
   stopAt(eventCount: number): void {
     this.#machine.stopAt(eventCount)
