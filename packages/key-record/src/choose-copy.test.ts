@@ -39,6 +39,16 @@ test('two equal copies are in step', async () => {
   assert.deepEqual(chosen.reports, { A: { state: 'counts' }, B: { state: 'same' } })
 })
 
+test('copies that are the same text are opened once', async (context) => {
+  const same = await copy(3)
+  const from = context.mock.method(Secret, 'from')
+  await choose(same, same)
+  assert.equal(from.mock.callCount(), 1)
+  from.mock.resetCalls()
+  await choose(same, await copy(3))
+  assert.equal(from.mock.callCount(), 2)
+})
+
 test('the higher generation counts, on either side', async () => {
   const [older, newer] = [await copy(3), await copy(4)]
   const first = await choose(newer, older)

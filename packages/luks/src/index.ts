@@ -6,11 +6,12 @@ export {
   type DataUnitDecryptor,
   type DecryptorOptions,
 } from './data-unit-decryptor.ts'
-export { type ForeignVolume, inspectForeign, type OpenForeignVolume, openForeign } from './foreign-volume.ts'
+export { inspectForeign, type OpenForeignVolume, openForeign } from './foreign-volume.ts'
 export { type Header, type KeySlot, parseHeader } from './header.ts'
 export { type BackedUpVolume, backupHeader, restoreHeader } from './header-backup.ts'
 export type { HeaderChange, HeaderWrite } from './header-change.ts'
 export { headerFieldsSizeBytes } from './header-layout.ts'
+export type { ForeignVolume } from './identified-volume.ts'
 export { unlock } from './key-slot.ts'
 export { LuksError, type LuksErrorCode } from './luks-error.ts'
 export type { LuksHash } from './luks-hash.ts'
