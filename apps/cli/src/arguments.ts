@@ -43,6 +43,23 @@ export function diskSize(text: string): number {
   return bytes
 }
 
+/** The API's own limits. */
+const bytesPerSecondMin = 65_536
+
+/** A rate in bytes a second, such as `200MiB/s`; `/s` may be left out. */
+export function rate(text: string): number {
+  const bytes = parseSize(text.replace(/\s*\/s$/, ''))
+  if (bytes === null || bytes < bytesPerSecondMin || bytes > 2 ** 50) {
+    throw new InvalidArgumentError('give a rate from 64KiB/s on, such as 200MiB/s (units are powers of 1024)')
+  }
+  return bytes
+}
+
+/** A rate as `rate` takes it; `null` for `none`. */
+export function rateOrNone(text: string): number | null {
+  return text === 'none' ? null : rate(text)
+}
+
 /** Collects disk sizes, one per option; two disks may have the same. */
 export function diskSizes(text: string, before: readonly number[] = []): readonly number[] {
   return [...before, diskSize(text)]

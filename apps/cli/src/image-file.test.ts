@@ -12,7 +12,7 @@ test('a block device is read whole', async (context) => {
   const content = randomBytes(2 * 1_048_576 + 512)
   const path = loopDevice(context, content)
   if (path === null || !existsSync('/sys/dev/block')) return context.skip('no loop device can be made here')
-  await using image = await ImageFile.open(path, 'raw')
+  await using image = await ImageFile.open({ path }, 'raw')
   assert.equal(image.sizeBytes, content.length)
   const pieces: Buffer[] = []
   const counts: number[] = []

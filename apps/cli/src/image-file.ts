@@ -13,18 +13,42 @@ const headSize = 512
 /** One piece of an image on its way; bounds the memory that an import takes. */
 const pieceSize = 1_048_576
 
+/** Where an image lies, and the option that named it, for errors. */
+interface Source {
+  readonly path: string
+  readonly option?: string
+}
+
 /** An image that was checked and is kept open, so that what is sent is what was checked. */
 export class ImageFile implements AsyncDisposable {
-  readonly path: string
   readonly format: DiskFormat
   readonly sizeBytes: number
+  readonly #source: Source
   readonly #handle: FileHandle
 
-  private constructor(path: string, format: DiskFormat, sizeBytes: number, handle: FileHandle) {
-    this.path = path
+  private constructor(source: Source, format: DiskFormat, sizeBytes: number, handle: FileHandle) {
+    this.#source = source
     this.format = format
     this.sizeBytes = sizeBytes
     this.#handle = handle
+  }
+
+  /**
+   * Opens a LUKS volume that is to be imported with what is in it; that is in `format`, raw when it is left out. Throws
+   * `CliError` `bad-file` for another file.
+   */
+  static async openVolume(source: Source, format: DiskFormat | undefined): Promise<ImageFile> {
+    const handle = await openImage(source)
+    try {
+      const sizeBytes = await sizeOf(source, handle)
+      if (formatOfContent(await readHead(source, handle)) !== 'LUKS') {
+        throw bad(source, 'is not a LUKS volume', 'leave --luks out to import it as a plain image')
+      }
+      return new ImageFile(source, format ?? 'raw', sizeBytes, handle)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
   }
 
   /**
@@ -32,13 +56,13 @@ export class ImageFile implements AsyncDisposable {
    * and never guessed from the content: that only serves to refuse what is likely a mistake. Throws `CliError`
    * `bad-file`.
    */
-  static async open(path: string, format: DiskFormat | undefined): Promise<ImageFile> {
-    const handle = await openImage(path)
+  static async open(source: Source, format: DiskFormat | undefined): Promise<ImageFile> {
+    const handle = await openImage(source)
     try {
-      const sizeBytes = await sizeOf(path, handle)
-      const named = format ?? (path.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw')
-      checkFormat(path, named, format !== undefined, await readHead(path, handle))
-      return new ImageFile(path, named, sizeBytes, handle)
+      const sizeBytes = await sizeOf(source, handle)
+      const named = format ?? (source.path.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw')
+      checkFormat(source, named, format !== undefined, await readHead(source, handle))
+      return new ImageFile(source, named, sizeBytes, handle)
     } catch (error) {
       await handle.close()
       throw error
@@ -50,9 +74,9 @@ export class ImageFile implements AsyncDisposable {
     let doneBytes = 0
     while (doneBytes < this.sizeBytes) {
       const piece = Buffer.allocUnsafe(Math.min(pieceSize, this.sizeBytes - doneBytes))
-      const { bytesRead } = await readAt(this.path, this.#handle, piece, doneBytes)
+      const { bytesRead } = await readAt(this.#source, this.#handle, piece, doneBytes)
       if (bytesRead === 0)
-        throw bad(this.path, 'became shorter while it was sent', 'import it when nothing writes to it')
+        throw bad(this.#source, 'became shorter while it was sent', 'import it when nothing writes to it')
       doneBytes += bytesRead
       yield piece.subarray(0, bytesRead)
       sent(doneBytes)
@@ -64,71 +88,80 @@ export class ImageFile implements AsyncDisposable {
   }
 }
 
-async function openImage(path: string): Promise<FileHandle> {
+async function openImage(source: Source): Promise<FileHandle> {
   try {
-    const found = await stat(path)
+    const found = await stat(source.path)
     if (!found.isFile() && !found.isBlockDevice()) {
-      throw bad(path, 'is neither a regular file nor a block device', 'give the image of a disk')
+      throw bad(source, 'is neither a regular file nor a block device', 'give the image of a disk')
     }
-    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    return await open(source.path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (cause) {
     if (cause instanceof CliError) throw cause
     // Node's file errors carry the system's code.
     const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw bad(path, 'does not exist', 'check the path')
-    throw bad(path, `cannot be read: ${code}`, 'check its permissions', cause)
+    if (code === 'ENOENT') throw bad(source, 'does not exist', 'check the path')
+    throw bad(source, `cannot be read: ${code}`, 'check its permissions', cause)
   }
 }
 
-async function sizeOf(path: string, handle: FileHandle): Promise<number> {
+async function sizeOf(source: Source, handle: FileHandle): Promise<number> {
   const found = await handle.stat({ bigint: true })
-  const size = found.isBlockDevice() ? await blockDeviceSize(path, found.rdev) : Number(found.size)
-  if (size === 0) throw bad(path, 'is empty', 'give the image of a disk')
-  if (size > imageSizeMax) throw bad(path, 'is larger than 1 PiB', 'give a smaller image')
+  const size = found.isBlockDevice() ? await blockDeviceSize(source, found.rdev) : Number(found.size)
+  if (size === 0) throw bad(source, 'is empty', 'give the image of a disk')
+  if (size > imageSizeMax) throw bad(source, 'is larger than 1 PiB', 'give a smaller image')
   return size
 }
 
 /** Linux tells a device's size in units of 512 bytes under its numbers (as glibc's makedev packs them). */
-async function blockDeviceSize(path: string, rdev: bigint): Promise<number> {
+async function blockDeviceSize(source: Source, rdev: bigint): Promise<number> {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn)
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn)
   try {
     return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512
   } catch (cause) {
-    throw bad(path, 'is a block device whose size the system does not tell', 'import a file instead', cause)
+    throw bad(source, 'is a block device whose size the system does not tell', 'import a file instead', cause)
   }
 }
 
-async function readHead(path: string, handle: FileHandle): Promise<Buffer> {
+async function readHead(source: Source, handle: FileHandle): Promise<Buffer> {
   const head = Buffer.alloc(headSize)
-  const { bytesRead } = await readAt(path, handle, head, 0)
+  const { bytesRead } = await readAt(source, handle, head, 0)
   return head.subarray(0, bytesRead)
 }
 
-async function readAt(path: string, handle: FileHandle, buffer: Buffer, position: number) {
+async function readAt(source: Source, handle: FileHandle, buffer: Buffer, position: number) {
   try {
     return await handle.read(buffer, 0, buffer.length, position)
   } catch (cause) {
     // Node's file errors carry the system's code.
     const { code } = cause as NodeJS.ErrnoException
-    throw bad(path, `cannot be read: ${code}`, 'check the file and the disk that it lies on', cause)
+    throw bad(source, `cannot be read: ${code}`, 'check the file and the disk that it lies on', cause)
   }
 }
 
-function checkFormat(path: string, format: DiskFormat, wasGiven: boolean, head: Buffer): void {
+function checkFormat(source: Source, format: DiskFormat, wasGiven: boolean, head: Buffer): void {
   const found = formatOfContent(head)
   if (format === 'qcow2' && found !== 'qcow2') {
-    throw bad(path, 'is not a qcow2 image', 'give --format raw if it is a raw one')
+    throw bad(source, 'is not a qcow2 image', 'give --format raw if it is a raw one')
   }
   if (format === 'raw' && found !== null && !wasGiven) {
-    const next =
-      found === 'qcow2'
-        ? 'give --format qcow2, or --format raw to take it as a raw disk all the same'
-        : 'convert it (qemu-img convert -O raw), or give --format raw to take it as a raw disk all the same'
-    throw bad(path, `begins like a ${found} image, and no format was given`, next)
+    const next = `${adviceFor(found)}, or give --format raw to take it as a raw disk all the same`
+    throw bad(source, `begins like a ${found} image, and no format was given`, next)
   }
 }
 
-function bad(path: string, what: string, next: string, cause?: unknown): CliError {
-  return new CliError('bad-file', `--disk: ${path} ${what}`, { field: '--disk', next, cause })
+function adviceFor(found: string): string {
+  switch (found) {
+    case 'qcow2':
+      return 'give --format qcow2'
+    case 'LUKS':
+      return 'import what is in it with its passphrase (cryptvisor disk import VM FILE --luks)'
+    default:
+      return 'convert it (qemu-img convert -O raw)'
+  }
+}
+
+function bad({ path, option }: Source, what: string, next: string, cause?: unknown): CliError {
+  if (option === undefined) return new CliError('bad-file', `${path} ${what}`, { next, cause })
+  return new CliError('bad-file', `${option}: ${path} ${what}`, { field: option, next, cause })
 }

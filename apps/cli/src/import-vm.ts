@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { CreateVm, Task } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { RestClientError } from '@cryptvisor/rest/client'
@@ -7,7 +6,8 @@ import { CliError } from './cli-error.ts'
 import { isEncryptionPolicy } from './encryption-policy.ts'
 import { failureOf } from './failure.ts'
 import type { ImageFile } from './image-file.ts'
-import { hasEnded, requireSuccess, waitForTask } from './task-wait.ts'
+import { sendImage } from './send-image.ts'
+import { requireSuccess, waitForTask } from './task-wait.ts'
 
 export interface ImportRequest {
   readonly name: string
@@ -44,7 +44,7 @@ export function importVm(cli: Cli, client: ControlPlaneClient, request: ImportRe
       await cli.waitFor(client, last, signal)
       for (const [number, image] of images.entries()) {
         last = (await client.importDisk(vm, { format: image.format, contentBytes: image.sizeBytes })).task
-        last = await sendImage(cli, client, last, image, number, signal)
+        last = await sendImage(cli, client, last, image, `disk ${number}`, signal)
         if (wait || encryptWith !== null || number < images.length - 1) last = await cli.waitFor(client, last, signal)
       }
       if (encryptWith === null) return last
@@ -73,54 +73,6 @@ async function checkPolicy(client: ControlPlaneClient, request: ImportRequest): 
 
 function isInterruption(error: unknown): boolean {
   return error instanceof CliError && error.code === 'interrupted'
-}
-
-/** Sends one image for the import that waits for it. Throws the task's own reason where the task has one. */
-async function sendImage(
-  cli: Cli,
-  client: ControlPlaneClient,
-  task: Task,
-  image: ImageFile,
-  number: number,
-  signal: AbortSignal,
-): Promise<Task> {
-  using display = cli.progress()
-  const startedMs = cli.surroundings.now()
-  let fault: unknown
-  const sent = (doneBytes: number) => {
-    const seconds = (cli.surroundings.now() - startedMs) / 1000
-    const rate = seconds > 0 ? doneBytes / seconds : null
-    display.update({
-      step: `sending disk ${number}`,
-      doneBytes,
-      totalBytes: image.sizeBytes,
-      percent: (doneBytes / image.sizeBytes) * 100,
-      bytesPerSecond: rate,
-      secondsLeft: rate === null ? null : (image.sizeBytes - doneBytes) / rate,
-    })
-  }
-  const content = Readable.from(image.content(sent)).on('error', (error) => {
-    fault = error
-  })
-  try {
-    return await client.sendContent(task.id, content, image.sizeBytes, signal)
-  } catch (error) {
-    if (signal.aborted) throw new CliError('interrupted', 'sending was interrupted', { cause: error })
-    if (fault instanceof CliError) throw fault
-    // The service may end the connection rather than read on after it has refused an image.
-    if (error instanceof RestClientError && error.code !== 'answered')
-      requireSuccess(await endedTask(client, task, error))
-    throw error
-  } finally {
-    content.destroy()
-  }
-}
-
-/** The task, if it has ended; else throws `error`. */
-async function endedTask(client: ControlPlaneClient, task: Task, error: unknown): Promise<Task> {
-  const found = await client.task(task.id).catch(() => task)
-  if (hasEnded(found)) return found
-  throw error
 }
 
 /** Removes the half-made VM and gives the error to report: the first one, with what became of the VM. */

@@ -29,10 +29,27 @@ export function progressDisplay({ stderr, now }: Surroundings, verbose: boolean)
   return verbose ? lineDisplay((line) => stderr.write(line), now) : silentDisplay
 }
 
+/** Shows how far a transfer of ours is, which begins now; gives what is to be told of each piece. */
+export function transferDisplay(
+  { now }: Surroundings,
+  display: ProgressDisplay,
+  step: string,
+  totalBytes: number,
+): (doneBytes: number) => void {
+  const startedMs = now()
+  return (doneBytes) => {
+    const seconds = (now() - startedMs) / 1000
+    const bytesPerSecond = seconds > 0 ? doneBytes / seconds : null
+    const secondsLeft = bytesPerSecond === null ? null : (totalBytes - doneBytes) / bytesPerSecond
+    const percent = (doneBytes / totalBytes) * 100
+    display.update({ step, doneBytes, totalBytes, percent, bytesPerSecond, secondsLeft })
+  }
+}
+
 /** What a task says about itself. */
 export function progressOf(task: Task): Progress {
   return {
-    step: task.step === '' ? task.state : task.step,
+    step: task.paused ? 'paused' : task.step === '' ? task.state : task.step,
     doneBytes: task.doneBytes,
     totalBytes: task.totalBytes,
     percent: task.progressPercent,

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Call, pathOf, type RestClient } from '@cryptvisor/rest/client'
+import { type Call, pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest/client'
 import type { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
 import type {
@@ -33,8 +33,20 @@ import type {
   StoragePolicyList,
 } from './inventory.ts'
 import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
-import type { Task, TaskList, TaskStarted } from './tasks.ts'
-import type { AddDisk, ChangePolicy, CreateVm, DiskList, ImportDisk, Vm, VmList } from './vms.ts'
+import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
+import type {
+  AddDisk,
+  ChangePolicy,
+  CloneVm,
+  CreateVm,
+  DiskList,
+  ExportDisk,
+  ImportDisk,
+  ImportVolume,
+  RekeyVm,
+  Vm,
+  VmList,
+} from './vms.ts'
 
 const api = (...segments: readonly (string | number)[]) => `/api/v1${pathOf(...segments)}`
 
@@ -168,6 +180,12 @@ export class ControlPlaneClient {
   changePolicy(nameOrId: string, body: ChangePolicy): Promise<TaskStarted> {
     return this.#send('POST', api('vms', nameOrId, 'policy'), body)
   }
+  rekeyVm(nameOrId: string, body: RekeyVm): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', nameOrId, 'rekey'), body)
+  }
+  cloneVm(nameOrId: string, body: CloneVm): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', nameOrId, 'clone'), body)
+  }
   /** Fetches the VM's keys again and tries to open it; answers with the VM as it is then. */
   unlockVm(nameOrId: string): Promise<Vm> {
     return this.#send('POST', api('vms', nameOrId, 'unlock'))
@@ -180,6 +198,23 @@ export class ControlPlaneClient {
   }
   importDisk(vm: string, body: ImportDisk): Promise<TaskStarted> {
     return this.#send('POST', api('vms', vm, 'disks', 'import'), body)
+  }
+  /** A disk's image, plain, as it comes. */
+  exportDisk(vm: string, number: number, body: ExportDisk, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: api('vms', vm, 'disks', number, 'export'),
+      json: body,
+      timeoutMs: 600_000,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  importVolume(vm: string, body: ImportVolume): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', vm, 'disks', 'import-volume'), body)
+  }
+  /** Sends the passphrase of the LUKS volume that a task imports; before the volume itself. */
+  async sendPassphrase(task: string, passphrase: Secret): Promise<void> {
+    await this.#rest.call({ method: 'PUT', path: api('tasks', task, 'passphrase'), content: passphrase })
   }
   /** Sends the image that an import waits for; answers when it is on the host's disk. */
   sendContent(task: string, content: Readable, contentBytes: number, signal?: AbortSignal): Promise<Task> {
@@ -201,6 +236,15 @@ export class ControlPlaneClient {
   }
   cancelTask(id: string): Promise<Task> {
     return this.#send('POST', api('tasks', id, 'cancel'))
+  }
+  pauseTask(id: string): Promise<Task> {
+    return this.#send('POST', api('tasks', id, 'pause'))
+  }
+  resumeTask(id: string): Promise<Task> {
+    return this.#send('POST', api('tasks', id, 'resume'))
+  }
+  limitTask(id: string, body: TaskSpeed): Promise<Task> {
+    return this.#send('PUT', api('tasks', id, 'speed'), body)
   }
 
   /** Newest first, unless `after` is given: then the oldest first that came after that event. */

@@ -47,6 +47,8 @@ export const eventTypes = {
   'vm.created': ['info', 'A VM was created'],
   'vm.deleted': ['info', 'A VM was deleted'],
   'vm.disk-added': ['info', 'A disk was added'],
+  'vm.disk-exported': ['info', 'A disk is read out, plain'],
+  'vm.disk-export-failed': ['warning', 'Reading a disk out broke off'],
   'vm.crypto.encrypted': ['info', 'A VM or parts of it were encrypted'],
   'vm.crypto.decrypted': ['info', 'A VM or parts of it were decrypted'],
   'vm.crypto.rekeyed': ['info', 'A VM or parts of it were rekeyed'],

@@ -32,6 +32,8 @@ export const Task = Type.Object({
   /** The KEK that was made for it; from its Create on. */
   key: Nullable(KeyReference),
   cancelRequested: Type.Boolean(),
+  /** It moves no data until it is resumed, or its host's agent starts anew. */
+  paused: Type.Boolean(),
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
   user: Type.String(),
   createdAt: Time,
@@ -40,6 +42,13 @@ export const Task = Type.Object({
 })
 export type Task = Static<typeof Task>
 export const TaskList = Type.Object({ tasks: Type.Array(Task) })
+
+/** How fast a task may move data from now on; `null`: as fast as its host can. */
+export const TaskSpeed = Type.Object(
+  { bytesPerSecondMax: Nullable(Type.Integer({ minimum: 65_536, maximum: 2 ** 50 })) },
+  { additionalProperties: false },
+)
+export type TaskSpeed = Static<typeof TaskSpeed>
 
 /** The task that a request started; 202. */
 export const TaskStarted = Type.Object({ task: Task })

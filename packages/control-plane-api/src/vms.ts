@@ -4,6 +4,23 @@ import { KeyReference, Name, Nullable } from './names.ts'
 export const DiskFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
 export type DiskFormat = Static<typeof DiskFormat>
 
+/** How an operation moves data. What is left out is as it is best for most. */
+const pace = {
+  verify: Type.Optional(
+    Type.Boolean({ description: 'Read back and compare all that was written before it counts; true when left out' }),
+  ),
+  bytesPerSecondMax: Type.Optional(Type.Integer({ minimum: 65_536, maximum: 2 ** 50 })),
+}
+
+const DiskNumber = Type.Integer({ minimum: 0, maximum: 63 })
+
+const DevicePath = Type.String({
+  minLength: 6,
+  maxLength: 1024,
+  pattern: '^/dev/[0-9A-Za-z][0-9A-Za-z._:/+@-]*$',
+  description: 'A block device, as every host of the cluster finds it',
+})
+
 export const Disk = Type.Object({
   id: Type.String(),
   /** Counts from 0; never used again for another disk of the VM while this one is there. */
@@ -20,6 +37,8 @@ export const Disk = Type.Object({
   luksUuid: Nullable(Type.String()),
   /** Absolute, on the hosts. */
   path: Type.String(),
+  /** The block device that it lies on; `null`: a file in the VM's folder. */
+  device: Nullable(Type.String()),
 })
 export type Disk = Static<typeof Disk>
 export const DiskList = Type.Object({ disks: Type.Array(Disk) })
@@ -79,12 +98,16 @@ export const CreateVm = Type.Object(
 )
 export type CreateVm = Static<typeof CreateVm>
 
-/** An empty disk. On an encrypted VM the policy may be either; on a plain VM only a plain one. */
+/**
+ * An empty disk. On an encrypted VM the policy may be either; on a plain VM only a plain one. With `device`, a plain disk
+ * that is the first `sizeBytes` of a block device, with what lies there.
+ */
 export const AddDisk = Type.Object(
   {
     sizeBytes: Type.Integer({ minimum: 512, maximum: 2 ** 50 }),
     format: Type.Optional(DiskFormat),
     policy: Type.Optional(Name),
+    device: Type.Optional(DevicePath),
   },
   { additionalProperties: false },
 )
@@ -98,6 +121,68 @@ export const ImportDisk = Type.Object(
 export type ImportDisk = Static<typeof ImportDisk>
 
 /**
+ * Announces a LUKS volume of somebody else's, of `contentBytes`; send its passphrase to `PUT
+ * /api/v1/tasks/{task}/passphrase`, then the volume to `PUT /api/v1/tasks/{task}/content`. `import` (when left out): what
+ * is in it is encrypted anew, or laid down plain, as the policy says. `adopt`: the volume stays as it is, with our key
+ * slot in place of the others; old copies of it still open with the old passphrase until a deep rekey.
+ */
+export const ImportVolume = Type.Object(
+  {
+    mode: Type.Optional(Type.Union([Type.Literal('import'), Type.Literal('adopt')])),
+    /** Of what is in the volume. */
+    format: DiskFormat,
+    contentBytes: Type.Integer({ minimum: 1, maximum: 2 ** 50 }),
+    policy: Type.Optional(Name),
+    thin: Type.Optional(Type.Boolean()),
+    ...pace,
+  },
+  { additionalProperties: false },
+)
+export type ImportVolume = Static<typeof ImportVolume>
+
+/** The largest passphrase of a LUKS volume that is taken. */
+export const passphraseSizeMax = 8_192
+
+/** What is read of a disk: its image, plain, in that format, whatever it is kept in. */
+export const ExportDisk = Type.Object({ format: DiskFormat }, { additionalProperties: false })
+export type ExportDisk = Static<typeof ExportDisk>
+
+/**
+ * Gives the VM, or the parts that are named, another KEK. `shallow`: the keys of the data are wrapped anew and no data
+ * moves. `deep`: the data is encrypted anew under new keys. A shallow rekey is no answer to a KEK that was stolen together
+ * with an old copy of a disk's header: that opens the data still; a deep one is.
+ */
+export const RekeyVm = Type.Object(
+  {
+    depth: Type.Union([Type.Literal('shallow'), Type.Literal('deep')]),
+    home: Type.Optional(Type.Boolean()),
+    disks: Type.Optional(Type.Array(DiskNumber, { maxItems: 64 })),
+    /** Who makes the KEK, where it is not the provider that keeps the present one. */
+    keyProvider: Type.Optional(Name),
+    ...pace,
+  },
+  { additionalProperties: false },
+)
+export type RekeyVm = Static<typeof RekeyVm>
+
+/**
+ * A full copy under another name, in the same cluster. What is encrypted stays so: under a new KEK and with new keys of
+ * the data (`new`, when left out), or with those of the VM that is copied (`same`).
+ */
+export const CloneVm = Type.Object(
+  {
+    name: Name,
+    host: Type.Optional(Name),
+    datastore: Type.Optional(Name),
+    keys: Type.Optional(Type.Union([Type.Literal('same'), Type.Literal('new')])),
+    keyProvider: Type.Optional(Name),
+    ...pace,
+  },
+  { additionalProperties: false },
+)
+export type CloneVm = Static<typeof CloneVm>
+
+/**
  * Changes storage policies, which encrypts and decrypts. `policy` means the whole VM, all disks and VM Home; or `home`
  * and `disks` name parts. What is as it should be already is left alone.
  */
@@ -106,16 +191,13 @@ export const ChangePolicy = Type.Object(
     policy: Type.Optional(Name),
     home: Type.Optional(Name),
     disks: Type.Optional(
-      Type.Array(
-        Type.Object(
-          { number: Type.Integer({ minimum: 0, maximum: 63 }), policy: Name },
-          { additionalProperties: false },
-        ),
-        { maxItems: 64 },
-      ),
+      Type.Array(Type.Object({ number: DiskNumber, policy: Name }, { additionalProperties: false }), { maxItems: 64 }),
     ),
     /** Asks this provider for the KEK instead of the default one. */
     keyProvider: Type.Optional(Name),
+    /** Whether raw disks that are encrypted become qcow2, in which zeros take no room; as the policy says when left out. */
+    thin: Type.Optional(Type.Boolean()),
+    ...pace,
   },
   { additionalProperties: false },
 )

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
-import { pathOf, type RestClient } from '@cryptvisor/rest'
+import { pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { HostStatus } from './host.ts'
 import type { HeldKeys, KeyReference } from './keys.ts'
-import type { OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
+import type { ExportDisk, OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
 import type { LockState, VmAuthority } from './vm.ts'
 
 /** Calls one host agent. Every method throws `RestClientError`. */
@@ -47,6 +47,19 @@ export class HostAgentClient {
   /** `POST /v1/vms/{vmId}/files`: what lies in the VM's folder. */
   files(vm: VmAuthority): Promise<VmFiles> {
     return this.#rest.call({ method: 'POST', path: pathOf('v1', 'vms', vm.vmId, 'files'), json: vm })
+  }
+
+  /**
+   * `POST /v1/vms/{vmId}/export`: a disk's image, plain, as it comes; the VM is not changed meanwhile. `signal` gives it up.
+   */
+  exportDisk(request: ExportDisk, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: pathOf('v1', 'vms', request.vm.vmId, 'export'),
+      json: request,
+      timeoutMs: 600_000,
+      ...(signal === undefined ? {} : { signal }),
+    })
   }
 
   /** `PUT /v1/operations/{id}`: starts it; the same again gives its status. */

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import type { Secret } from '@cryptvisor/secret'
 import { Agent, errors, request } from 'undici'
@@ -35,6 +35,12 @@ export interface Call {
   readonly contentBytes?: number
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+}
+
+/** An answer that is bytes. */
+export interface StreamedAnswer {
+  readonly stream: Readable
+  readonly sizeBytes: number
 }
 
 export type RestClientErrorCode = 'unreachable' | 'timeout' | 'not-trusted' | 'protocol' | 'answered' | 'aborted'
@@ -138,6 +144,21 @@ export class RestClient implements AsyncDisposable {
     }
   }
 
+  /**
+   * Makes one call whose answer is bytes (`application/octet-stream` with a `content-length`), and gives them as they come.
+   * The stream fails with a `RestClientError` when the answer breaks off; destroy it to give the rest up.
+   */
+  async stream(call: Call): Promise<StreamedAnswer> {
+    const { statusCode, headers, body } = await this.#send(call, true)
+    if (statusCode !== 200) throw refusal(statusCode, parseJson(await readText(body, jsonAnswerSizeMax)))
+    const sizeBytes = Number(headers['content-length'] ?? Number.NaN)
+    if (!Number.isSafeInteger(sizeBytes) || headers['content-type'] !== 'application/octet-stream') {
+      body.on('error', () => undefined).destroy()
+      throw new RestClientError('protocol', 'the answer is not bytes of a length that is known')
+    }
+    return { stream: wholeBody(body, sizeBytes, this.#options.url), sizeBytes }
+  }
+
   /** Closes the connections at once; calls that are under way fail. Wipes its copy of our private key. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
@@ -176,6 +197,24 @@ export class RestClient implements AsyncDisposable {
       copy?.fill(0)
     }
   }
+}
+
+/** The bytes of an answer, as many as were announced; whoever destroys it lets go of the answer. */
+function wholeBody(body: Readable, sizeBytes: number, url: string): Readable {
+  let readBytes = 0
+  const counted = new Transform({
+    transform: (chunk: Uint8Array, _encoding, done) => {
+      readBytes += chunk.length
+      done(null, chunk)
+    },
+    flush: (done) => {
+      const text = `the answer broke off after ${readBytes} of ${sizeBytes} bytes`
+      done(readBytes === sizeBytes ? null : new RestClientError('protocol', text))
+    },
+  })
+  body.on('error', (error) => counted.destroy(wrap(error, url)))
+  counted.once('close', () => body.destroy())
+  return body.pipe(counted)
 }
 
 function streamOf(content: Call['content']): Readable | null {

@@ -6,6 +6,7 @@ export {
   RestClient,
   RestClientError,
   type RestClientErrorCode,
+  type StreamedAnswer,
 } from './client.ts'
 export { goodClientCertificate } from './client-certificate.ts'
 export { fetchPinnedCa } from './pinned-ca.ts'

@@ -96,7 +96,47 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
       ],
     }),
   ],
+  [
+    ['vm', 'encrypt', 'db1', '--thin', '--no-verify', '--limit', '200MiB/s'],
+    post('/vms/db1/policy', { policy: encryptionPolicy, thin: true, verify: false, bytesPerSecondMax: 209_715_200 }),
+  ],
   [['vm', 'decrypt', 'db1'], post('/vms/db1/policy', { policy: plainPolicy })],
+  [
+    ['vm', 'decrypt', 'db1', '--disk', '0', '--no-verify', '--limit', '1G'],
+    post('/vms/db1/policy', {
+      disks: [{ number: 0, policy: plainPolicy }],
+      verify: false,
+      bytesPerSecondMax: 1_073_741_824,
+    }),
+  ],
+  [['vm', 'rekey', 'db1'], post('/vms/db1/rekey', { depth: 'shallow' })],
+  [
+    ['vm', 'rekey', 'db1', '--home', '--disk', '1', '--disk', '0', '--key-provider', 'other', '--no-wait'],
+    post('/vms/db1/rekey', { depth: 'shallow', home: true, disks: [1, 0], keyProvider: 'other' }),
+  ],
+  [
+    ['vm', 'rekey', 'db1', '--deep', '--no-verify', '--limit', '64KiB/s'],
+    post('/vms/db1/rekey', { depth: 'deep', verify: false, bytesPerSecondMax: 65_536 }),
+  ],
+  [['vm', 'clone', 'db1', 'db2'], post('/vms/db1/clone', { name: 'db2' })],
+  [
+    [
+      ...['vm', 'clone', 'db1', 'db2', '--host', 'host-b', '--datastore', 'slow', '--keys', 'same'],
+      ...['--no-verify', '--limit', '1MiB', '--no-wait'],
+    ],
+    post('/vms/db1/clone', {
+      name: 'db2',
+      host: 'host-b',
+      datastore: 'slow',
+      keys: 'same',
+      verify: false,
+      bytesPerSecondMax: 1_048_576,
+    }),
+  ],
+  [
+    ['vm', 'clone', 'db1', 'db2', '--key-provider', 'other'],
+    post('/vms/db1/clone', { name: 'db2', keyProvider: 'other' }),
+  ],
   [['vm', 'decrypt', 'db1', '--disk', '0'], post('/vms/db1/policy', { disks: [{ number: 0, policy: plainPolicy }] })],
   [
     ['vm', 'decrypt', 'db1', '--disk', '1', '--home'],
@@ -107,6 +147,10 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
   [
     ['disk', 'add', 'db1', '--size', '512M', '--format', 'raw', '--policy', plainPolicy],
     post('/vms/db1/disks', { sizeBytes: 536_870_912, format: 'raw', policy: plainPolicy }),
+  ],
+  [
+    ['disk', 'add', 'db1', '--size', '512M', '--device', '/dev/vdb'],
+    post('/vms/db1/disks', { sizeBytes: 536_870_912, device: '/dev/vdb' }),
   ],
   [['task', 'list'], get('/tasks')],
   [['task', 'list', '--vm', 'db1', '--state', 'running', '--limit', '3'], get('/tasks?vm=db1&state=running&limit=3')],
@@ -145,6 +189,37 @@ test('task show, watch and cancel', async (context) => {
     const { call } = fake.calls.findLast(() => true) ?? {}
     assert.equal(call, `${verb === 'cancel' ? 'POST' : 'GET'} /api/v1/tasks/${id}${verb === 'cancel' ? '/cancel' : ''}`)
   }
+})
+
+test('task pause, resume and limit', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  for (const [args, call, body, stdout] of [
+    [['pause'], 'POST /pause', undefined, /^state: +running, paused$/m],
+    [['resume'], 'POST /resume', undefined, /^state: +running$/m],
+    [['limit', '50MiB/s'], 'PUT /speed', { bytesPerSecondMax: 52_428_800 }, /^state: +running$/m],
+    [['limit', 'none'], 'PUT /speed', { bytesPerSecondMax: null }, /^state: +running$/m],
+  ] as const) {
+    const [verb, ...rest] = args
+    const { id } = fake.startTask('vm.encrypt', 'db1')
+    const result = await desk.run(['task', verb, id, ...rest])
+    assert.equal(result.exitCode, 0, result.stderr)
+    assert.match(result.stdout, stdout)
+    const [method, path] = call.split(' ')
+    assert.deepEqual(fake.calls.at(-1), { call: `${method} /api/v1/tasks/${id}${path}`, body })
+  }
+  for (const wrong of ['1KiB/s', 'fast', '10MB/s', '']) {
+    assert.equal((await desk.run(['task', 'limit', 'task-1', wrong])).exitCode, 2)
+  }
+})
+
+test('a shallow rekey has no pace, and says so before anything is asked', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  for (const options of [['--no-verify'], ['--limit', '1MiB/s']]) {
+    const { exitCode, stderr } = await desk.run(['vm', 'rekey', 'db1', ...options])
+    assert.equal(exitCode, 2)
+    assert.match(stderr, new RegExp(`${options[0]}: a shallow rekey moves no data`))
+  }
+  assert.deepEqual(fake.calls, [])
 })
 
 test('a disk of an encrypted VM is encrypted without VM Home', async (context) => {

@@ -7,9 +7,12 @@ import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatSize } from '../quantity.ts'
 import { type Cell, table } from '../table.ts'
+import { addDiskExport } from './disk-export.ts'
+import { addDiskImport } from './disk-import.ts'
 
 interface AddOptions {
   readonly size: number
+  readonly device?: string
   readonly format?: DiskFormat
   readonly policy?: string
   readonly wait: boolean
@@ -30,24 +33,35 @@ export function addDisk(program: CliCommand, cli: Cli): void {
     )
   disk
     .command('add')
-    .description('add an empty disk to a VM')
+    .description('add an empty disk to a VM, or a block device with what lies on it')
     .argument('<vm>', 'name or ID of the VM')
     .requiredOption('--size <size>', 'what the guest sees, such as 10GiB', diskSize)
+    .option(
+      '--device <path>',
+      'the beginning of this block device, plain; encrypting it in place needs 2 MiB more of it',
+    )
     .addOption(new Option('--format <format>', 'how the image is kept').choices(diskFormats))
     .option('--policy <name>', 'the storage policy (default: as that of VM Home)')
     .option('--no-wait', 'do not wait until it is done')
-    .examples('disk add db1 --size 10GiB', "disk add db1 --size 10GiB --policy 'VM Encryption Policy'")
-    .action((vm: string, { size, format, policy, wait }: AddOptions) =>
+    .examples(
+      'disk add db1 --size 10GiB',
+      "disk add db1 --size 10GiB --policy 'VM Encryption Policy'",
+      'disk add db1 --device /dev/disk/by-id/wwn-0x5000c500a1b2c3d4 --size 100GiB',
+    )
+    .action((vm: string, { size, device, format, policy, wait }: AddOptions) =>
       cli.runTask(
         (client) =>
           client.addDisk(vm, {
             sizeBytes: size,
+            ...(device === undefined ? {} : { device }),
             ...(format === undefined ? {} : { format }),
             ...(policy === undefined ? {} : { policy }),
           }),
         wait,
       ),
     )
+  addDiskImport(disk, cli)
+  addDiskExport(disk, cli)
 }
 
 function diskTable(disks: readonly Disk[], paint: Paint): string {

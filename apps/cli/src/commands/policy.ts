@@ -15,8 +15,13 @@ export function addPolicy(program: CliCommand, cli: Cli): void {
         async (client) => (await client.policies()).policies,
         (policies) =>
           table(
-            ['NAME', 'ENCRYPTION', 'DESCRIPTION'],
-            policies.map(({ name, encryption, description }) => [name, encryption ? 'yes' : 'no', description]),
+            ['NAME', 'ENCRYPTION', 'THIN', 'DESCRIPTION'],
+            policies.map(({ name, encryption, thin, description }) => [
+              name,
+              encryption ? 'yes' : 'no',
+              thin ? 'yes' : 'no',
+              description,
+            ]),
           ),
       ),
     )

@@ -1,5 +1,5 @@
 import type { Task } from '@cryptvisor/control-plane-api'
-import { wholeNumber } from '../arguments.ts'
+import { rateOrNone, wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { keyName } from '../key-name.ts'
@@ -60,6 +60,33 @@ export function addTask(program: CliCommand, cli: Cli): void {
         (each) => taskSheet(each, cli.paint),
       ),
     )
+  for (const [verb, description] of [
+    ['pause', 'have a task move no data until it is resumed (it goes on by itself when its host starts anew)'],
+    ['resume', 'let a paused task go on'],
+  ] as const) {
+    task
+      .command(verb)
+      .description(description)
+      .argument('<id>', 'its ID')
+      .action((id: string) =>
+        cli.showAnswer(
+          (client) => (verb === 'pause' ? client.pauseTask(id) : client.resumeTask(id)),
+          (each) => taskSheet(each, cli.paint),
+        ),
+      )
+  }
+  task
+    .command('limit')
+    .description('limit how fast a task moves data (until its host starts anew)')
+    .argument('<id>', 'its ID')
+    .argument('<rate>', 'a second, such as 200MiB/s; none: as fast as the host can', rateOrNone)
+    .examples('task limit 0198c5a2-… 50MiB/s', 'task limit 0198c5a2-… none')
+    .action((id: string, bytesPerSecondMax: number | null) =>
+      cli.showAnswer(
+        (client) => client.limitTask(id, { bytesPerSecondMax }),
+        (each) => taskSheet(each, cli.paint),
+      ),
+    )
 }
 
 function taskTable(tasks: readonly Task[], paint: Paint): string {
@@ -95,7 +122,7 @@ function taskSheet(task: Task, paint: Paint): string {
   ])
 }
 
-function stateOf({ state, cancelRequested }: Task, paint: Paint) {
+function stateOf({ state, cancelRequested, paused }: Task, paint: Paint) {
   switch (state) {
     case 'success':
       return paint('green', state)
@@ -105,7 +132,8 @@ function stateOf({ state, cancelRequested }: Task, paint: Paint) {
       return paint('yellow', state)
     case 'queued':
     case 'running':
-      return cancelRequested ? `${state}, cancelling` : state
+      if (cancelRequested) return `${state}, cancelling`
+      return paused ? paint('yellow', `${state}, paused`) : state
   }
 }
 

@@ -94,7 +94,10 @@ test('an image that cannot be one is refused before anything is made', async (co
       desk.file('hidden.img', qcow2),
       /begins like a qcow2 image, and no format was given\n {2}give --format qcow2, or /,
     ],
-    [like('luks.img', 'LUKS\xba\xbe'), /begins like a LUKS image, and no format was given\n {2}convert it /],
+    [
+      like('luks.img', 'LUKS\xba\xbe'),
+      /begins like a LUKS image, and no format was given\n {2}.*disk import VM FILE --luks/,
+    ],
     [like('x.vmdk', 'KDMV'), /begins like a VMDK image/],
     [like('y.vmdk', '# Disk DescriptorFile\n'), /begins like a VMDK image/],
     [like('x.vhdx', 'vhdxfile'), /begins like a VHDX image/],

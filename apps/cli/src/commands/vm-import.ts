@@ -40,7 +40,7 @@ export function addVmImport(vm: CliCommand, cli: Cli): void {
     .action(async (name: string, { disk, format, policy, keyProvider, wait, ...placement }: ImportOptions) => {
       await using images = new AsyncDisposableStack()
       const files: ImageFile[] = []
-      for (const path of disk) files.push(images.use(await ImageFile.open(path, format)))
+      for (const path of disk) files.push(images.use(await ImageFile.open({ path, option: '--disk' }, format)))
       const task = await cli.withClient((client) =>
         importVm(cli, client, { name, placement: placementOf(placement), policy, keyProvider, wait, images: files }),
       )

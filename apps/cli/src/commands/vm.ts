@@ -5,8 +5,10 @@ import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { addPlacementOptions, type PlacementOptions, placementOf } from '../vm-placement.ts'
 import { vmSheet, vmTable } from '../vm-words.ts'
+import { addVmClone } from './vm-clone.ts'
 import { addVmImport } from './vm-import.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
+import { addVmRekey } from './vm-rekey.ts'
 
 interface CreateOptions extends PlacementOptions {
   readonly disk?: readonly number[]
@@ -40,6 +42,8 @@ export function addVm(program: CliCommand, cli: Cli): void {
       ),
     )
   addVmPolicyChanges(vm, cli)
+  addVmRekey(vm, cli)
+  addVmClone(vm, cli)
   vm.command('unlock')
     .description("fetch a locked VM's keys again and try to open it")
     .argument('<vm>', 'its name or ID')

@@ -36,6 +36,7 @@ export function cannedDisk(number: number, encrypted: boolean): Disk {
     layerId: `layer-${number}`,
     luksUuid: encrypted ? '3b2f0a4e-0000-4000-8000-000000000001' : null,
     path: `/srv/vms/db1/layer-${number}.${encrypted ? 'luks' : 'raw'}`,
+    device: null,
   }
 }
 
@@ -124,6 +125,7 @@ export function cannedTask(id: string, about: Partial<Task> = {}): Task {
     secondsLeft: 3,
     key: null,
     cancelRequested: false,
+    paused: false,
     error: null,
     user: 'admin',
     createdAt: cannedTime,

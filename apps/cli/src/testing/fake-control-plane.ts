@@ -39,6 +39,11 @@ export class FakeControlPlane implements AsyncDisposable {
   encrypted = false
   /** What came in by imports: SHA-256, in hexadecimal. */
   readonly contents: string[] = []
+  /** The passphrases of volumes that came in. */
+  readonly passphrases: string[] = []
+  /** What a disk's export answers, and whether the connection breaks before it is whole. */
+  exported = Buffer.alloc(0)
+  exportBreaksOff = false
   /** The client keys of key providers that came in, PEM. */
   readonly clientKeys: string[] = []
   /** How to meet an import's content: read it, refuse it unread, or break the connection in the middle. */
@@ -173,7 +178,7 @@ export class FakeControlPlane implements AsyncDisposable {
     headers: { authorization?: string | undefined }
   }): void {
     const call = `${request.method} ${request.url}`
-    this.calls.push({ call, body: /\/(content|client-key)$/.test(call) ? undefined : request.body })
+    this.calls.push({ call, body: /\/(content|client-key|passphrase)$/.test(call) ? undefined : request.body })
     const token = request.headers.authorization?.replace(/^Bearer /, '')
     if (call !== 'POST /api/v1/login' && (token === undefined || !this.tokens.has(token))) {
       throw new RestError(401, 'not-logged-in', 'you are not logged in')

@@ -1,9 +1,11 @@
+import { Readable } from 'node:stream'
 import {
   AddDisk,
   AddKeyProvider,
   ApiTokenList,
   ChangePolicy,
   ChangeUser,
+  CloneVm,
   Cluster,
   ClusterList,
   CreateApiToken,
@@ -17,10 +19,12 @@ import {
   DatastoreList,
   DiskList,
   EventList,
+  ExportDisk,
   encryptionPolicy,
   Host,
   HostList,
   ImportDisk,
+  ImportVolume,
   Key,
   KeyList,
   KeyProvider,
@@ -32,11 +36,13 @@ import {
   NewApiToken,
   NewEnrolmentToken,
   plainPolicy,
+  RekeyVm,
   Role,
   RoleList,
   StoragePolicyList,
   Task,
   TaskList,
+  TaskSpeed,
   TaskStarted,
   User,
   UserList,
@@ -143,8 +149,8 @@ function addInventory(server: RestServer): void {
   server.delete(`${api}/datastores/:name`, async (_request, reply) => reply.code(204).send())
   server.get(`${api}/policies`, { schema: { response: { 200: StoragePolicyList } } }, async () => ({
     policies: [
-      { id: 'p-1', name: encryptionPolicy, description: 'encrypts', encryption: true },
-      { id: 'p-2', name: plainPolicy, description: 'does not', encryption: false },
+      { id: 'p-1', name: encryptionPolicy, description: 'encrypts', encryption: true, thin: false },
+      { id: 'p-2', name: plainPolicy, description: 'does not', encryption: false, thin: true },
     ],
   }))
 }
@@ -251,6 +257,32 @@ function addVms(server: RestServer, made: Promise<FakeControlPlane>): void {
       return reply.code(202).send({ task: (await made).startImport(nameOf(request)) })
     },
   )
+  server.post(
+    `${api}/vms/:vm/disks/import-volume`,
+    { schema: { body: ImportVolume, response: { 202: TaskStarted } } },
+    async (request, reply) => reply.code(202).send({ task: (await made).startImport(nameOf(request)) }),
+  )
+  server.post(
+    `${api}/vms/:vm/rekey`,
+    { schema: { body: RekeyVm, response: { 202: TaskStarted } } },
+    async (request, reply) => reply.code(202).send(await started('vm.rekey', nameOf(request))),
+  )
+  server.post(
+    `${api}/vms/:vm/clone`,
+    { schema: { body: CloneVm, response: { 202: TaskStarted } } },
+    async (request, reply) => reply.code(202).send(await started('vm.clone', request.body.name)),
+  )
+  server.post(`${api}/vms/:vm/disks/:number/export`, { schema: { body: ExportDisk } }, async (_request, reply) => {
+    const { exported, exportBreaksOff } = await made
+    const pieces = async function* () {
+      yield exported
+      // What was sent has to be on its way before the connection breaks.
+      await new Promise(setImmediate)
+      if (exportBreaksOff) throw new Error('the host is gone')
+    }
+    const sizeBytes = exported.length + (exportBreaksOff ? 1 : 0)
+    return reply.type('application/octet-stream').header('content-length', sizeBytes).send(Readable.from(pieces()))
+  })
 }
 
 function addTasksAndEvents(server: RestServer, made: Promise<FakeControlPlane>): void {
@@ -264,6 +296,21 @@ function addTasksAndEvents(server: RestServer, made: Promise<FakeControlPlane>):
   server.post(`${api}/tasks/:id/cancel`, { schema: { response: { 200: Task } } }, async (request) =>
     (await made).endTask(idOf(request), { state: 'cancelled' }),
   )
+  for (const verb of ['pause', 'resume']) {
+    server.post(`${api}/tasks/:id/${verb}`, { schema: { response: { 200: Task } } }, async (request) => ({
+      ...(await made).find(idOf(request)),
+      paused: verb === 'pause',
+    }))
+  }
+  server.put(`${api}/tasks/:id/speed`, { schema: { body: TaskSpeed, response: { 200: Task } } }, async (request) =>
+    (await made).find(idOf(request)),
+  )
+  server.put(`${api}/tasks/:id/passphrase`, async (request, reply) => {
+    const size = Number(request.headers['content-length'])
+    using passphrase = await readSecret(request.body, size)
+    ;(await made).passphrases.push(passphrase.expose((bytes) => Buffer.from(bytes).toString()))
+    return reply.code(204).send()
+  })
   server.put(`${api}/tasks/:id/content`, { schema: { response: { 200: Task } } }, async (request) =>
     (await made).takeContent(idOf(request), request.raw),
   )

@@ -13,6 +13,6 @@ export class Policies {
   /** By name. */
   async list(): Promise<StoragePolicy[]> {
     const rows = await this.#database.selectFrom('policy').selectAll().orderBy('name').execute()
-    return rows.map((row) => ({ ...row, encryption: row.encryption === 1 }))
+    return rows.map((row) => ({ ...row, encryption: row.encryption === 1, thin: row.thin === 1 }))
   }
 }

@@ -6,6 +6,7 @@ export const migrations: readonly Migration[] = [
   { name: '0001-control-plane', up: createTables },
   { name: '0002-login-failures', up: countFailuresByAddress },
   { name: '0003-sealed-for-a-while', up: letSealedValuesExpire },
+  { name: '0004-thin-and-devices', up: addThinAndDevices },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
@@ -246,4 +247,12 @@ async function countFailuresByAddress(db: Kysely<unknown>): Promise<void> {
 /** Client keys come by themselves, before their key providers, and wait for a limited time. */
 async function letSealedValuesExpire(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('sealed').addColumn('expires_at', 'bigint').execute()
+}
+
+async function addThinAndDevices(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('policy')
+    .addColumn('thin', 'integer', (column) => column.notNull().defaultTo(0).check(sql`thin in (0, 1)`))
+    .execute()
+  await db.schema.alterTable('disk').addColumn('device', 'text').execute()
 }

@@ -48,6 +48,8 @@ export interface PolicyRow {
   name: string
   description: string
   encryption: number
+  /** Whether raw disks that are encrypted become qcow2. */
+  thin: number
 }
 
 export interface VmRow {
@@ -82,6 +84,8 @@ export interface DiskRow {
   policy_id: string
   /** The layer's authority as JSON (`EncryptionAuthority`); null: plain. */
   encryption: string | null
+  /** The block device that it lies on; null: a file in the VM's folder. */
+  device: string | null
 }
 
 /** Every KEK that was ever made for a VM or a host, by name; kept after its end for crypto-erase. */

@@ -8,8 +8,9 @@ const policies = [
     name: encryptionPolicy,
     description: 'VM Home and disks are encrypted with a KEK of the default key provider',
     encryption: 1,
+    thin: 0,
   },
-  { name: plainPolicy, description: 'Nothing is encrypted', encryption: 0 },
+  { name: plainPolicy, description: 'Nothing is encrypted', encryption: 0, thin: 0 },
 ] as const
 
 /**

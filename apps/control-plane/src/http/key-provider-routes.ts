@@ -6,11 +6,12 @@ import {
   KeyProviderStatus,
   ProviderName,
 } from '@cryptvisor/control-plane-api'
-import { RestError, readSecret } from '@cryptvisor/rest'
+import { readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import type { Platform } from '../app/platform.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
+import { secretSizeOf } from './secret-size.ts'
 
 const ByProvider = Type.Object({ name: ProviderName })
 
@@ -49,7 +50,10 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys }: Platform)
         response: { 204: Nothing },
       },
       handler: async ({ params, body, headers }, reply) => {
-        using clientKey = await readSecret(body, clientKeySizeOf(headers['content-length']))
+        using clientKey = await readSecret(
+          body,
+          secretSizeOf(headers['content-length'], clientKeySizeMax, 'a private key in PEM'),
+        )
         await pendingClientKeys.put(params.name, clientKey)
         return reply.code(204).send(null)
       },
@@ -94,12 +98,4 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys }: Platform)
       },
     })
   }
-}
-
-/** RFC 9110, 8.6. Nothing is read of a body that does not say its size, or one that no key has. */
-function clientKeySizeOf(contentLength: string | undefined): number {
-  const sizeBytes = Number(contentLength ?? Number.NaN)
-  if (sizeBytes >= 1 && sizeBytes <= clientKeySizeMax) return sizeBytes
-  const message = `content-length: expected 1 to ${clientKeySizeMax} bytes: a private key in PEM`
-  throw new RestError(sizeBytes > clientKeySizeMax ? 413 : 400, 'invalid-request', message, { field: 'content-length' })
 }

@@ -2,14 +2,20 @@ import type { Readable } from 'node:stream'
 import type {
   AddDisk,
   ChangePolicy,
+  CloneVm,
   CreateVm,
   Disk,
+  ExportDisk,
   ImportDisk,
+  ImportVolume,
   Key,
+  RekeyVm,
   Task,
+  TaskSpeed,
   TaskState,
   Vm,
 } from '@cryptvisor/control-plane-api'
+import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
 import type { Clock } from '../clock.ts'
@@ -35,10 +41,12 @@ import { KeyDisposal } from './keys/key-disposal.ts'
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
 import { TaskEnding } from './tasks/ending.ts'
-import { sendImportContent } from './tasks/import-request.ts'
+import { sendImportContent, sendImportPassphrase } from './tasks/import-request.ts'
+import { changePace } from './tasks/task-pace.ts'
 import { TaskRunner } from './tasks/task-runner.ts'
 import { getTask, listTasks, updateTask } from './tasks/task-store.ts'
 import { taskView } from './tasks/task-view.ts'
+import { DiskExports, type ExportedDisk } from './vms/disk-export.ts'
 import { LockStates } from './vms/lock-states.ts'
 import { findVm } from './vms/lookup.ts'
 import { VmRequests } from './vms/vm-requests.ts'
@@ -72,6 +80,7 @@ export class Work implements HostObserver {
   readonly #locks: LockStates
   readonly #requests: VmRequests
   readonly #unlock: VmUnlock
+  readonly #exports: DiskExports
   readonly #directory: KeyDirectory
 
   constructor({ settings, timings = defaultTimings, ...parts }: WorkParts) {
@@ -87,6 +96,7 @@ export class Work implements HostObserver {
     this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys }, ending)
     this.#requests = new VmRequests(this.#context, this.#runner)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks)
+    this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
   }
 
@@ -101,7 +111,12 @@ export class Work implements HostObserver {
   /** Gives up what goes on, as it stands in the database, and resolves when nothing goes on any more. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the control plane stops'))
-    await Promise.all([this.#runner.stopped(), this.#catchUp.stopped(), this.#disposal.stopped()])
+    await Promise.all([
+      this.#runner.stopped(),
+      this.#catchUp.stopped(),
+      this.#disposal.stopped(),
+      this.#exports.stopped(),
+    ])
   }
 
   async listVms(): Promise<Vm[]> {
@@ -129,6 +144,15 @@ export class Work implements HostObserver {
     return this.#view(await this.#requests.changePolicy(principal, nameOrId, request))
   }
 
+  /** Gives the VM, or parts of it, another KEK; `deep`: encrypts them anew, too. */
+  async rekeyVm(principal: Principal, nameOrId: string, request: RekeyVm): Promise<Task> {
+    return this.#view(await this.#requests.rekey(principal, nameOrId, request))
+  }
+
+  async cloneVm(principal: Principal, nameOrId: string, request: CloneVm): Promise<Task> {
+    return this.#view(await this.#requests.clone(principal, nameOrId, request))
+  }
+
   async addDisk(principal: Principal, nameOrId: string, request: AddDisk): Promise<Task> {
     return this.#view(await this.#requests.addDisk(principal, nameOrId, request))
   }
@@ -136,6 +160,27 @@ export class Work implements HostObserver {
   /** The task waits for `sendContent`. */
   async importDisk(principal: Principal, nameOrId: string, request: ImportDisk): Promise<Task> {
     return this.#view(await this.#requests.importDisk(principal, nameOrId, request))
+  }
+
+  /** Begins to read a disk out, plain; `signal` fires when whoever reads it is gone. */
+  exportDisk(
+    principal: Principal,
+    nameOrId: string,
+    number: number,
+    request: ExportDisk,
+    signal: AbortSignal,
+  ): Promise<ExportedDisk> {
+    return this.#exports.begin(principal, nameOrId, number, request, signal)
+  }
+
+  /** The task waits for `sendPassphrase`, then for `sendContent`. */
+  async importVolume(principal: Principal, nameOrId: string, request: ImportVolume): Promise<Task> {
+    return this.#view(await this.#requests.importVolume(principal, nameOrId, request))
+  }
+
+  /** Hands on the passphrase of the volume that a task imports; it stays the caller's. */
+  async sendPassphrase(taskId: string, passphrase: Secret, signal: AbortSignal): Promise<void> {
+    await sendImportPassphrase(this.#context.database, this.#runner, taskId, passphrase, signal)
   }
 
   /**
@@ -179,6 +224,20 @@ export class Work implements HostObserver {
       this.#runner.get(id)?.cancel()
     }
     return this.showTask(id)
+  }
+
+  /** Has the task move no data until it is resumed. */
+  async pauseTask(id: string): Promise<Task> {
+    return this.#view(await changePace(this.#context, this.#runner, id, (agent, at) => agent.pauseOperation(at)))
+  }
+
+  async resumeTask(id: string): Promise<Task> {
+    return this.#view(await changePace(this.#context, this.#runner, id, (agent, at) => agent.resumeOperation(at)))
+  }
+
+  /** Limits how fast the task may move data from now on. */
+  async limitTask(id: string, speed: TaskSpeed): Promise<Task> {
+    return this.#view(await changePace(this.#context, this.#runner, id, (agent, at) => agent.limitOperation(at, speed)))
   }
 
   /** The keys of one provider, as it tells of them. */

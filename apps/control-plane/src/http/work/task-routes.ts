@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream'
-import { NameOrId, Task, TaskList, TaskState } from '@cryptvisor/control-plane-api'
-import { RestError } from '@cryptvisor/rest'
+import { NameOrId, passphraseSizeMax, Task, TaskList, TaskSpeed, TaskState } from '@cryptvisor/control-plane-api'
+import { RestError, readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import type { Work } from '../../app/work/work.ts'
-import { ById } from '../parameters.ts'
+import { ById, Nothing } from '../parameters.ts'
 import type { Routes } from '../routes.ts'
+import { secretSizeOf } from '../secret-size.ts'
 import { untilClosed } from '../until-closed.ts'
 
 const TaskQuery = Type.Object(
@@ -49,6 +50,58 @@ export function taskRoutes(work: Work): Routes {
         response: { 200: Task },
       },
       handler: ({ params }) => work.cancelTask(params.id),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/tasks/:id/pause',
+      config: { access: ['Task.Cancel'] },
+      schema: {
+        tags: ['tasks'],
+        summary:
+          'Have a task move no data until it is resumed; it goes on by itself when the agent of its host starts anew',
+        params: ById,
+        response: { 200: Task },
+      },
+      handler: ({ params }) => work.pauseTask(params.id),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/tasks/:id/resume',
+      config: { access: ['Task.Cancel'] },
+      schema: { tags: ['tasks'], summary: 'Let a paused task go on', params: ById, response: { 200: Task } },
+      handler: ({ params }) => work.resumeTask(params.id),
+    })
+    server.route({
+      method: 'PUT',
+      url: '/api/v1/tasks/:id/speed',
+      config: { access: ['Task.Cancel'] },
+      schema: {
+        tags: ['tasks'],
+        summary: 'Limit how fast a task moves data, until the agent of its host starts anew',
+        params: ById,
+        body: TaskSpeed,
+        response: { 200: Task },
+      },
+      handler: ({ params, body }) => work.limitTask(params.id, body),
+    })
+    server.route({
+      method: 'PUT',
+      url: '/api/v1/tasks/:id/passphrase',
+      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      schema: {
+        tags: ['tasks'],
+        summary: 'Send the passphrase of the LUKS volume that a task imports; it is handed on and kept nowhere',
+        params: ById,
+        // Bytes that go straight into a `Secret`: nothing else looks at them.
+        body: { content: { 'application/octet-stream': { schema: Type.Unsafe<unknown>({}) } } },
+        response: { 204: Nothing },
+      },
+      handler: async ({ params, body, headers }, reply) => {
+        const sizeBytes = secretSizeOf(headers['content-length'], passphraseSizeMax, 'a passphrase')
+        using passphrase = await readSecret(body, sizeBytes)
+        await work.sendPassphrase(params.id, passphrase, untilClosed(reply.raw))
+        return reply.code(204).send(null)
+      },
     })
     server.route({
       method: 'PUT',

@@ -65,34 +65,61 @@ export async function pendingKeysOfTask(database: Database, taskId: string): Pro
   return database.selectFrom('key').selectAll().where('task_id', '=', taskId).where('state', '=', 'pending').execute()
 }
 
+/** A VM whose KEKs are to be settled. */
+export interface SettledVm {
+  readonly id: string
+  /** What it used so far. */
+  readonly before: readonly KeyReference[]
+  /** What it uses from now on; `null`: it is gone. */
+  readonly used: readonly KeyReference[] | null
+}
+
 /**
- * Brings a VM's KEKs in step with what it uses from now on (`used`): those become current, and what was current and is
- * not among them is retired. Gives the ones that were retired.
+ * Brings a VM's KEKs in step with what it uses from now on: those become current, and what was current and is not among
+ * them is retired, unless another VM uses it, as clones do. Gives the ones that were retired.
  */
-export async function settleKeys(
-  database: Database,
-  vmId: string,
-  used: readonly KeyReference[],
-): Promise<KeyReference[]> {
-  const rows = await database
+export async function settleKeys(database: Database, { id, before, used }: SettledVm): Promise<KeyReference[]> {
+  const rows = new Map<string, KeyRow>()
+  const own = await database
     .selectFrom('key')
     .selectAll()
-    .where('owner_id', '=', vmId)
+    .where('owner_id', '=', id)
     .where('owner_kind', '=', 'vm')
     .where('state', 'in', ['pending', 'current'])
     .execute()
-  const names = new Set(used.map(keyText))
+  for (const row of own) rows.set(keyText(referenceOf(row)), row)
+  for (const key of before) {
+    const row = rows.has(keyText(key)) ? null : await findKey(database, key)
+    if (row !== null) rows.set(keyText(key), row)
+  }
+  const names = new Set((used ?? []).map(keyText))
+  const left = [...rows].filter(([name, row]) => !names.has(name) && row.state === 'current')
+  for (const [name, row] of rows) {
+    if (names.has(name) && row.state === 'pending') await setKeyState(database, referenceOf(row), 'current')
+  }
+  const others = left.length === 0 ? null : await keysInUse(database, id)
   const retired: KeyReference[] = []
-  for (const row of rows) {
+  for (const [name, row] of left) {
     const key = referenceOf(row)
-    if (names.has(keyText(key))) {
-      if (row.state === 'pending') await setKeyState(database, key, 'current')
-    } else if (row.state === 'current') {
+    const other = others?.get(name)
+    if (other === undefined) {
       await setKeyState(database, key, 'retired')
       retired.push(key)
+    } else if (used === null && row.owner_id === id && other !== null) {
+      await giveTo(database, key, other)
     }
   }
   return retired
+}
+
+/** A KEK whose VM is gone belongs to the one that uses it still. */
+async function giveTo(database: Database, key: KeyReference, vm: NamedVm): Promise<void> {
+  await database
+    .updateTable('key')
+    .set({ owner_id: vm.id, owner_name: vm.name })
+    .where('provider', '=', key.provider)
+    .where('key_id', '=', key.keyId)
+    .execute()
 }
 
 /** A KEK that hosts of a cluster need, and what it is for. */
@@ -164,13 +191,32 @@ async function openTaskKeys(database: Database, clusterId: string): Promise<KeyR
 /** The KEKs of `keys` that no VM and no host key needs. */
 export async function unusedKeys(database: Database, keys: readonly KeyReference[]): Promise<KeyReference[]> {
   if (keys.length === 0) return []
-  const used = new Set<string>()
-  for (const vm of await database.selectFrom('vm').select('encryption').where('encryption', 'is not', null).execute()) {
-    for (const key of parseEncryption(vm.encryption)?.keys ?? []) used.add(keyText(key))
-  }
-  const disks = await database.selectFrom('disk').select('encryption').where('encryption', 'is not', null).execute()
-  for (const disk of disks) {
-    for (const key of parseEncryption(disk.encryption)?.keys ?? []) used.add(keyText(key))
+  const used = await keysInUse(database)
+  return keys.filter((key) => !used.has(keyText(key)))
+}
+
+interface NamedVm {
+  readonly id: string
+  readonly name: string
+}
+
+/** Every KEK in use by its name (`keyText`), with a VM that uses it; `null`: it is a host key. Without VM `exceptId`. */
+async function keysInUse(database: Database, exceptId?: string): Promise<Map<string, NamedVm | null>> {
+  const used = new Map<string, NamedVm | null>()
+  const homes = await database
+    .selectFrom('vm')
+    .select(['id', 'name', 'encryption'])
+    .where('encryption', 'is not', null)
+    .execute()
+  const disks = await database
+    .selectFrom('disk')
+    .innerJoin('vm', 'vm.id', 'disk.vm_id')
+    .select(['vm.id', 'vm.name', 'disk.encryption'])
+    .where('disk.encryption', 'is not', null)
+    .execute()
+  for (const { id, name, encryption } of [...homes, ...disks]) {
+    if (id === exceptId) continue
+    for (const key of parseEncryption(encryption)?.keys ?? []) used.set(keyText(key), { id, name })
   }
   const hosts = await database
     .selectFrom('host')
@@ -179,7 +225,7 @@ export async function unusedKeys(database: Database, keys: readonly KeyReference
     .execute()
   for (const host of hosts) {
     const key = keyReference(host.host_key_provider, host.host_key_id)
-    if (key !== null) used.add(keyText(key))
+    if (key !== null) used.set(keyText(key), null)
   }
-  return keys.filter((key) => !used.has(keyText(key)))
+  return used
 }

@@ -153,10 +153,19 @@ export class AgentOperation {
 
   /** Follows an operation that the agent knows, to its end. */
   async #follow(connection: HostConnection, first: OperationStatus): Promise<Outcome | 'forgotten'> {
+    this.#run.operation = { id: this.#asked.id, hostId: this.#hostId, host: this.#host }
+    try {
+      return await this.#followOn(connection, first)
+    } finally {
+      this.#run.operation = null
+    }
+  }
+
+  async #followOn(connection: HostConnection, first: OperationStatus): Promise<Outcome | 'forgotten'> {
     let status = first
     let cancelSent = false
     for (let lookCount = 0; ; lookCount++) {
-      this.#run.note(status.step, status.doneBytes, status.totalBytes)
+      this.#run.noteStatus(status)
       if (status.state === 'unknown') return 'forgotten'
       if (status.state === 'done' || status.state === 'failed') return this.#judge(status, connection)
       if (status.state === 'waiting-for-content') this.#run.content.open({ connection, operationId: this.#asked.id })
@@ -215,7 +224,7 @@ export class AgentOperation {
     const { request } = this.#asked
     const cancelled = this.#cancelling.aborted
     const nothing: Outcome = { kind: 'failed', code: cancelled ? 'cancelled' : 'interrupted', message }
-    if (request.kind === 'create-vm' || request.kind === 'delete-vm') return nothing
+    if (request.kind === 'create-vm' || request.kind === 'clone-vm' || request.kind === 'delete-vm') return nothing
     const { state, reason } = await connection.client.unlock(request.vm)
     if (state === 'unlocked' || reason?.code === 'key-not-held') return nothing
     return {

@@ -49,13 +49,18 @@ export class TaskEnding {
   async succeed(ending: Ending, authority: VmAuthority | null): Promise<void> {
     const { row, vm, context } = ending
     await this.#work.database.transaction().execute(async (transaction) => {
-      const retired = await settleKeys(transaction, vm.row.id, authority === null ? [] : keysOf(authority))
+      const retired = await settleKeys(transaction, {
+        id: vm.row.id,
+        before: keysOf(authorityOf(vm)),
+        used: authority === null ? null : keysOf(authority),
+      })
       const aftermath: Aftermath = {
         events: successEvents(context.change, purposeOf(row, vm), ending.key, retired),
         forgetKeys: retired,
         forgetOperations: operationsOf(context),
       }
       await this.#end(transaction, ending, null, aftermath)
+      await release(transaction, row)
       if (authority === null) {
         await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
         return
@@ -63,7 +68,7 @@ export class TaskEnding {
       await storeAuthority(transaction, authority)
       await transaction
         .updateTable('vm')
-        .set({ task_id: null, lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' })
+        .set({ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' })
         .where('id', '=', vm.row.id)
         .execute()
     })
@@ -87,26 +92,26 @@ export class TaskEnding {
         forgetKeys: [],
         forgetOperations: operationsOf(context),
       })
-      if (context.change.kind === 'create-vm') {
+      await release(transaction, row)
+      if (context.change.kind === 'create-vm' || context.change.kind === 'clone-vm') {
         await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
-      } else {
-        await transaction.updateTable('vm').set({ task_id: null }).where('id', '=', vm.row.id).execute()
       }
     })
   }
 
   /** A VM that was made in part, and could not be removed again, stays; it keeps its KEK. */
   async halfMade(ending: Ending, failure: Failure): Promise<void> {
-    const { vm, context } = ending
+    const { row, vm, context } = ending
     const events = isCryptographic(context.change) ? [{ ...failureOf(ending, failure), text: failure.message }] : []
     await this.#work.database.transaction().execute(async (transaction) => {
-      await settleKeys(transaction, vm.row.id, keysOf(authorityOf(vm)))
+      const used = keysOf(authorityOf(vm))
+      await settleKeys(transaction, { id: vm.row.id, before: used, used })
       await this.#end(transaction, ending, failure, {
         events,
         forgetKeys: [],
         forgetOperations: operationsOf(context),
       })
-      await transaction.updateTable('vm').set({ task_id: null }).where('id', '=', vm.row.id).execute()
+      await release(transaction, row)
     })
   }
 
@@ -124,9 +129,10 @@ export class TaskEnding {
       const told = { ...failure, message: text }
       const event = { ...failureOf(ending, told), text }
       await this.#end(transaction, ending, told, { events: [event], forgetKeys: [], forgetOperations: [] })
+      await release(transaction, row)
       await transaction
         .updateTable('vm')
-        .set({ task_id: null, lock_state: 'locked', lock_text: text })
+        .set({ lock_state: 'locked', lock_text: text })
         .where('id', '=', vm.row.id)
         .execute()
     })
@@ -144,7 +150,8 @@ export class TaskEnding {
       const host = await findHost(database, hostId)
       await this.#handOver.forget(host.cluster_id, unused)
     }
-    await this.#refreshLock(row.target_id, hostId)
+    await this.#refreshLock(row.target_id)
+    if (aftermath.source !== undefined) await this.#refreshLock(aftermath.source)
     for (const operation of aftermath.forgetOperations) {
       try {
         await this.#work.hostConnections.get(hostId)?.client.forgetOperation(operation)
@@ -157,10 +164,11 @@ export class TaskEnding {
   }
 
   /** While a task had the VM, nobody asked whether it can be opened. */
-  async #refreshLock(vmId: string, hostId: string): Promise<void> {
-    const connection = this.#work.hostConnections.get(hostId)
+  async #refreshLock(vmId: string): Promise<void> {
     const [vm] = await readVms(this.#work.database, { id: vmId })
-    if (vm === undefined || connection === null || vm.row.lock_state === 'unlocked') return
+    if (vm === undefined || vm.row.lock_state === 'unlocked') return
+    const connection = this.#work.hostConnections.get(vm.row.host_id)
+    if (connection === null) return
     try {
       await this.#locks.ask(connection, vm, null, () => null)
     } catch (error) {
@@ -177,7 +185,12 @@ export class TaskEnding {
       error_code: failure?.code ?? null,
       error_message: failure?.message ?? null,
       ended_at: this.#work.clock(),
-      context: formatContext({ phase: 'ended', hostId: context.hostId, aftermath }),
+      context: formatContext({
+        phase: 'ended',
+        hostId: context.hostId,
+        aftermath:
+          context.change.kind === 'clone-vm' ? { ...aftermath, source: context.change.source.vmId } : aftermath,
+      }),
     })
   }
 
@@ -190,6 +203,11 @@ export class TaskEnding {
       .executeTakeFirst()
     return found !== undefined
   }
+}
+
+/** Lets go of the task's VM, and of the one that it clones. */
+async function release(transaction: Database, row: TaskRow): Promise<void> {
+  await transaction.updateTable('vm').set({ task_id: null }).where('task_id', '=', row.id).execute()
 }
 
 /** The agent's operations that the task asked for. */

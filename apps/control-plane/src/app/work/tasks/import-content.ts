@@ -1,5 +1,6 @@
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
@@ -61,6 +62,13 @@ export class ImportContent {
     return this.#taken
       ? `nothing came of the image's content for ${seconds} seconds`
       : `the image's content did not begin to come within ${seconds} seconds`
+  }
+
+  /** Hands the passphrase of the volume that comes on to the host, when that waits for it. Throws when that fails. */
+  async sendPassphrase(passphrase: Secret, signal: AbortSignal): Promise<void> {
+    const { connection, operationId } = await abortable(this.#opened.promise, signal)
+    this.#heardAt = this.#work.clock()
+    await connection.client.sendPassphrase(operationId, passphrase)
   }
 
   /**

@@ -1,9 +1,12 @@
 import type { Readable } from 'node:stream'
+import { RestClientError } from '@cryptvisor/rest'
+import type { Secret } from '@cryptvisor/secret'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError, type ControlPlaneErrorCode } from '../../control-plane-error.ts'
 import type { Database } from '../context.ts'
 import { ContentTakenError } from './import-content.ts'
-import { parseContext } from './task-context.ts'
+import { parseContext, type VmChange } from './task-context.ts'
+import type { TaskRun } from './task-run.ts'
 import type { TaskRunner } from './task-runner.ts'
 import { getTask } from './task-store.ts'
 import { isOver } from './task-view.ts'
@@ -27,26 +30,18 @@ export async function sendImportContent(
   taskId: string,
   { content, contentBytes, signal }: ContentRequest,
 ): Promise<TaskRow> {
-  const row = await getTask(database, taskId)
-  const run = runner.get(taskId)
-  const context = parseContext(row.context)
-  if (isOver(row) || run === null || context === null || context.phase === 'ended') {
-    throw new ControlPlaneError('invalid', `task ${taskId} has ended: it waits for no content. Start another import`)
-  }
-  const { change } = context
-  if (change.kind !== 'import-disk') {
-    throw new ControlPlaneError('invalid', `task ${taskId} is no import: it waits for no content`)
-  }
-  if (contentBytes !== null && contentBytes !== change.payloadBytes) {
+  const { run, change } = await findImport(database, runner, taskId)
+  const announced = change.kind === 'import-disk' ? change.payloadBytes : change.contentBytes
+  if (contentBytes !== null && contentBytes !== announced) {
     throw new ControlPlaneError(
       'invalid',
-      `content-length: the import was announced with ${change.payloadBytes} bytes, not ${contentBytes}`,
+      `content-length: the import was announced with ${announced} bytes, not ${contentBytes}`,
       { field: 'content-length' },
     )
   }
   let failure: unknown = null
   try {
-    await run.content.send(content, change.payloadBytes, signal)
+    await run.content.send(content, announced, signal)
   } catch (error) {
     if (error instanceof ContentTakenError) throw error
     failure = error
@@ -60,4 +55,46 @@ export async function sendImportContent(
   // Tasks end with the codes of business errors, or `internal`, which is not for the sender.
   const code = ended.error_code === 'internal' ? 'agent-failed' : (ended.error_code as ControlPlaneErrorCode)
   throw new ControlPlaneError(code, ended.error_message, { cause: failure })
+}
+
+/**
+ * Hands a passphrase on to the host whose import of a LUKS volume waits for it; it is in memory only. Throws `not-found`,
+ * `invalid` when the task waits for none, `agent-failed`.
+ */
+export async function sendImportPassphrase(
+  database: Database,
+  runner: TaskRunner,
+  taskId: string,
+  passphrase: Secret,
+  signal: AbortSignal,
+): Promise<void> {
+  const { run, change } = await findImport(database, runner, taskId)
+  if (change.kind !== 'import-volume') {
+    throw new ControlPlaneError('invalid', `task ${taskId} imports no LUKS volume: it waits for no passphrase`)
+  }
+  try {
+    await run.content.sendPassphrase(passphrase, signal)
+  } catch (error) {
+    if (!(error instanceof RestClientError)) throw error
+    const refused = error.status !== undefined && error.status < 500
+    throw new ControlPlaneError(refused ? 'invalid' : 'agent-failed', `passphrase: ${error.message}`, { cause: error })
+  }
+}
+
+type Import = Extract<VmChange, { kind: 'import-disk' | 'import-volume' }>
+
+async function findImport(
+  database: Database,
+  runner: TaskRunner,
+  taskId: string,
+): Promise<{ readonly run: TaskRun; readonly change: Import }> {
+  const row = await getTask(database, taskId)
+  const run = runner.get(taskId)
+  const context = parseContext(row.context)
+  if (isOver(row) || run === null || context === null || context.phase === 'ended') {
+    throw new ControlPlaneError('invalid', `task ${taskId} has ended: it waits for no content. Start another import`)
+  }
+  const { change } = context
+  if (change.kind === 'import-disk' || change.kind === 'import-volume') return { run, change }
+  throw new ControlPlaneError('invalid', `task ${taskId} is no import: it waits for no content`)
 }

@@ -1,4 +1,4 @@
-import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
@@ -76,6 +76,7 @@ export class Preparation {
       await this.#keys.handOver.ensureHeld({ name: this.#vm.hostName }, connection, needed, this.#purpose)
     }
     if (this.#context.change.kind !== 'delete-vm') await this.#throwIfLocked(connection)
+    if (this.#context.change.kind === 'clone-vm') await this.#throwIfClosed(connection, this.#context.change.source)
     this.#run.throwIfCancelled()
   }
 
@@ -170,13 +171,16 @@ export class Preparation {
 
   /** A VM that was locked may be open now that its host holds the keys; one that stays locked is left alone. */
   async #throwIfLocked(connection: HostConnection): Promise<void> {
-    if (this.#vm.row.lock_state !== 'locked') return
+    if (this.#vm.row.lock_state === 'locked') await this.#throwIfClosed(connection, authorityOf(this.#vm))
+  }
+
+  async #throwIfClosed(connection: HostConnection, vm: VmAuthority): Promise<void> {
     try {
-      const { state, reason } = await connection.client.unlock(authorityOf(this.#vm))
+      const { state, reason } = await connection.client.unlock(vm)
       if (state === 'unlocked') return
       throw new ControlPlaneError(
         'vm-locked',
-        `VM ${this.#vm.row.name} is locked: ${reason?.text ?? 'its host does not say why'}. Mend that, and try again`,
+        `VM ${vm.name} is locked: ${reason?.text ?? 'its host does not say why'}. Mend that, and try again`,
       )
     } catch (error) {
       if (!(error instanceof RestClientError)) throw error

@@ -119,6 +119,8 @@ export interface Aftermath {
   readonly forgetKeys: readonly KeyReference[]
   /** Operations that the agent may forget. */
   readonly forgetOperations: readonly string[]
+  /** The ID of the VM that was cloned, and that was the task's, too. */
+  readonly source?: string
 }
 
 /**

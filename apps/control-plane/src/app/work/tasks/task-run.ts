@@ -1,15 +1,24 @@
+import type { OperationStatus } from '@cryptvisor/host-agent-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import type { WorkContext } from '../context.ts'
 import type { Purpose } from '../keys/kms.ts'
 import { readVms, type VmRecord } from '../vms/vm-store.ts'
 import { ImportContent } from './import-content.ts'
-import { type Progress, ProgressMeter } from './progress.ts'
+import { type Pacing, type Progress, ProgressMeter } from './progress.ts'
 import { formatContext, type OpenContext } from './task-context.ts'
 import { getTask, updateTask } from './task-store.ts'
 
 /** Thrown within a task between two steps when its cancellation was asked for. */
 export class CancelledError extends Error {
   override readonly name = 'CancelledError'
+}
+
+/** An operation at the agent of a host. */
+export interface RunningOperation {
+  readonly id: string
+  readonly hostId: string
+  /** By name. */
+  readonly host: string
 }
 
 /** One task while it is carried out. */
@@ -19,6 +28,8 @@ export class TaskRun {
   readonly #work: WorkContext
   readonly #cancelling = new AbortController()
   readonly #meter = new ProgressMeter()
+  /** The operation that a host carries out now, as far as is known. */
+  operation: RunningOperation | null = null
 
   constructor(work: WorkContext, id: string) {
     this.#work = work
@@ -61,8 +72,13 @@ export class TaskRun {
   }
 
   /** Says how far it is; in memory only. */
-  note(step: string, doneBytes: number, totalBytes: number): void {
-    this.#meter.note(step, doneBytes, totalBytes, this.#work.clock())
+  note(step: string, doneBytes: number, totalBytes: number, pacing: Pacing | null = null): void {
+    this.#meter.note(step, doneBytes, totalBytes, this.#work.clock(), pacing)
+  }
+
+  /** Says what its host tells of the operation; in memory only. */
+  noteStatus(status: OperationStatus): void {
+    this.note(status.step, status.doneBytes, status.totalBytes, status)
   }
 
   /** Puts on record how far it is. */

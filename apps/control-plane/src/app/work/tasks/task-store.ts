@@ -12,8 +12,11 @@ export type TaskType =
   | 'vm.delete'
   | 'vm.add-disk'
   | 'vm.import-disk'
+  | 'vm.import-volume'
+  | 'vm.clone'
   | 'vm.encrypt'
   | 'vm.decrypt'
+  | 'vm.rekey'
   | 'vm.policy'
 
 export interface NewTask {

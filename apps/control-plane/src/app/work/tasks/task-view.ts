@@ -33,6 +33,7 @@ export function taskView(row: TaskRow, progress: Progress | null): Task {
     secondsLeft: live?.secondsLeft ?? null,
     key: keyReference(row.key_provider, row.key_id),
     cancelRequested: row.cancel_requested === 1,
+    paused: live?.paused ?? false,
     error:
       !over || row.error_code === null || row.error_message === null
         ? null

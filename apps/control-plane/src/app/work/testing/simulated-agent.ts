@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import {
+  type ExportDisk,
   type HeldKeys,
   HostAgentClient,
   type KeyReference,
   type LockState,
   OperationRequest,
   type OperationStatus,
+  type Speed,
   VmAuthority,
 } from '@cryptvisor/host-agent-api'
-import { type Call, RestClientError, shapeCheck } from '@cryptvisor/rest'
+import { type Call, RestClientError, type StreamedAnswer, shapeCheck } from '@cryptvisor/rest'
 import { keyText } from '../../key-reference.ts'
 import { keysOf } from '../vms/vm-store.ts'
 import type { Faults } from './faults.ts'
@@ -26,6 +28,9 @@ interface RunningOperation {
   lookCount: number
   cancelled: boolean
   received: number
+  /** Of the passphrase of a LUKS volume. */
+  passphrase: string | null
+  speed: number | null
 }
 
 const checkRequest = shapeCheck(OperationRequest, 'body')
@@ -51,6 +56,8 @@ export class SimulatedAgent {
   onStart: (asked: OperationRequest) => void = () => undefined
   /** Awaited at each chunk of an import. */
   onChunk: () => Promise<void> = async () => undefined
+  /** What is read out of a disk. */
+  onExport: (sizeBytes: number) => Readable = (sizeBytes) => Readable.from([Buffer.alloc(sizeBytes, 7)])
   readonly keys = new Map<string, string>()
   hostKey: string | null = null
   readonly operations = new Map<string, RunningOperation>()
@@ -96,10 +103,14 @@ export class SimulatedAgent {
       case 'POST vms':
         return this.#lockState(checked(checkVm, call.json) as VmAuthority)
       case 'PUT operations':
-        return second === 'content' ? this.#content(first, call) : this.#start(first, request(call))
+        if (second === 'content') return this.#content(first, call)
+        if (second === 'passphrase') return this.#passphrase(first, call)
+        if (second === 'speed') return this.#limit(first, call.json as Speed)
+        return this.#start(first, request(call))
       case 'GET operations':
         return this.#look(first)
       case 'POST operations':
+        if (second === 'pause' || second === 'resume') return this.#pause(first, second === 'pause')
         return second === 'cancel' ? this.#cancel(first) : this.#recover(first, request(call))
       case 'DELETE operations':
         this.operations.delete(first)
@@ -107,6 +118,16 @@ export class SimulatedAgent {
       default:
         throw new Error(`${call.method} ${call.path} is not simulated`)
     }
+  }
+
+  /** What a disk's export answers. */
+  stream({ json }: Call): StreamedAnswer {
+    const { vm, diskId } = json as ExportDisk
+    const { state, reason } = this.#lockState(vm)
+    if (state === 'locked') throw refusal(409, reason?.code ?? 'locked', reason?.text ?? 'it is locked')
+    const disk = vm.disks.find((candidate) => candidate.diskId === diskId)
+    if (disk === undefined) throw refusal(404, 'no-such-disk', 'it is not there')
+    return { stream: this.onExport(disk.virtualBytes), sizeBytes: disk.virtualBytes }
   }
 
   async #addKey(name: string, { content }: Call): Promise<null> {
@@ -158,11 +179,13 @@ export class SimulatedAgent {
     this.onStart(asked)
     const operation: RunningOperation = {
       request: asked,
-      status: statusOf(id, asked.kind === 'import-disk' ? 'waiting-for-content' : 'running'),
+      status: statusOf(id, asked.kind.startsWith('import-') ? 'waiting-for-content' : 'running'),
       looksLeft: this.looks,
       lookCount: 0,
       cancelled: false,
       received: 0,
+      passphrase: null,
+      speed: null,
     }
     this.operations.set(id, operation)
     const missing = needsOf(asked).filter((key) => !this.keys.has(keyText(key)))
@@ -176,8 +199,10 @@ export class SimulatedAgent {
   #begin(id: string, operation: RunningOperation): void {
     const { request: asked } = operation
     const stored = this.datastore.vms.get(asked.vm.folder)
-    if (asked.kind === 'create-vm') {
-      if (stored !== undefined) fail(operation, 'datastore-mismatch', 'the folder is there already')
+    if (asked.kind === 'create-vm' || asked.kind === 'clone-vm') {
+      if (asked.kind === 'clone-vm' && this.#lockState(asked.source).state === 'locked') {
+        fail(operation, 'datastore-mismatch', 'the source is another one')
+      } else if (stored !== undefined) fail(operation, 'datastore-mismatch', 'the folder is there already')
     } else if (asked.kind !== 'delete-vm') {
       if (stored === undefined || !isDeepStrictEqual(stored.authority, asked.vm)) {
         fail(operation, 'datastore-mismatch', 'vm.json is another one')
@@ -193,13 +218,13 @@ export class SimulatedAgent {
     const operation = this.operations.get(id)
     if (operation === undefined) throw refusal(404, 'no-such-operation', `operation ${id} is not known`)
     if (operation.status.state !== 'running') return operation.status
-    operation.looksLeft--
+    if (!operation.status.paused) operation.looksLeft--
     if (operation.cancelled) {
       this.#undo(operation.request, id)
       fail(operation, 'cancelled', 'cancelled; everything is as it was')
     } else if (operation.looksLeft <= 0) {
       operation.status = { ...operation.status, state: 'done', step: 'done', vm: this.#commit(id, operation.request) }
-    } else {
+    } else if (!operation.status.paused) {
       const { step } = operation.status
       const doneBytes = operation.received + ++operation.lookCount
       operation.status = {
@@ -242,7 +267,8 @@ export class SimulatedAgent {
 
   #undo({ kind, vm }: OperationRequest, id: string): void {
     const stored = this.datastore.vms.get(vm.folder)
-    if (kind === 'create-vm' && stored?.journal?.operationId === id) this.datastore.vms.delete(vm.folder)
+    if ((kind === 'create-vm' || kind === 'clone-vm') && stored?.journal?.operationId === id)
+      this.datastore.vms.delete(vm.folder)
     else if (stored !== undefined) stored.journal = null
   }
 
@@ -252,6 +278,34 @@ export class SimulatedAgent {
     operation.cancelled = true
     if (operation.status.state === 'waiting-for-content') operation.status = { ...operation.status, state: 'running' }
     return operation.status
+  }
+
+  #pause(id: string, paused: boolean): OperationStatus {
+    const operation = this.#running(id)
+    operation.status = { ...operation.status, paused, bytesPerSecond: paused ? null : 1000, secondsLeft: null }
+    return operation.status
+  }
+
+  #limit(id: string, { bytesPerSecondMax }: Speed): OperationStatus {
+    const operation = this.#running(id)
+    operation.speed = bytesPerSecondMax
+    return operation.status
+  }
+
+  #running(id: string): RunningOperation {
+    const operation = this.operations.get(id)
+    if (operation?.status.state === 'running') return operation
+    throw refusal(409, 'not-running', `operation ${id} moves no data`)
+  }
+
+  #passphrase(id: string, { content }: Call): null {
+    const operation = this.operations.get(id)
+    if (operation?.request.kind !== 'import-volume' || operation.status.state !== 'waiting-for-content') {
+      throw refusal(409, 'not-waiting', `operation ${id} waits for no passphrase`)
+    }
+    if (content === undefined || content instanceof Readable) throw new Error('a passphrase comes as a secret')
+    operation.passphrase = content.expose(fingerprint)
+    return null
   }
 
   #recover(id: string, asked: OperationRequest): OperationStatus {
@@ -265,7 +319,8 @@ export class SimulatedAgent {
       this.#clean(asked.vm.folder)
       return { ...statusOf(id, 'done'), vm: stored.authority }
     }
-    if (asked.kind === 'create-vm' && stored === undefined) return statusOf(id, 'unknown')
+    if ((asked.kind === 'create-vm' || asked.kind === 'clone-vm') && stored === undefined)
+      return statusOf(id, 'unknown')
     if (stored === undefined) throw refusal(409, 'file-missing', `${asked.vm.folder} is missing`)
     if (!isDeepStrictEqual(stored.authority, asked.vm)) throw refusal(409, 'datastore-mismatch', 'vm.json differs')
     const traces = stored.journal !== null
@@ -279,6 +334,9 @@ export class SimulatedAgent {
     const operation = this.operations.get(id)
     if (operation?.status.state !== 'waiting-for-content' || !(content instanceof Readable)) {
       throw refusal(409, 'not-waiting-for-content', `operation ${id} does not wait for content`)
+    }
+    if (operation.request.kind === 'import-volume' && operation.passphrase === null) {
+      throw refusal(409, 'no-passphrase', 'the passphrase of the volume comes before its content')
     }
     operation.status = { ...operation.status, state: 'running', step: 'receiving' }
     operation.looksLeft = Number.POSITIVE_INFINITY

@@ -4,8 +4,16 @@ import type { HostConnection, Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
 import { isCryptoSafe } from '../keys/host-keys.ts'
-import { type KeyPlan, plannedKey } from '../tasks/task-context.ts'
+import { type KeyPlan, type Pace, plannedKey } from '../tasks/task-context.ts'
 import type { VmRecord } from './vm-store.ts'
+
+/** How a request wants data to be moved. */
+export function paceOf({ verify, bytesPerSecondMax }: Pace): Pace {
+  return {
+    ...(verify === undefined ? {} : { verify }),
+    ...(bytesPerSecondMax === undefined ? {} : { bytesPerSecondMax }),
+  }
+}
 
 /** Throws `vm-busy` while a task has the VM, or it is not made yet. */
 export function requireIdle(vm: VmRecord): void {

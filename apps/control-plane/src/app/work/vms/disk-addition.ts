@@ -20,16 +20,11 @@ export async function planDiskAddition(
   vm: VmRecord,
   request: AddDisk,
 ): Promise<{ change: VmChange; key: KeyPlan }> {
+  if (request.device !== undefined) return planDevice(work, principal, vm, request, request.device)
   const policy = await findPolicy(work.database, request.policy ?? vm.policy, 'policy')
   const encrypted = policy.encryption === 1
   if (encrypted) requirePrivileges(principal, ['Cryptographer.AddDisk', 'Cryptographer.EncryptNew'])
-  if (encrypted && vm.row.encryption === null) {
-    throw new ControlPlaneError(
-      'encryption-order',
-      `policy: VM ${vm.row.name} is plain, so it cannot have an encrypted disk: encrypt VM Home first, or add the disk with «${plainPolicy}» and encrypt the VM with it`,
-      { field: 'policy' },
-    )
-  }
+  if (encrypted) refuseEncryptedDisk(vm)
   checkSize(request.sizeBytes, 'sizeBytes')
   requireIdle(vm)
   const key = encrypted ? existingKey(vm) : { kind: 'none' as const }
@@ -45,6 +40,63 @@ export async function planDiskAddition(
     encrypted,
   }
   return { change: { kind: 'add-disk', disk }, key }
+}
+
+/** Throws `encryption-order`: an encrypted disk needs an encrypted VM Home (DESIGN.md, section 4). */
+export function refuseEncryptedDisk(vm: VmRecord): void {
+  if (vm.row.encryption !== null) return
+  throw new ControlPlaneError(
+    'encryption-order',
+    `policy: VM ${vm.row.name} is plain, so it cannot have an encrypted disk: encrypt VM Home first, or add the disk with «${plainPolicy}» and encrypt the VM with it`,
+    { field: 'policy' },
+  )
+}
+
+/** A block device is attached as it is; encrypting the disk afterwards does so in place. */
+async function planDevice(
+  work: WorkContext,
+  principal: Principal,
+  vm: VmRecord,
+  request: AddDisk,
+  device: string,
+): Promise<{ change: VmChange; key: KeyPlan }> {
+  requirePrivileges(principal, ['VirtualMachine.Config.RawDevice'])
+  const policy = await findPolicy(work.database, request.policy ?? plainPolicy, 'policy')
+  if (policy.encryption === 1) {
+    const message = 'policy: a block device is attached plain, with what lies on it: attach it, then encrypt the disk'
+    throw new ControlPlaneError('invalid', message, { field: 'policy' })
+  }
+  if (request.format === 'qcow2') {
+    throw new ControlPlaneError('invalid', 'format: a disk on a block device is raw', { field: 'format' })
+  }
+  if (device.split('/').some((part) => part === '..' || part === '.')) {
+    throw new ControlPlaneError('invalid', 'device: expected a path below /dev without . and ..', { field: 'device' })
+  }
+  checkSize(request.sizeBytes, 'sizeBytes')
+  requireIdle(vm)
+  const holder = await work.database
+    .selectFrom('disk')
+    .innerJoin('vm', 'vm.id', 'disk.vm_id')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .select(['vm.name', 'disk.number'])
+    .where('disk.device', '=', device)
+    .where('host.cluster_id', '=', vm.clusterId)
+    .executeTakeFirst()
+  if (holder !== undefined) {
+    const message = `device: disk ${holder.number} of VM ${holder.name} lies on ${device} already`
+    throw new ControlPlaneError('already-exists', message, { field: 'device' })
+  }
+  requireConnection(work, { id: vm.row.host_id, name: vm.hostName })
+  const disk = {
+    diskId: v7(),
+    number: freeNumber(vm),
+    format: 'raw' as const,
+    virtualBytes: request.sizeBytes,
+    policy: policy.name,
+    encrypted: false,
+    device,
+  }
+  return { change: { kind: 'add-disk', disk }, key: { kind: 'none' } }
 }
 
 /** Works out how a plain image is imported, and checks all of it before anything happens. */
@@ -70,7 +122,8 @@ export function checkSize(sizeBytes: number, field: string, advice = ''): void {
   throw new ControlPlaneError('invalid', text, { field })
 }
 
-function freeNumber(vm: VmRecord): number {
+/** The lowest number that no disk of the VM has. Throws `invalid` when it has as many as a VM can have. */
+export function freeNumber(vm: VmRecord): number {
   const taken = new Set(vm.disks.map((disk) => disk.number))
   for (let number = 0; number < disksMax; number++) if (!taken.has(number)) return number
   throw new ControlPlaneError('invalid', `VM ${vm.row.name} has ${disksMax} disks already, the most that a VM can have`)

@@ -5,7 +5,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
-import { requireCapableHost, requireIdle } from './change-request.ts'
+import { paceOf, requireCapableHost, requireIdle } from './change-request.ts'
 import { findHost, findPolicy, findProvider } from './lookup.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
@@ -19,7 +19,7 @@ export interface PolicyChange {
 interface Part {
   readonly name: string
   /** `null`: VM Home. */
-  readonly disk: { readonly id: string; readonly number: number } | null
+  readonly disk: { readonly id: string; readonly number: number; readonly device: string | null } | null
   readonly encrypted: boolean
   readonly policy: string
   /** `null`: it stays as it is. */
@@ -46,15 +46,22 @@ export async function planPolicyChange(
       field: 'keyProvider',
     })
   }
+  if (request.thin !== undefined && direction !== 'encrypt') {
+    throw new ControlPlaneError('invalid', 'thin: nothing is encrypted here that could be made thin', { field: 'thin' })
+  }
   if (direction === null) return null
   checkOrder(parts)
+  if (request.thin === true) refuseThinDevices(changing)
   requireIdle(vm)
   const change: PolicyChange['change'] = {
     kind: direction,
     home: homeTarget(changing),
-    disks: changing.flatMap(({ disk, target }) =>
-      disk === null || target === null ? [] : [{ diskId: disk.id, number: disk.number, policy: target.name }],
-    ),
+    disks: changing.flatMap(({ disk, target }) => {
+      if (disk === null || target === null) return []
+      const thin = direction === 'encrypt' && disk.device === null && (request.thin ?? target.thin === 1)
+      return [{ diskId: disk.id, number: disk.number, policy: target.name, ...(thin ? { thin } : {}) }]
+    }),
+    pace: paceOf(request),
   }
   const key = direction === 'encrypt' ? await keyFor(work, vm, change, request.keyProvider) : existingKey(vm)
   await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
@@ -107,7 +114,7 @@ async function partsOf(work: WorkContext, vm: VmRecord, request: ChangePolicy): 
     },
     ...vm.disks.map((disk) => ({
       name: `disk ${disk.number}`,
-      disk: { id: disk.id, number: disk.number },
+      disk: { id: disk.id, number: disk.number, device: disk.device },
       encrypted: disk.encryption !== null,
       policy: disk.policy,
       target: chosen.get(disk.number) ?? whole,
@@ -139,6 +146,13 @@ function refuseRelabelling(parts: readonly Part[]): void {
       `${name} has the policy «${policy}», which ${encrypted ? 'encrypts' : 'does not encrypt'}, and so does «${target.name}»: changing between them is not possible`,
     )
   }
+}
+
+function refuseThinDevices(changing: readonly Part[]): void {
+  const device = changing.find(({ disk }) => disk !== null && disk.device !== null)
+  if (device === undefined) return
+  const message = `thin: ${device.name} lies on a block device and is encrypted in place: it cannot become thin`
+  throw new ControlPlaneError('invalid', message, { field: 'thin' })
 }
 
 /** DESIGN.md, section 4: an encrypted disk needs an encrypted VM Home, before and after. */

@@ -1,4 +1,12 @@
-import type { AddDisk, ChangePolicy, CreateVm, ImportDisk } from '@cryptvisor/control-plane-api'
+import type {
+  AddDisk,
+  ChangePolicy,
+  CloneVm,
+  CreateVm,
+  ImportDisk,
+  ImportVolume,
+  RekeyVm,
+} from '@cryptvisor/control-plane-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
@@ -7,11 +15,14 @@ import type { KeyPlan, OpenContext, VmChange } from '../tasks/task-context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import { insertTask, type TaskType } from '../tasks/task-store.ts'
 import { requireConnection, requireIdle } from './change-request.ts'
+import { planClone } from './clone.ts'
 import { planDiskAddition, planDiskImport } from './disk-addition.ts'
 import { findVm } from './lookup.ts'
 import { planPolicyChange } from './policy-change.ts'
-import { chooseFolder, planVmCreation, requireFreeName } from './vm-creation.ts'
+import { planRekey } from './rekey.ts'
+import { chooseFolder, planVmCreation, requireFreeName, type VmCreation } from './vm-creation.ts'
 import { readVms, type VmRecord } from './vm-store.ts'
+import { planVolumeImport } from './volume-import.ts'
 
 /** Turns what users ask for into tasks: all is checked first, then the VM belongs to the task. */
 export class VmRequests {
@@ -24,16 +35,29 @@ export class VmRequests {
   }
 
   async create(principal: Principal, request: CreateVm): Promise<TaskRow> {
-    const { row, change, key } = await planVmCreation(this.#work, principal, request)
+    return this.#make('vm.create', principal, await planVmCreation(this.#work, principal, request), null)
+  }
+
+  /** Writes the row of a VM that is to be made, which belongs to its task; so does `source`, where it is a clone. */
+  async #make(
+    type: 'vm.create' | 'vm.clone',
+    principal: Principal,
+    { row, change, key }: VmCreation,
+    source: VmRecord | null,
+  ): Promise<TaskRow> {
     const context = begin(change, key, principal, row.host_id)
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       await requireFreeName(transaction, row.name)
-      const inserted = await this.#insert(transaction, 'vm.create', principal, row, context)
+      if (source !== null) requireUnchanged(source, (await readVms(transaction, { id: source.row.id }))[0])
+      const inserted = await this.#insert(transaction, type, principal, row, context)
       const folder = await chooseFolder(transaction, row)
       await transaction
         .insertInto('vm')
         .values({ ...row, folder, task_id: inserted.id })
         .execute()
+      if (source !== null) {
+        await transaction.updateTable('vm').set({ task_id: inserted.id }).where('id', '=', source.row.id).execute()
+      }
       return inserted
     })
     this.#runner.run(task, false)
@@ -64,6 +88,18 @@ export class VmRequests {
     return this.#begin(type, principal, vm, plan.change, plan.key)
   }
 
+  async rekey(principal: Principal, nameOrId: string, request: RekeyVm): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { change, key } = await planRekey(this.#work, principal, vm, request)
+    return this.#begin('vm.rekey', principal, vm, change, key)
+  }
+
+  /** The task is the clone's; the source is its own until it ends, so that nobody changes it meanwhile. */
+  async clone(principal: Principal, nameOrId: string, request: CloneVm): Promise<TaskRow> {
+    const source = await findVm(this.#work.database, nameOrId)
+    return this.#make('vm.clone', principal, await planClone(this.#work, principal, source, request), source)
+  }
+
   async addDisk(principal: Principal, nameOrId: string, request: AddDisk): Promise<TaskRow> {
     const vm = await findVm(this.#work.database, nameOrId)
     const { change, key } = await planDiskAddition(this.#work, principal, vm, request)
@@ -74,6 +110,12 @@ export class VmRequests {
     const vm = await findVm(this.#work.database, nameOrId)
     const change = await planDiskImport(this.#work, vm, request)
     return this.#begin('vm.import-disk', principal, vm, change, { kind: 'none' })
+  }
+
+  async importVolume(principal: Principal, nameOrId: string, request: ImportVolume): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { change, key } = await planVolumeImport(this.#work, principal, vm, request)
+    return this.#begin('vm.import-volume', principal, vm, change, key)
   }
 
   /** Gives the VM to a new task, provided that it is as it was when the request was checked. Throws `vm-busy`. */

@@ -95,6 +95,7 @@ export function authorityOf(vm: VmRecord): VmAuthority {
         virtualBytes: disk.virtual_bytes,
         policy: disk.policy,
         encryption: parseEncryption(disk.encryption),
+        ...(disk.device === null ? {} : { device: disk.device }),
       }),
     ),
   }
@@ -132,6 +133,7 @@ export async function storeAuthority(database: Database, authority: VmAuthority)
       virtual_bytes: disk.virtualBytes,
       policy_id: policyId(disk.policy),
       encryption: formatEncryption(disk.encryption),
+      device: disk.device ?? null,
     }
     await database
       .insertInto('disk')

@@ -42,7 +42,8 @@ function diskView(vm: VmRecord, disk: VmRecord['disks'][number]): Disk {
     key: encryption?.keys.at(-1) ?? null,
     layerId: disk.layer_id,
     luksUuid: encryption?.luksUuid ?? null,
-    path: join(vm.datastorePath, vm.row.folder, layerFile(disk, encryption !== null)),
+    path: disk.device ?? join(vm.datastorePath, vm.row.folder, layerFile(disk, encryption !== null)),
+    device: disk.device,
   }
 }
 

@@ -1,0 +1,78 @@
+import type { CloneVm } from '@cryptvisor/control-plane-api'
+import { v7 } from 'uuid'
+import { requirePrivileges } from '../../access-control.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import { isCryptoSafe } from '../keys/host-keys.ts'
+import type { KeyPlan } from '../tasks/task-context.ts'
+import { paceOf, requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
+import { findProvider } from './lookup.ts'
+import { placeVm } from './placement.ts'
+import { existingKey } from './policy-change.ts'
+import { requireFreeName, type VmCreation } from './vm-creation.ts'
+import { authorityOf, type VmRecord } from './vm-store.ts'
+
+/**
+ * Works out how a VM is cloned within its cluster, and checks all of it before anything happens. Without a host or
+ * datastore named, the clone goes where its source is. Throws `ControlPlaneError`.
+ */
+export async function planClone(
+  work: WorkContext,
+  principal: Principal,
+  source: VmRecord,
+  request: CloneVm,
+): Promise<VmCreation> {
+  const encrypted = source.row.encryption !== null
+  const keys = request.keys ?? 'new'
+  if (encrypted) requirePrivileges(principal, ['Cryptographer.Clone'])
+  checkKeyProvider(source, request, keys)
+  await requireFreeName(work.database, request.name)
+  requireIdle(source)
+  const key: KeyPlan = !encrypted
+    ? { kind: 'none' }
+    : keys === 'same'
+      ? existingKey(source)
+      : { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
+  const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
+  const wish = {
+    cluster: source.clusterName,
+    host: request.host ?? source.hostName,
+    datastore: request.datastore ?? source.datastoreName,
+  }
+  const { host, datastore } = await placeVm(work, wish, (one) => !encrypted || mayMakeSafe || isCryptoSafe(one))
+  if (encrypted) await requireCapableHost(work, host, request.name, key, principal)
+  else requireConnection(work, host)
+  return {
+    row: {
+      id: v7(),
+      name: request.name,
+      host_id: host.id,
+      datastore_id: datastore.id,
+      generation: 0,
+      policy_id: source.row.policy_id,
+      encryption: null,
+      lock_state: 'unknown',
+      lock_text: 'it is being made',
+      lock_missing_keys: '[]',
+      created_at: work.clock(),
+    },
+    change: {
+      kind: 'clone-vm',
+      source: authorityOf(source),
+      keys,
+      diskIds: source.disks.map(() => v7()),
+      pace: paceOf(request),
+    },
+    key,
+  }
+}
+
+function checkKeyProvider(source: VmRecord, request: CloneVm, keys: 'same' | 'new'): void {
+  if (request.keyProvider === undefined || (keys === 'new' && source.row.encryption !== null)) return
+  const why =
+    source.row.encryption === null
+      ? `VM ${source.row.name} is plain, so its clone needs no key`
+      : 'with the same keys none is asked for'
+  throw new ControlPlaneError('invalid', `keyProvider: ${why}`, { field: 'keyProvider' })
+}

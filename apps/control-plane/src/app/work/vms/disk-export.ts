@@ -1,0 +1,110 @@
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import type { ExportDisk } from '@cryptvisor/control-plane-api'
+import { RestClientError } from '@cryptvisor/rest'
+import { requirePrivileges } from '../../access-control.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { HostConnection, NewEvent, Principal } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import type { HandOver } from '../hosts/hand-over.ts'
+import { requireConnection, requireIdle } from './change-request.ts'
+import { findVm } from './lookup.ts'
+import { authorityOf, keysOf, type VmRecord } from './vm-store.ts'
+
+/** A disk's image on its way out. */
+export interface ExportedDisk {
+  readonly content: Readable
+  readonly sizeBytes: number
+}
+
+/** Reads disks out through the control plane, which keeps nothing of them. */
+export class DiskExports {
+  readonly #work: WorkContext
+  readonly #handOver: HandOver
+  readonly #running = new Set<Promise<void>>()
+
+  constructor(work: WorkContext, handOver: HandOver) {
+    this.#work = work
+    this.#handOver = handOver
+  }
+
+  /**
+   * Begins to read a disk. That it is read is on record before the first byte goes out, and so is, later, that it broke
+   * off. Throws `ControlPlaneError`.
+   */
+  async begin(
+    principal: Principal,
+    nameOrId: string,
+    number: number,
+    { format }: ExportDisk,
+    signal: AbortSignal,
+  ): Promise<ExportedDisk> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const disk = vm.disks.find((candidate) => candidate.number === number)
+    if (disk === undefined) {
+      throw new ControlPlaneError('not-found', `VM ${vm.row.name} has no disk ${number}`, { field: 'number' })
+    }
+    if (disk.encryption !== null) requirePrivileges(principal, ['Cryptographer.Access'])
+    requireIdle(vm)
+    const connection = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
+    const event = (type: NewEvent['type'], text: string): NewEvent => ({
+      ...{ type, host: vm.hostName, vm: vm.row.name, text, user: principal.name },
+    })
+    const what = `disk ${number} of VM ${vm.row.name} as ${format}`
+    const answer = await this.#ask(connection, vm, principal, disk.id, format, signal)
+    try {
+      await this.#work.events.record(
+        event('vm.disk-exported', `${principal.name} reads out ${what}: ${answer.sizeBytes} bytes, plain`),
+      )
+    } catch (error) {
+      answer.stream.destroy()
+      throw error
+    }
+    const watching = this.#watch(answer.stream, (reason) =>
+      event('vm.disk-export-failed', `Reading out ${what} broke off: ${reason}`),
+    )
+    this.#running.add(watching)
+    void watching.finally(() => this.#running.delete(watching))
+    return { content: answer.stream, sizeBytes: answer.sizeBytes }
+  }
+
+  /** Resolves when nothing is read out any more. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#running)
+  }
+
+  async #ask(
+    connection: HostConnection,
+    vm: VmRecord,
+    principal: Principal,
+    diskId: string,
+    format: ExportDisk['format'],
+    signal: AbortSignal,
+  ) {
+    const authority = authorityOf(vm)
+    const purpose = { host: vm.hostName, vm: vm.row.name, user: principal.name, task: null }
+    await this.#handOver.ensureHeld({ name: vm.hostName }, connection, keysOf(authority), purpose)
+    const stop = AbortSignal.any([signal, this.#work.stopping])
+    try {
+      return await connection.client.exportDisk({ vm: authority, diskId, format }, stop)
+    } catch (error) {
+      if (!(error instanceof RestClientError)) throw error
+      const refused = error.status !== undefined && error.status < 500
+      throw new ControlPlaneError(refused ? 'invalid' : 'agent-failed', `host ${vm.hostName}: ${error.message}`, {
+        cause: error,
+      })
+    }
+  }
+
+  async #watch(stream: Readable, failure: (reason: string) => NewEvent): Promise<void> {
+    try {
+      await finished(stream, { cleanup: true })
+    } catch (error) {
+      this.#work.log.warn({ err: error }, 'a disk was not read out whole')
+      const reason = error instanceof RestClientError ? error.message : 'whoever read it went away'
+      await this.#work.events.record(failure(reason)).catch((cause: unknown) => {
+        this.#work.log.error({ err: cause }, 'an event was not recorded')
+      })
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import type { RekeyVm } from '@cryptvisor/control-plane-api'
+import type { KeyReference } from '@cryptvisor/host-agent-api'
+import { requirePrivileges } from '../../access-control.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
+import { distinctKeys } from '../../key-reference.ts'
+import type { Principal } from '../../ports.ts'
+import type { WorkContext } from '../context.ts'
+import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
+import { paceOf, requireCapableHost, requireIdle } from './change-request.ts'
+import { findHost, findProvider } from './lookup.ts'
+import { parseEncryption, type VmRecord } from './vm-store.ts'
+
+/** VM Home or a disk that can be rekeyed, with the KEKs that it has. */
+interface EncryptedPart {
+  /** `null`: VM Home. */
+  readonly disk: { readonly diskId: string; readonly number: number } | null
+  readonly keys: readonly KeyReference[]
+}
+
+/** Works out how a VM gets another KEK, and checks all of it before anything happens. Throws `ControlPlaneError`. */
+export async function planRekey(
+  work: WorkContext,
+  principal: Principal,
+  vm: VmRecord,
+  request: RekeyVm,
+): Promise<{ change: Extract<VmChange, { kind: 'shallow-rekey' | 'deep-rekey' }>; key: KeyPlan }> {
+  requirePrivileges(principal, ['Cryptographer.Recrypt'])
+  refusePace(request)
+  const parts = chosenParts(vm, request)
+  requireIdle(vm)
+  const oldKeys = distinctKeys(parts.flatMap(({ keys }) => keys))
+  const key: KeyPlan = { kind: 'new', provider: await providerFor(work, request.keyProvider, oldKeys) }
+  await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
+  const change = {
+    kind: request.depth === 'deep' ? ('deep-rekey' as const) : ('shallow-rekey' as const),
+    home: parts.some(({ disk }) => disk === null),
+    disks: parts.flatMap(({ disk }) => (disk === null ? [] : [disk])),
+    oldKeys,
+    pace: paceOf(request),
+  }
+  return { change, key }
+}
+
+/** A shallow rekey moves no data. */
+function refusePace(request: RekeyVm): void {
+  if (request.depth === 'deep') return
+  for (const field of ['verify', 'bytesPerSecondMax'] as const) {
+    if (request[field] === undefined) continue
+    const message = `${field}: a shallow rekey moves no data, so there is nothing to verify or to slow down`
+    throw new ControlPlaneError('invalid', message, { field })
+  }
+}
+
+/** All that is encrypted, or the parts that are named. */
+function chosenParts(vm: VmRecord, { home, disks }: RekeyVm): EncryptedPart[] {
+  const own = parseEncryption(vm.row.encryption)
+  if (own === null) {
+    throw new ControlPlaneError('invalid', `VM ${vm.row.name} is plain: there is no key that could be changed`)
+  }
+  const homePart: EncryptedPart = { disk: null, keys: own.keys }
+  if (home === undefined && disks === undefined) return [homePart, ...vm.disks.flatMap(encryptedPart)]
+  const chosen = [
+    ...(home === true ? [homePart] : []),
+    ...(disks ?? []).map((number, index) => diskPart(vm, disks ?? [], number, index)),
+  ]
+  if (chosen.length > 0) return chosen
+  throw new ControlPlaneError('invalid', 'home: choose VM Home or disks, or leave both out for the whole VM', {
+    field: 'home',
+  })
+}
+
+/** Empty for a plain disk. */
+function encryptedPart(disk: VmRecord['disks'][number]): EncryptedPart[] {
+  const encryption = parseEncryption(disk.encryption)
+  return encryption === null ? [] : [{ disk: { diskId: disk.id, number: disk.number }, keys: encryption.keys }]
+}
+
+function diskPart(vm: VmRecord, chosen: readonly number[], number: number, index: number): EncryptedPart {
+  const field = `disks.${index}`
+  const disk = vm.disks.find((candidate) => candidate.number === number)
+  if (disk === undefined) {
+    throw new ControlPlaneError('not-found', `${field}: VM ${vm.row.name} has no disk ${number}`, { field })
+  }
+  if (chosen.indexOf(number) !== index) {
+    throw new ControlPlaneError('invalid', `${field}: disk ${number} is named twice`, { field })
+  }
+  const [part] = encryptedPart(disk)
+  if (part !== undefined) return part
+  throw new ControlPlaneError('invalid', `${field}: disk ${number} is plain: it has no key that could be changed`, {
+    field,
+  })
+}
+
+/** The one that was named, else the one that keeps the present KEK, else the default one. */
+async function providerFor(
+  work: WorkContext,
+  named: string | undefined,
+  oldKeys: readonly KeyReference[],
+): Promise<string> {
+  if (named !== undefined) return findProvider(work.database, named)
+  const present = oldKeys.at(0)?.provider
+  const row =
+    present === undefined
+      ? undefined
+      : await work.database.selectFrom('key_provider').select('name').where('name', '=', present).executeTakeFirst()
+  return row?.name ?? (await findProvider(work.database, undefined))
+}
