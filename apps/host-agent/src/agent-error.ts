@@ -23,6 +23,8 @@ export type AgentErrorCode =
   | 'operation-runs'
   | 'not-waiting-for-content'
   | 'stopping'
+  /** Of an operation whose journal lets it go on when the agent is back. Nobody is told that it failed: it did not. */
+  | 'left'
 
 /** Thrown by everything in the agent. Texts say what was wrong and what to do next, and never hold key material. */
 export class AgentError extends Error {

@@ -1,22 +1,25 @@
 import { dataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { Secret } from '@cryptvisor/secret'
+import type { Place } from './place.ts'
 
-/** A file with the bytes of a disk image as they are. */
+/** A file or device with the bytes of a disk image as they are. */
 export interface PlainImage {
   readonly kind: 'plain'
-  readonly path: string
-  /** Exact size of the file. */
+  readonly place: Place
+  /** Exact size of a file; a device may hold more. */
   readonly sizeBytes: number
 }
 
-/** A LUKS1 file whose payload holds the bytes of a disk image. */
+/** A LUKS volume whose payload holds the bytes of a disk image. */
 export interface LuksImage {
   readonly kind: 'luks'
-  readonly path: string
+  readonly place: Place
   readonly payloadOffsetBytes: number
-  /** Exact size of the image; the payload is padded with zeros to a multiple of 512. */
+  /** Exact size of the image; the payload is padded with zeros to whole data units. */
   readonly sizeBytes: number
   readonly volumeKey: Secret
+  /** Of the payload's data units: 512 in all that we write, 4096 in some of what we import. */
+  readonly unitSizeBytes?: 512 | 4096
 }
 
 /** One side of a transfer. */
@@ -27,12 +30,14 @@ export function offsetBytesOf(image: Image): number {
   return image.kind === 'luks' ? image.payloadOffsetBytes : 0
 }
 
-/** How large the file of an image is. */
+/** How large the file of an image is, or how much of its device it takes. */
 export function fileSizeBytesOf(image: Image): number {
-  return image.kind === 'luks' ? image.payloadOffsetBytes + paddedSizeBytes(image.sizeBytes) : image.sizeBytes
+  return image.kind === 'luks'
+    ? image.payloadOffsetBytes + paddedSizeBytes(image.sizeBytes, image.unitSizeBytes)
+    : image.sizeBytes
 }
 
 /** `sizeBytes` up to whole data units. */
-export function paddedSizeBytes(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / dataUnitSizeBytes) * dataUnitSizeBytes
+export function paddedSizeBytes(sizeBytes: number, unitSizeBytes: number = dataUnitSizeBytes): number {
+  return Math.ceil(sizeBytes / unitSizeBytes) * unitSizeBytes
 }

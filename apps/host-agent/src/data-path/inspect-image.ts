@@ -1,7 +1,10 @@
+import { headerAreaSizeMaxBytes, type Qcow2Header } from '@cryptvisor/qcow2'
+import { attempt } from './attempt.ts'
+import { readUpTo } from './file-bytes.ts'
+import { openImageFile } from './image-file.ts'
 import { holdsFormatMagic, type ImageMagic } from './image-magic.ts'
-import { inspectQcow2, type Qcow2Header, qcow2HeaderAreaSizeMax, refuseForeignData } from './qcow2.ts'
-import { readUpTo } from './read-up-to.ts'
-import { attempt, openRegular } from './regular-file.ts'
+import type { Place } from './place.ts'
+import { inspectQcow2 } from './qcow2.ts'
 
 /** An image that may be imported in the format that the caller named. */
 export interface InspectedImage {
@@ -14,17 +17,15 @@ export interface InspectedImage {
 
 /**
  * Looks at a file that is to be imported as `format`, which the caller named and which is never guessed. Rejects with a
- * DataPathError: `not-regular` for a link or a device; for qcow2 `bad-image` and what `refuseForeignData` throws.
+ * DataPathError: `not-regular` for a link or a device; for qcow2 what `inspectQcow2` throws.
  */
-export async function inspectImage(path: string, format: 'raw' | 'qcow2'): Promise<InspectedImage> {
-  await using handle = await openRegular(path, 'read')
-  const { size, bytes } = await attempt(`cannot read ${path}`, async () => ({
-    size: (await handle.stat()).size,
-    bytes: await readUpTo(handle, qcow2HeaderAreaSizeMax),
+export async function inspectImage(place: Place, format: 'raw' | 'qcow2'): Promise<InspectedImage> {
+  await using file = await openImageFile(place, 'read')
+  const { size, bytes } = await attempt(`cannot read ${place.path}`, async () => ({
+    size: (await file.stat()).sizeBytes,
+    bytes: await readUpTo(file, headerAreaSizeMaxBytes),
   }))
   const magic = holdsFormatMagic(bytes)
   if (format === 'raw') return { fileSizeBytes: size, magic, qcow2: null }
-  const qcow2 = inspectQcow2(bytes)
-  refuseForeignData(qcow2)
-  return { fileSizeBytes: size, magic, qcow2 }
+  return { fileSizeBytes: size, magic, qcow2: inspectQcow2(bytes) }
 }

@@ -1,29 +1,103 @@
 import type { DataPathErrorCode } from './data-path-error.ts'
 
-/** One file of a job, open in the main thread, which closes it only after the worker has ended. */
-export interface JobFile {
-  readonly fd: number
+/** One side of a job. The main thread holds its file open, and closes it only after all lanes have ended. */
+export interface JobSide {
   /** For error texts. */
   readonly path: string
+  /** Where the image begins in the file. */
   readonly offsetBytes: number
-  /** The volume key of a LUKS payload in memory that both threads wipe, or null for a plain file. */
+  /** The volume key of a LUKS payload, in memory that the main thread wipes when all lanes have taken it; `null`: plain. */
   readonly key: SharedArrayBuffer | null
-  /** Whether reads must be aligned (O_DIRECT). */
-  readonly direct: boolean
+  readonly unitSizeBytes: 512 | 4096
+  /** Zero areas are left out of a plain target: its file has holes there already. */
+  readonly skipsZeros: boolean
 }
 
-/** What the worker is to do. */
+/** Descriptors of one side's file, for a worker thread; `direct` passes the page cache by. */
+export interface JobDescriptors {
+  readonly buffered: number
+  readonly direct: number | null
+}
+
+/** A job: its chunks, worked off by lanes that share `control` and `pace`. */
 export interface Job {
   readonly task: 'copy' | 'compare'
-  readonly source: JobFile
-  readonly target: JobFile
+  readonly source: JobSide
+  readonly target: JobSide
   readonly sizeBytes: number
-  /** One 32-bit word: not zero when the job is to stop. */
-  readonly stop: SharedArrayBuffer
+  /** Where the first chunk begins in both images: what is before is done. A multiple of 4096; 0 with spans. */
+  readonly startBytes: number
+  /** What is read, worked on and written at once; a multiple of 4096. */
+  readonly chunkBytes: number
+  /**
+   * Where chunks lie when not one after the other: triples of source offset, target offset and size in bytes (float64), of
+   * the images; `null`: all of both images.
+   */
+  readonly spans: SharedArrayBuffer | null
+  readonly control: SharedArrayBuffer
+  readonly pace: SharedArrayBuffer
 }
 
-/** What the worker says. `done` or `failed` is its last word. */
-export type JobMessage =
-  | { readonly kind: 'progress'; readonly doneBytes: number }
+/** What a worker thread is started with. */
+export interface LaneData {
+  readonly job: Job
+  readonly lane: number
+  readonly source: JobDescriptors
+  readonly target: JobDescriptors
+}
+
+/** What a lane says: `ready` when it has taken the keys, then one of the others as its last word. */
+export type LaneMessage =
+  | { readonly kind: 'ready' }
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly code: DataPathErrorCode; readonly message: string }
+
+/** What is done at once. */
+export interface Span {
+  readonly sourceOffset: number
+  readonly targetOffset: number
+  readonly sizeBytes: number
+}
+
+const valuesPerSpan = 3
+
+/** How many spans a job has. */
+export function spanCountOf({ spans, sizeBytes, startBytes, chunkBytes }: Job): number {
+  if (spans === null) return Math.ceil((sizeBytes - startBytes) / chunkBytes)
+  return spans.byteLength / Float64Array.BYTES_PER_ELEMENT / valuesPerSpan
+}
+
+/** One of a job's spans. */
+export function spanOf({ spans, sizeBytes, startBytes, chunkBytes }: Job, index: number): Span {
+  if (spans === null) {
+    const offset = startBytes + index * chunkBytes
+    return { sourceOffset: offset, targetOffset: offset, sizeBytes: Math.min(chunkBytes, sizeBytes - offset) }
+  }
+  const [sourceOffset = 0, targetOffset = 0, spanBytes = 0] = new Float64Array(
+    spans,
+    index * valuesPerSpan * Float64Array.BYTES_PER_ELEMENT,
+    valuesPerSpan,
+  )
+  return { sourceOffset, targetOffset, sizeBytes: spanBytes }
+}
+
+/** How many bytes of a job are done when those of its spans are that come before `index`. */
+export function bytesBefore({ spans, sizeBytes, startBytes, chunkBytes }: Job, index: number): number {
+  if (spans === null) return Math.min(startBytes + index * chunkBytes, sizeBytes)
+  const values = new Float64Array(spans)
+  let sum = 0
+  for (let at = valuesPerSpan - 1; at < Math.min(index * valuesPerSpan, values.length); at += valuesPerSpan) {
+    sum += values[at] ?? 0
+  }
+  return sum
+}
+
+/** Spans as a job takes them. */
+export function packSpans(spans: readonly Span[]): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(spans.length * valuesPerSpan * Float64Array.BYTES_PER_ELEMENT)
+  const values = new Float64Array(memory)
+  spans.forEach(({ sourceOffset, targetOffset, sizeBytes }, index) => {
+    values.set([sourceOffset, targetOffset, sizeBytes], index * valuesPerSpan)
+  })
+  return memory
+}

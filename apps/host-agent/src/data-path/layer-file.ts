@@ -20,6 +20,7 @@ import { Secret } from '@cryptvisor/secret'
 import { DataPathError } from './data-path-error.ts'
 import { type LuksImage, paddedSizeBytes } from './image.ts'
 import { createLuksFile, type LuksFileHeader, readLuksHeader } from './luks-file.ts'
+import type { Place } from './place.ts'
 
 const volumeKeySizeBytes = 64
 
@@ -31,7 +32,7 @@ const iterationsMax = 10_000
 
 /** What a new encrypted layer is made of. */
 export interface NewLayer {
-  readonly path: string
+  readonly place: Place
   /** What its key record is to say. */
   readonly header: DiskRecordHeader
   /** The layer's DEK, 32 random bytes. */
@@ -45,7 +46,7 @@ export interface NewLayer {
  * payload yet. It is on disk when this resolves; `transfer` into the image that is returned fills it. The caller disposes
  * of the image's volume key. Rejects as `createLuksFile` does, and with a KeyRecordError for impossible fields.
  */
-export async function createLayer({ path, header, dek, keks }: NewLayer): Promise<LuksImage> {
+export async function createLayer({ place, header, dek, keks }: NewLayer): Promise<LuksImage> {
   const { luksUuid, payloadOffsetBytes, payloadSizeBytes } = header
   const record = await wrapDek({ dek, keks, header })
   const volumeKey = Secret.random(volumeKeySizeBytes)
@@ -55,8 +56,8 @@ export async function createLayer({ path, header, dek, keks }: NewLayer): Promis
     const luksHeader = parseHeader(bytes)
     writeRecordCopy(bytes, luksHeader, 'A', record)
     writeRecordCopy(bytes, luksHeader, 'B', record)
-    await createLuksFile(path, bytes, payloadSizeBytes)
-    return { kind: 'luks', path, payloadOffsetBytes, sizeBytes: payloadSizeBytes, volumeKey }
+    await createLuksFile(place, bytes, payloadSizeBytes)
+    return { kind: 'luks', place, payloadOffsetBytes, sizeBytes: payloadSizeBytes, volumeKey }
   } catch (error) {
     volumeKey[Symbol.dispose]()
     throw error
@@ -77,19 +78,24 @@ export interface OpenLayer extends Disposable {
 /**
  * Opens the file of an encrypted layer with one of `keks`, as far as it is what `expected` says. Rejects with a LuksError,
  * a KeyRecordError or a DataPathError: `record-mismatch` when record and LUKS header do not belong together, `truncated`
- * when the payload is cut short.
+ * when the payload is cut short; not so for one that is `unfinished`, whose payload is being filled.
  */
-export async function openLayer(path: string, keks: readonly NamedKek[], expected: Authority): Promise<OpenLayer> {
-  const file = await readLuksHeader(path)
+export async function openLayer(
+  place: Place,
+  keks: readonly NamedKek[],
+  expected: Authority,
+  unfinished = false,
+): Promise<OpenLayer> {
+  const file = await readLuksHeader(place)
   const chosen = await chooseCopy(readRecordCopies(file.bytes, file.header), keks, expected)
   const { dek, header: record, reports, inStep } = chosen
   try {
-    const disk = checkBelongTogether(path, file.header, record)
+    const disk = checkBelongTogether(place.path, file.header, record)
     const { payloadOffsetBytes } = disk
-    const sizeBytes = sizeBytesOf(path, file, disk)
+    const sizeBytes = unfinished ? disk.payloadSizeBytes : sizeBytesOf(place.path, file, disk)
     using passphrase = passphraseOf(dek)
     const volumeKey = await unlock(file.bytes, passphrase, iterationsMax)
-    const image: LuksImage = { kind: 'luks', path, payloadOffsetBytes, sizeBytes, volumeKey }
+    const image: LuksImage = { kind: 'luks', place, payloadOffsetBytes, sizeBytes, volumeKey }
     return {
       image,
       dek,

@@ -1,11 +1,13 @@
 import { type Header, headerFieldsSizeBytes, parseHeader } from '@cryptvisor/luks'
+import { directAlignmentBytes } from '@cryptvisor/storage'
+import { attempt } from './attempt.ts'
 import { DataPathError } from './data-path-error.ts'
+import { readUpTo, writeFully } from './file-bytes.ts'
 import { requireFreeSpace } from './free-space.ts'
 import { paddedSizeBytes } from './image.ts'
-import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from './read-back.ts'
-import { readUpTo } from './read-up-to.ts'
-import { abandon, attempt, createExclusive, openRegular, syncFolderOf } from './regular-file.ts'
-import { writeFully } from './write-fully.ts'
+import { abandon, createImageFile, openImageFile, syncName } from './image-file.ts'
+import type { Place } from './place.ts'
+import { openReadBack, pageAlignedBuffer } from './read-back.ts'
 
 /** A LUKS file's header, read and checked. */
 export interface LuksFileHeader {
@@ -21,25 +23,25 @@ export interface LuksFileHeader {
  * header and a payload of `payloadSizeBytes` fit (`no-space`), and at last that it reads back as written (`mismatch`). When
  * it rejects there is no file.
  */
-export async function createLuksFile(path: string, header: Uint8Array, payloadSizeBytes: number): Promise<void> {
+export async function createLuksFile(place: Place, header: Uint8Array, payloadSizeBytes: number): Promise<void> {
   const { payloadOffsetBytes } = parseHeader(header)
   if (header.length !== payloadOffsetBytes) {
     throw new DataPathError(
       'size-mismatch',
-      `the header for ${path} has ${header.length} bytes, not ${payloadOffsetBytes}`,
+      `the header for ${place.path} has ${header.length} bytes, not ${payloadOffsetBytes}`,
     )
   }
-  await requireFreeSpace(path, header.length + paddedSizeBytes(payloadSizeBytes))
-  await using handle = await createExclusive(path)
+  await requireFreeSpace(place, header.length + paddedSizeBytes(payloadSizeBytes))
+  await using file = await createImageFile(place)
   try {
-    await attempt(`cannot write ${path}`, async () => {
-      await writeFully(handle, header, 0)
-      await handle.sync()
+    await attempt(`cannot write ${place.path}`, async () => {
+      await writeFully(file, header, 0)
+      await file.sync()
     })
-    await checkReadsBack(path, header)
-    await syncFolderOf(path)
+    await checkReadsBack(place, header)
+    await syncName(place)
   } catch (error) {
-    await abandon(path, handle, error)
+    await abandon(place, error)
   }
 }
 
@@ -47,28 +49,27 @@ export async function createLuksFile(path: string, header: Uint8Array, payloadSi
  * Reads a LUKS file up to its payload. Rejects with a LuksError for a header that is not one, within its limits, and with a
  * DataPathError for a file that is not a regular one or cannot be read.
  */
-export async function readLuksHeader(path: string): Promise<LuksFileHeader> {
-  await using handle = await openRegular(path, 'read')
-  return await attempt(`cannot read ${path}`, async () => {
-    const { size } = await handle.stat()
-    const { payloadOffsetBytes } = parseHeader(await readUpTo(handle, headerFieldsSizeBytes))
-    const bytes = await readUpTo(handle, payloadOffsetBytes)
+export async function readLuksHeader(place: Place): Promise<LuksFileHeader> {
+  await using file = await openImageFile(place, 'read')
+  return await attempt(`cannot read ${place.path}`, async () => {
+    const { sizeBytes } = await file.stat()
+    const { payloadOffsetBytes } = parseHeader(await readUpTo(file, headerFieldsSizeBytes))
+    const bytes = await readUpTo(file, payloadOffsetBytes)
     if (bytes.length < payloadOffsetBytes) {
       throw new DataPathError(
         'truncated',
-        `${path} has ${size} bytes and ends before its payload at ${payloadOffsetBytes}`,
+        `${place.path} has ${sizeBytes} bytes and ends before its payload at ${payloadOffsetBytes}`,
       )
     }
-    return { header: parseHeader(bytes), bytes, fileSizeBytes: size }
+    return { header: parseHeader(bytes), bytes, fileSizeBytes: sizeBytes }
   })
 }
 
 /** Without its header a payload is lost, so it is read back as a payload is. */
-async function checkReadsBack(path: string, header: Uint8Array): Promise<void> {
-  const { handle } = await openReadBack(path, 0)
-  await using _ = handle
+async function checkReadsBack(place: Place, header: Uint8Array): Promise<void> {
+  await using file = await openReadBack(place)
   const found = pageAlignedBuffer(Math.ceil(header.length / directAlignmentBytes) * directAlignmentBytes)
-  const { bytesRead } = await attempt(`cannot read ${path} back`, () => handle.read(found, 0, found.length, 0))
-  if (found.subarray(0, bytesRead).equals(header)) return
-  throw new DataPathError('mismatch', `${path}: its header does not read back as written`)
+  const count = await attempt(`cannot read ${place.path} back`, () => file.read(found, 0))
+  if (found.subarray(0, count).equals(header)) return
+  throw new DataPathError('mismatch', `${place.path}: its header does not read back as written`)
 }

@@ -1,69 +1,77 @@
-import { readSync, writeSync } from 'node:fs'
-import { createXts, type DataUnitCipher, dataUnitSizeBytes } from '@cryptvisor/crypto'
+import { createXts, type DataUnitCipher, type DataUnitMemory, dataUnitSizeBytes } from '@cryptvisor/crypto'
 import { Secret } from '@cryptvisor/secret'
+import { directAlignmentBytes } from '@cryptvisor/storage'
+import type { BlockFile } from './block-file.ts'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
-import type { JobFile } from './job.ts'
-import { directAlignmentBytes } from './read-back.ts'
-
-/** What is read, worked on and written at once. */
-export const chunkSizeBytes = 1_048_576
+import type { JobSide } from './job.ts'
 
 /** Zero areas of this size become holes in a plain target. */
 const holeSizeBytes = 65_536
 
 const zeros = Buffer.alloc(holeSizeBytes)
 
-/** The plaintext of an image in an open file, read and written in a worker: calls block. */
+/** The files of one side: `direct` takes what is aligned, where it is there. */
+export interface PayloadFiles {
+  readonly buffered: BlockFile
+  readonly direct: BlockFile | null
+}
+
+/** The plaintext of an image in an open file, read and written by one lane: calls block. */
 export class Payload implements Disposable {
-  readonly #file: JobFile
+  readonly #side: JobSide
+  readonly #files: PayloadFiles
   readonly #cipher: DataUnitCipher | null
 
-  /** Takes the volume key over: the shared memory is wiped. */
-  constructor(file: JobFile) {
-    this.#file = file
-    if (file.key === null) {
+  /** Takes a copy of the volume key. `memory` holds the buffers that it is to work on. */
+  constructor(side: JobSide, files: PayloadFiles, memory: DataUnitMemory) {
+    this.#side = side
+    this.#files = files
+    if (side.key === null) {
       this.#cipher = null
     } else {
-      using key = Secret.from(new Uint8Array(file.key))
-      this.#cipher = createXts(key)
+      using key = Secret.from(Uint8Array.from(new Uint8Array(side.key)))
+      this.#cipher = createXts(key, { unitSizeBytes: side.unitSizeBytes, memory })
     }
   }
 
   /**
    * Reads `sizeBytes` of the image from `offset` on into the beginning of `buffer`, which has room for whole chunks. Zeros
-   * follow up to a whole data unit. Throws a DataPathError: `truncated`, `io`, `padding-not-zero`.
+   * follow up to a whole data unit of 4096 bytes. Throws a DataPathError: `truncated`, `io`, `padding-not-zero`.
    */
   read(buffer: Buffer, offset: number, sizeBytes: number): void {
-    const paddedBytes = paddedSizeBytes(sizeBytes)
     if (this.#cipher === null) {
       this.#readFully(buffer, offset, sizeBytes)
-      buffer.fill(0, sizeBytes, paddedBytes)
+      buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
       return
     }
+    const paddedBytes = paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes)
     this.#readFully(buffer, offset, paddedBytes)
     this.#cipher.decrypt(buffer.subarray(0, paddedBytes), offset / dataUnitSizeBytes)
     if (!isZero(buffer.subarray(sizeBytes, paddedBytes))) {
       throw new DataPathError(
         'padding-not-zero',
-        `${this.#file.path} holds data after the ${offset + sizeBytes} bytes of its image, up to ${offset + paddedBytes}: use that as its size`,
+        `${this.#side.path} holds data after the ${offset + sizeBytes} bytes of its image, up to ${offset + paddedBytes}: use that as its size`,
       )
     }
+    buffer.fill(0, paddedBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
   }
 
   /**
    * Writes `sizeBytes` of the image at `offset`, out of the beginning of `buffer`, whose contents are lost. Into LUKS go
-   * whole data units; a plain file gets no zero areas, so it must be new and be set to its size at the end.
+   * whole data units.
    */
   write(buffer: Buffer, offset: number, sizeBytes: number): void {
     if (this.#cipher !== null) {
-      const units = buffer.subarray(0, paddedSizeBytes(sizeBytes))
+      const units = buffer.subarray(0, paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes))
       this.#cipher.encrypt(units, offset / dataUnitSizeBytes)
       this.#writeFully(units, offset)
-      return
-    }
-    for (const [start, end] of dataRuns(buffer.subarray(0, sizeBytes))) {
-      this.#writeFully(buffer.subarray(start, end), offset + start)
+    } else if (this.#side.skipsZeros) {
+      for (const [start, end] of dataRuns(buffer.subarray(0, sizeBytes))) {
+        this.#writeFully(buffer.subarray(start, end), offset + start)
+      }
+    } else {
+      this.#writeFully(buffer.subarray(0, sizeBytes), offset)
     }
   }
 
@@ -72,31 +80,38 @@ export class Payload implements Disposable {
   }
 
   #readFully(buffer: Buffer, offset: number, sizeBytes: number): void {
-    const { fd, path, offsetBytes, direct } = this.#file
-    let filled = 0
-    while (filled < sizeBytes) {
-      const missing = sizeBytes - filled
-      const asked = direct ? Math.ceil(missing / directAlignmentBytes) * directAlignmentBytes : missing
+    const { path, offsetBytes } = this.#side
+    for (let filled = 0; filled < sizeBytes; ) {
       const position = offsetBytes + offset + filled
-      const count = attempt(`cannot read ${path} at ${position}`, () => readSync(fd, buffer, filled, asked, position))
+      const missing = sizeBytes - filled
+      const direct = position % directAlignmentBytes === 0 && filled % directAlignmentBytes === 0
+      const file = direct ? (this.#files.direct ?? this.#files.buffered) : this.#files.buffered
+      const asked = direct ? paddedSizeBytes(missing, directAlignmentBytes) : missing
+      const count = attempt(`cannot read ${path} at ${position}`, () =>
+        file.readSync(buffer.subarray(filled, filled + asked), position),
+      )
       if (count === 0) throw new DataPathError('truncated', `${path} ends at ${position}, before its image does`)
       filled += count
     }
   }
 
-  #writeFully(bytes: Buffer, offset: number): void {
-    const { fd, path, offsetBytes } = this.#file
-    let written = 0
-    while (written < bytes.length) {
+  #writeFully(bytes: Uint8Array, offset: number): void {
+    const { path, offsetBytes } = this.#side
+    for (let written = 0; written < bytes.length; ) {
       const position = offsetBytes + offset + written
-      written += attempt(`cannot write ${path} at ${position}`, () =>
-        writeSync(fd, bytes, written, bytes.length - written, position),
-      )
+      const aligned = bytes.length - written - ((bytes.length - written) % directAlignmentBytes)
+      const direct =
+        this.#files.direct !== null &&
+        aligned > 0 &&
+        (position | (bytes.byteOffset + written)) % directAlignmentBytes === 0
+      const file = direct ? (this.#files.direct ?? this.#files.buffered) : this.#files.buffered
+      const part = bytes.subarray(written, direct ? written + aligned : bytes.length)
+      written += attempt(`cannot write ${path} at ${position}`, () => file.writeSync(part, position))
     }
   }
 }
 
-/** The areas of `bytes` that hold anything but zeros, in steps of `holeSizeBytes`, as [start, end). */
+/** The areas of `bytes` that are not zero, as pairs of start and end; they are cut at multiples of the hole size. */
 export function dataRuns(bytes: Buffer): [number, number][] {
   const runs: [number, number][] = []
   for (let start = 0; start < bytes.length; start += holeSizeBytes) {
@@ -109,8 +124,9 @@ export function dataRuns(bytes: Buffer): [number, number][] {
   return runs
 }
 
-function isZero(bytes: Buffer): boolean {
-  return bytes.equals(zeros.subarray(0, bytes.length))
+/** Whether all bytes, at most as many as a hole has, are zero. */
+export function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0
 }
 
 function attempt<Result>(what: string, action: () => Result): Result {

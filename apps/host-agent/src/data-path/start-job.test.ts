@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { Secret } from '@cryptvisor/secret'
-import { temporaryFolder } from '@cryptvisor/testkit'
+import type { Image } from './image.ts'
+import type { OpenImage } from './open-image.ts'
 import { startJob } from './start-job.ts'
-import { newLuksImage, plainImage } from './testing/images.ts'
+import { ImageFolder, unhurried } from './testing/images.ts'
 
 const breakdowns: readonly (readonly [string, string, RegExp])[] = [
   ['ends without a word', 'process.exit(0)', /ended before its job/],
@@ -17,33 +16,35 @@ const breakdowns: readonly (readonly [string, string, RegExp])[] = [
   ['is no program', 'this is not JavaScript', /broke down/],
 ]
 
+/** A plain image of one page and a LUKS image for it, both open. */
+async function openPair(context: TestContext) {
+  const folder = await ImageFolder.open(context)
+  const luks = await folder.luksImage('disk.luks', 4096)
+  const open = async (image: Image): Promise<OpenImage> => {
+    const file = await image.place.open('write')
+    context.after(() => file[Symbol.asyncDispose]())
+    return { image, file, directFile: null }
+  }
+  return { folder, luks, source: await open(folder.plainImage('source.raw', 4096)), target: await open(luks) }
+}
+
 for (const [name, script, message] of breakdowns) {
   test(`a worker that ${name} fails the job, and the volume key is wiped`, async (context) => {
-    const folder = temporaryFolder(context)
-    const source = plainImage(folder, 'source.raw', 4096)
-    const luks = await newLuksImage(folder, 'disk.luks', 4096)
-    const path = join(folder, 'worker.mjs')
+    const { folder, luks, source, target } = await openPair(context)
+    const path = folder.at('worker.mjs')
     // The channel lends the test the memory that holds the volume key.
     writeFileSync(
       path,
       `import { BroadcastChannel, workerData } from 'node:worker_threads'
-       new BroadcastChannel('key-${folder}').postMessage(workerData.target.key)
+       new BroadcastChannel('key-${folder.path}').postMessage(workerData.job.target.key)
        ${script}`,
     )
-    const channel = new BroadcastChannel(`key-${folder}`)
+    const channel = new BroadcastChannel(`key-${folder.path}`)
     const lent = new Promise<SharedArrayBuffer | null>((resolve) => {
       channel.addEventListener('message', (event: MessageEvent<SharedArrayBuffer>) => resolve(event.data))
       if (script.startsWith('this')) resolve(null)
     })
-    await using sourceFile = await open(source.path)
-    await using targetFile = await open(luks.path, 'r+')
-    const running = startJob(
-      'copy',
-      { image: source, handle: sourceFile },
-      { image: luks, handle: targetFile },
-      { signal: new AbortController().signal, onProgress: () => {} },
-      pathToFileURL(path),
-    )
+    const running = startJob('copy', source, target, { ...unhurried(), script: pathToFileURL(path) })
     await assert.rejects(running, { name: 'DataPathError', code: 'worker-failed', message })
     const memory = await lent
     channel.close()
@@ -53,15 +54,8 @@ for (const [name, script, message] of breakdowns) {
 }
 
 test('a key that is none for XTS breaks the job, not the agent', async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 4096)
-  const luks = await newLuksImage(folder, 'disk.luks', 4096)
+  const { luks, source, target } = await openPair(context)
   using volumeKey = Secret.random(48)
-  await using sourceFile = await open(source.path)
-  await using targetFile = await open(luks.path, 'r+')
-  const options = { signal: new AbortController().signal, onProgress: () => {} }
-  const target = { image: { ...luks, volumeKey }, handle: targetFile }
-  await assert.rejects(startJob('copy', { image: source, handle: sourceFile }, target, options), {
-    code: 'worker-failed',
-  })
+  const badly: OpenImage = { ...target, image: { ...luks, volumeKey } }
+  await assert.rejects(startJob('copy', source, badly, unhurried()), { code: 'worker-failed' })
 })

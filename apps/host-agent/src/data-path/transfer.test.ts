@@ -11,10 +11,8 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { temporaryFolder } from '@cryptvisor/testkit'
-import { newLuksImage, plainImage, unhurried } from './testing/images.ts'
+import { ImageFolder, unhurried } from './testing/images.ts'
 import { type TransferOptions, transfer } from './transfer.ts'
 import { verify } from './verify.ts'
 
@@ -23,11 +21,11 @@ const sizes = [1, 511, 512, 1_048_576, 1_048_577, 3 * 1_048_576 - 1, 2 * 1_048_5
 
 for (const sizeBytes of sizes) {
   test(`an image of ${sizeBytes} bytes comes back bit for bit through LUKS and a second LUKS`, async (context) => {
-    const folder = temporaryFolder(context)
-    const source = plainImage(folder, 'source.raw', sizeBytes)
-    const first = await newLuksImage(folder, 'first.luks', sizeBytes)
-    const second = await newLuksImage(folder, 'second.luks', sizeBytes)
-    const target = { kind: 'plain', path: join(folder, 'target.raw'), sizeBytes } as const
+    const folder = await ImageFolder.open(context)
+    const source = folder.plainImage('source.raw', sizeBytes)
+    const first = await folder.luksImage('first.luks', sizeBytes)
+    const second = await folder.luksImage('second.luks', sizeBytes)
+    const target = folder.plain('target.raw', sizeBytes)
     for (const [from, to] of [
       [source, first],
       [first, second],
@@ -37,22 +35,24 @@ for (const sizeBytes of sizes) {
       await verify(from, to, unhurried())
     }
     await verify(source, target, unhurried())
-    assert.ok(readFileSync(source.path).equals(readFileSync(target.path)))
+    assert.ok(readFileSync(source.place.path).equals(readFileSync(target.place.path)))
     const padded = Math.ceil(sizeBytes / 512) * 512
-    assert.equal(statSync(first.path).size, 2_097_152 + padded)
-    assert.ok(!readFileSync(first.path).subarray(2_097_152).equals(readFileSync(second.path).subarray(2_097_152)))
-    assert.equal(statSync(target.path).mode & 0o777, 0o600)
-    assert.equal(statSync(first.path).mode & 0o777, 0o600)
+    assert.equal(statSync(first.place.path).size, 2_097_152 + padded)
+    assert.ok(
+      !readFileSync(first.place.path).subarray(2_097_152).equals(readFileSync(second.place.path).subarray(2_097_152)),
+    )
+    assert.equal(statSync(target.place.path).mode & 0o777, 0o600)
+    assert.equal(statSync(first.place.path).mode & 0o777, 0o600)
   })
 }
 
 test("QEMU's own tool reads what was encrypted", async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 5 * 1_048_576 + 512)
-  const luks = await newLuksImage(folder, 'disk.luks', source.sizeBytes)
+  const folder = await ImageFolder.open(context)
+  const source = folder.plainImage('source.raw', 5 * 1_048_576 + 512)
+  const luks = await folder.luksImage('disk.luks', source.sizeBytes)
   await transfer(source, luks, unhurried())
-  const target = join(folder, 'back.raw')
-  const options = `driver=luks,key-secret=s,file.driver=file,file.filename=${luks.path}`
+  const target = folder.at('back.raw')
+  const options = `driver=luks,key-secret=s,file.driver=file,file.filename=${luks.place.path}`
   const { status, stderr } = spawnSync(
     'sh',
     [
@@ -62,68 +62,69 @@ test("QEMU's own tool reads what was encrypted", async (context) => {
     { input: luks.passphrase.expose((bytes) => Uint8Array.from(bytes)), encoding: 'utf8' },
   )
   assert.equal(status, 0, stderr)
-  assert.ok(readFileSync(target).equals(readFileSync(source.path)))
+  assert.ok(readFileSync(target).equals(readFileSync(source.place.path)))
 })
 
 test('zero areas of a plain target are holes, and read as zeros', async (context) => {
-  const folder = temporaryFolder(context)
+  const folder = await ImageFolder.open(context)
   const sizeBytes = 8 * 1_048_576 + 100
-  const source = { kind: 'plain', path: join(folder, 'source.raw'), sizeBytes } as const
-  writeFileSync(source.path, '')
-  truncateSync(source.path, sizeBytes)
-  const bytes = readFileSync(source.path)
+  const source = folder.plain('source.raw', sizeBytes)
+  writeFileSync(source.place.path, '')
+  truncateSync(source.place.path, sizeBytes)
+  const bytes = readFileSync(source.place.path)
   bytes.write('in the middle', 3 * 1_048_576 + 70_000)
-  writeFileSync(source.path, bytes)
-  const luks = await newLuksImage(folder, 'disk.luks', sizeBytes)
-  const target = { ...source, path: join(folder, 'target.raw') }
+  writeFileSync(source.place.path, bytes)
+  const luks = await folder.luksImage('disk.luks', sizeBytes)
+  const target = folder.plain('target.raw', source.sizeBytes)
   await transfer(source, luks, unhurried())
   await transfer(luks, target, unhurried())
   await verify(luks, target, unhurried())
-  assert.ok(readFileSync(target.path).equals(bytes))
-  const { size, blocks } = statSync(target.path)
+  assert.ok(readFileSync(target.place.path).equals(bytes))
+  const { size, blocks } = statSync(target.place.path)
   assert.equal(size, sizeBytes)
   assert.ok(blocks * 512 <= 131_072, `${blocks * 512} bytes in use`)
 })
 
 test('progress rises to the size of the image, in each phase', async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 3_000_000)
-  const luks = await newLuksImage(folder, 'disk.luks', source.sizeBytes)
-  const seen: { readonly phase: string; readonly doneBytes: number; readonly totalBytes: number }[] = []
-  const options: TransferOptions = { ...unhurried(), onProgress: (progress) => seen.push(progress) }
-  await transfer(source, luks, options)
-  await verify(source, luks, options)
-  for (const phase of ['copy', 'verify']) {
-    const done = seen.filter((progress) => progress.phase === phase).map((progress) => progress.doneBytes)
-    assert.equal(done.at(-1), 3_000_000)
+  const folder = await ImageFolder.open(context)
+  const source = folder.plainImage('source.raw', 3_000_000)
+  const luks = await folder.luksImage('disk.luks', source.sizeBytes)
+  for (const phase of [transfer, verify]) {
+    const seen: number[] = []
+    await phase(source, luks, { ...unhurried(), onProgress: (doneBytes) => seen.push(doneBytes) })
+    assert.equal(seen.at(-1), 3_000_000)
     assert.deepEqual(
-      done,
-      done.toSorted((one, other) => one - other),
+      seen,
+      seen.toSorted((one, other) => one - other),
     )
   }
-  assert.ok(seen.every((progress) => progress.totalBytes === 3_000_000))
 })
 
-test('a transfer that is stopped leaves no target, of either kind', async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 3_000_000)
-  const luks = await newLuksImage(folder, 'disk.luks', source.sizeBytes)
-  for (const target of [luks, { ...source, path: join(folder, 'target.raw') }]) {
+test('a transfer that is stopped leaves its target to its caller, of either kind', async (context) => {
+  const folder = await ImageFolder.open(context)
+  const source = folder.plainImage('source.raw', 3_000_000)
+  const before = folder.bytes('source.raw')
+  const luks = await folder.luksImage('disk.luks', source.sizeBytes)
+  for (const [target, again] of [
+    [luks, 'target-not-empty'],
+    [folder.plain('target.raw', source.sizeBytes), 'already-exists'],
+  ] as const) {
     const controller = new AbortController()
     // Stopped between the check at its start and its first chunk.
     const running = transfer(source, target, { ...unhurried(), signal: controller.signal })
     controller.abort()
     await assert.rejects(running, { name: 'DataPathError', code: 'aborted' })
-    assert.ok(!existsSync(target.path))
     await assert.rejects(transfer(source, target, { ...unhurried(), signal: controller.signal }), { code: 'aborted' })
+    await assert.rejects(transfer(source, target, unhurried()), { code: again })
+    await target.place.remove()
   }
-  assert.deepEqual(readdirSync(folder), ['source.raw'])
+  assert.ok(folder.bytes('source.raw').equals(before))
 })
 
 test('an error in the caller ends the transfer', async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 3_000_000)
-  const target = { ...source, path: join(folder, 'target.raw') }
+  const folder = await ImageFolder.open(context)
+  const source = folder.plainImage('source.raw', 3_000_000)
+  const target = folder.plain('target.raw', source.sizeBytes)
   const failing: TransferOptions = {
     ...unhurried(),
     onProgress: () => {
@@ -131,24 +132,23 @@ test('an error in the caller ends the transfer', async (context) => {
     },
   }
   await assert.rejects(transfer(source, target, failing), RangeError)
-  assert.ok(!existsSync(target.path))
 })
 
 test('a source that changes while it is read spoils the transfer', async (context) => {
-  const folder = temporaryFolder(context)
+  const folder = await ImageFolder.open(context)
   const changes: readonly (readonly [string, (path: string) => void])[] = [
     ['grows', (path) => truncateSync(path, 3_000_001)],
     ['shrinks', (path) => truncateSync(path, 1000)],
     ['is written', (path) => writeFileSync(path, Buffer.alloc(3_000_000, 1))],
   ]
   for (const [name, change] of changes) {
-    const source = plainImage(folder, `${name}.raw`, 3_000_000)
-    const target = { ...source, path: join(folder, 'target.raw') }
+    const source = folder.plainImage(`${name}.raw`, 3_000_000)
+    const target = folder.plain('target.raw', source.sizeBytes)
     let changed = false
     const options: TransferOptions = {
       ...unhurried(),
       onProgress: () => {
-        if (!changed) change(source.path)
+        if (!changed) change(source.place.path)
         changed = true
       },
     }
@@ -159,101 +159,102 @@ test('a source that changes while it is read spoils the transfer', async (contex
       error.code === 'source-changed' || (name === 'shrinks' && error.code === 'truncated'),
       `${name}: ${error}`,
     )
-    assert.ok(!existsSync(target.path))
+    await target.place.remove()
   }
 })
 
 test('nothing that is already there is written or removed', async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 4096)
-  const there = plainImage(folder, 'there.raw', 4096)
-  const before = readFileSync(there.path)
+  const folder = await ImageFolder.open(context)
+  const source = folder.plainImage('source.raw', 4096)
+  const there = folder.plainImage('there.raw', 4096)
+  const before = readFileSync(there.place.path)
   await assert.rejects(transfer(source, there, unhurried()), { code: 'already-exists' })
-  assert.ok(readFileSync(there.path).equals(before))
-  symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling'))
-  await assert.rejects(transfer(source, { ...there, path: join(folder, 'dangling') }, unhurried()), {
+  assert.ok(readFileSync(there.place.path).equals(before))
+  symlinkSync(folder.at('nowhere'), folder.at('dangling'))
+  await assert.rejects(transfer(source, folder.plain('dangling', 4096), unhurried()), {
     code: 'already-exists',
   })
-  const luks = await newLuksImage(folder, 'disk.luks', 4096)
+  const luks = await folder.luksImage('disk.luks', 4096)
   await transfer(source, luks, unhurried())
-  const full = readFileSync(luks.path)
+  const full = readFileSync(luks.place.path)
   await assert.rejects(transfer(source, luks, unhurried()), { code: 'target-not-empty' })
-  assert.ok(readFileSync(luks.path).equals(full))
+  assert.ok(readFileSync(luks.place.path).equals(full))
 })
 
 test('links, folders, pipes and missing files are no images', async (context) => {
-  const folder = temporaryFolder(context)
-  const image = plainImage(folder, 'image.raw', 4096)
-  const at = (name: string) => join(folder, name)
-  symlinkSync(image.path, at('link'))
+  const folder = await ImageFolder.open(context)
+  const image = folder.plainImage('image.raw', 4096)
+  const at = (name: string) => folder.at(name)
+  symlinkSync(image.place.path, at('link'))
   mkdirSync(at('folder'))
   assert.equal(spawnSync('mkfifo', [at('pipe')]).status, 0)
-  linkSync(image.path, at('second-name'))
-  const target = { ...image, path: at('target.raw') }
+  linkSync(image.place.path, at('second-name'))
+  const target = folder.plain('target.raw', image.sizeBytes)
   for (const [name, code] of [
     ['link', 'not-regular'],
     ['folder', 'not-regular'],
     ['pipe', 'not-regular'],
     ['missing', 'not-found'],
   ] as const) {
-    await assert.rejects(transfer({ ...image, path: at(name) }, target, unhurried()), { code }, name)
-    assert.ok(!existsSync(target.path))
+    await assert.rejects(transfer(folder.plain(name, image.sizeBytes), target, unhurried()), { code }, name)
+    assert.ok(!existsSync(target.place.path))
   }
-  const luks = await newLuksImage(folder, 'disk.luks', 4096)
-  symlinkSync(luks.path, at('luks-link'))
-  await assert.rejects(transfer(image, { ...luks, path: at('luks-link') }, unhurried()), { code: 'not-regular' })
+  const luks = await folder.luksImage('disk.luks', 4096)
+  symlinkSync(luks.place.path, at('luks-link'))
+  await assert.rejects(transfer(image, { ...luks, place: folder.place('luks-link') }, unhurried()), {
+    code: 'not-regular',
+  })
 })
 
 test('sizes must agree, with the file and with each other', async (context) => {
-  const folder = temporaryFolder(context)
-  const image = plainImage(folder, 'image.raw', 4096)
-  const target = { ...image, path: join(folder, 'target.raw') }
+  const folder = await ImageFolder.open(context)
+  const image = folder.plainImage('image.raw', 4096)
+  const target = folder.plain('target.raw', image.sizeBytes)
   const refused = { code: 'size-mismatch' }
   await assert.rejects(transfer(image, { ...target, sizeBytes: 4097 }, unhurried()), refused)
   await assert.rejects(transfer({ ...image, sizeBytes: 4095 }, { ...target, sizeBytes: 4095 }, unhurried()), refused)
   for (const sizeBytes of [0, -1, 1.5]) {
     await assert.rejects(transfer({ ...image, sizeBytes }, { ...target, sizeBytes }, unhurried()), refused)
   }
-  const luks = await newLuksImage(folder, 'disk.luks', 4096)
+  const luks = await folder.luksImage('disk.luks', 4096)
   await transfer(image, luks, unhurried())
-  truncateSync(luks.path, statSync(luks.path).size - 1)
+  truncateSync(luks.place.path, statSync(luks.place.path).size - 1)
   await assert.rejects(transfer(luks, target, unhurried()), { code: 'truncated' })
 })
 
 test('data in the padding of a payload is not dropped silently', async (context) => {
-  const folder = temporaryFolder(context)
-  const whole = plainImage(folder, 'whole.raw', 1024)
-  const luks = await newLuksImage(folder, 'disk.luks', 1024)
+  const folder = await ImageFolder.open(context)
+  const whole = folder.plainImage('whole.raw', 1024)
+  const luks = await folder.luksImage('disk.luks', 1024)
   await transfer(whole, luks, unhurried())
-  const target = { kind: 'plain', path: join(folder, 'target.raw'), sizeBytes: 1000 } as const
+  const target = folder.plain('target.raw', 1000)
   await assert.rejects(transfer({ ...luks, sizeBytes: 1000 }, target, unhurried()), { code: 'padding-not-zero' })
-  assert.ok(!existsSync(target.path))
 })
 
 test('an image that cannot fit is refused before anything is written', async (context) => {
-  const folder = temporaryFolder(context)
+  const folder = await ImageFolder.open(context)
   const sizeBytes = 2 ** 46
-  const source = { kind: 'plain', path: join(folder, 'source.raw'), sizeBytes } as const
-  writeFileSync(source.path, '')
+  const source = folder.plain('source.raw', sizeBytes)
+  writeFileSync(source.place.path, '')
   try {
-    truncateSync(source.path, sizeBytes)
+    truncateSync(source.place.path, sizeBytes)
   } catch {
     // ext4 has no files as large; one of 8 TiB is still more than its disk.
-    truncateSync(source.path, 2 ** 43)
+    truncateSync(source.place.path, 2 ** 43)
   }
-  const image = { ...source, sizeBytes: statSync(source.path).size }
-  const target = { ...image, path: join(folder, 'target.raw') }
+  const image = { ...source, sizeBytes: statSync(source.place.path).size }
+  const target = folder.plain('target.raw', image.sizeBytes)
   await assert.rejects(transfer(image, target, unhurried()), { code: 'no-space', message: /\d+ are missing/ })
-  await assert.rejects(newLuksImage(folder, 'disk.luks', image.sizeBytes), { code: 'no-space' })
-  assert.deepEqual(readdirSync(folder), ['source.raw'])
+  await assert.rejects(folder.luksImage('disk.luks', image.sizeBytes), { code: 'no-space' })
+  assert.deepEqual(readdirSync(folder.path), ['source.raw'])
 })
 
 test('nothing is written into a file that has a second name', async (context) => {
-  const folder = temporaryFolder(context)
-  const source = plainImage(folder, 'source.raw', 512)
-  const target = await newLuksImage(folder, 'target.luks', 512)
-  linkSync(target.path, join(folder, 'elsewhere'))
-  const before = readFileSync(target.path)
+  const folder = await ImageFolder.open(context)
+  const source = folder.plainImage('source.raw', 512)
+  const target = await folder.luksImage('target.luks', 512)
+  linkSync(target.place.path, folder.at('elsewhere'))
+  const before = readFileSync(target.place.path)
   await assert.rejects(transfer(source, target, unhurried()), { code: 'not-regular' })
-  assert.ok(readFileSync(join(folder, 'elsewhere')).equals(before))
+  assert.ok(readFileSync(folder.at('elsewhere')).equals(before))
 })

@@ -1,10 +1,12 @@
+import { directAlignmentBytes } from '@cryptvisor/storage'
+import { attempt } from './attempt.ts'
 import { DataPathError } from './data-path-error.ts'
 import { fileSizeBytesOf, type Image, offsetBytesOf } from './image.ts'
-import { openReadBack } from './read-back.ts'
-import { attempt } from './regular-file.ts'
+import { openImageFile } from './image-file.ts'
+import { openDirect } from './read-back.ts'
 import { openSource } from './source-file.ts'
 import { startJob } from './start-job.ts'
-import { checkSameSize, type TransferOptions } from './transfer.ts'
+import { checkSameSize, type DataPathOptions } from './transfer.ts'
 
 /** How far a comparison reached. */
 export interface Verification {
@@ -17,27 +19,23 @@ export interface Verification {
 
 /**
  * Reads both images and compares their plaintexts, and the target's file size. Rejects with a DataPathError: `mismatch`,
- * which names the first offset, `size-mismatch`, `source-changed`, and the others of `transfer`. Changes nothing.
+ * which names an offset (the first one with one lane), `size-mismatch`, `source-changed`, and the others of `transfer`. Changes nothing.
  */
-export async function verify(source: Image, target: Image, options: TransferOptions): Promise<Verification> {
+export async function verify(source: Image, target: Image, options: DataPathOptions): Promise<Verification> {
   checkSameSize(source, target)
-  if (options.signal.aborted) throw new DataPathError('aborted', `stopped before ${target.path} was read`)
-  await using sourceFile = await openSource(source)
-  const { handle, direct } = await openReadBack(target.path, offsetBytesOf(target))
-  await using _ = handle
-  const { size } = await attempt(`cannot look at ${target.path}`, () => handle.stat())
-  if (size !== fileSizeBytesOf(target)) {
-    throw new DataPathError('size-mismatch', `${target.path} has ${size} bytes, expected ${fileSizeBytesOf(target)}`)
+  const { place } = target
+  if (options.signal.aborted) throw new DataPathError('aborted', `stopped before ${place.path} was read`)
+  await using sourceFile = await openSource(source, options.direct)
+  await using file = await openImageFile(place, 'read')
+  // Only a payload that begins on a page can be read past the page cache; its end is read up to the next page.
+  await using directFile = offsetBytesOf(target) % directAlignmentBytes === 0 ? await openDirect(place, 'read') : null
+  const { sizeBytes } = await attempt(`cannot look at ${place.path}`, () => file.stat())
+  const expected = fileSizeBytesOf(target)
+  if (place.kind === 'file' ? sizeBytes !== expected : sizeBytes < expected) {
+    throw new DataPathError('size-mismatch', `${place.path} has ${sizeBytes} bytes, expected ${expected}`)
   }
-  await startJob(
-    'compare',
-    sourceFile,
-    { image: target, handle, direct },
-    {
-      signal: options.signal,
-      onProgress: (doneBytes) => options.onProgress({ phase: 'verify', doneBytes, totalBytes: target.sizeBytes }),
-    },
-  )
+  const { signal, lanes, pace, onProgress } = options
+  await startJob('compare', sourceFile, { image: target, file, directFile }, { signal, lanes, pace, onProgress })
   await sourceFile.checkUnchanged()
-  return { readBack: direct ? 'device' : 'page-cache' }
+  return { readBack: directFile === null ? 'page-cache' : 'device' }
 }

@@ -1,25 +1,28 @@
-/** The worker thread of the data path: does the one job that it was started with, says how it went, and ends. */
+/** A worker thread of the data path: one lane of the one job that it was started with. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { DescriptorFile } from './block-file.ts'
 import { DataPathError } from './data-path-error.ts'
-import type { Job, JobMessage } from './job.ts'
-import { runJob } from './run-job.ts'
+import type { JobDescriptors, LaneData, LaneMessage } from './job.ts'
+import { JobControl } from './job-control.ts'
+import { Lane } from './lane.ts'
 
-const progressIntervalMs = 200
+// `start-job.ts` starts this file, with such data.
+const { job, lane: number, source, target } = workerData as LaneData
+const say = (message: LaneMessage) => parentPort?.postMessage(message)
 
-// `start-job.ts` starts this file, with a job.
-const job = workerData as Job
-const say = (message: JobMessage) => parentPort?.postMessage(message)
+const filesOf = ({ buffered, direct }: JobDescriptors) => ({
+  buffered: new DescriptorFile(buffered),
+  direct: direct === null ? null : new DescriptorFile(direct),
+})
 
-let saidMs = Number.NEGATIVE_INFINITY
 try {
-  runJob(job, (doneBytes) => {
-    const nowMs = performance.now()
-    if (doneBytes < job.sizeBytes && nowMs - saidMs < progressIntervalMs) return
-    saidMs = nowMs
-    say({ kind: 'progress', doneBytes })
-  })
+  using lane = new Lane(job, number, filesOf(source), filesOf(target))
+  say({ kind: 'ready' })
+  lane.run()
   say({ kind: 'done' })
 } catch (error) {
+  // The other lanes need not go on.
+  new JobControl(job.control).stop()
   // Anything else is a breakdown, and reaches the main thread as one.
   if (!(error instanceof DataPathError)) throw error
   say({ kind: 'failed', code: error.code, message: error.message })

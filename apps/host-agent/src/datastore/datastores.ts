@@ -1,17 +1,20 @@
 import { realpath } from 'node:fs/promises'
 import { isAbsolute, normalize, sep } from 'node:path'
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
+import type { Storage } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 import { type BeforeChange, Folder } from './folder.ts'
 
 /** Where VMs lie that this agent may touch. */
 export class Datastores {
+  readonly #storage: Storage
   readonly #roots: readonly string[] | null
   readonly #beforeChange: BeforeChange
 
   /** `roots`: datastores lie at or below one of these; `null`: anywhere that the control plane says. */
-  constructor(roots: readonly string[] | null, beforeChange: BeforeChange = async () => {}) {
+  constructor(storage: Storage, roots: readonly string[] | null, beforeChange: BeforeChange = async () => {}) {
+    this.#storage = storage
     this.#roots = roots
     this.#beforeChange = beforeChange
   }
@@ -25,7 +28,7 @@ export class Datastores {
       throw new AgentError('refused', `datastore ${path}: expected an absolute path without «..» and doubled slashes`)
     }
     await this.#checkRoots(path)
-    const datastore = await Folder.open(path, this.#beforeChange)
+    const datastore = await Folder.open(this.#storage, path, this.#beforeChange)
     if (datastore === null) throw missing(path)
     return datastore
   }

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { NodeStorage } from '@cryptvisor/storage'
 import { temporaryFolder } from '@cryptvisor/testkit'
+import { descriptorTools } from '../storage/descriptor-tools.ts'
 import { Datastores } from './datastores.ts'
 import { Folder } from './folder.ts'
+
+const storage = new NodeStorage(descriptorTools)
 
 const still = async () => {}
 
 async function open(path: string): Promise<Folder> {
-  const folder = await Folder.open(path, still)
+  const folder = await Folder.open(storage, path, still)
   assert.ok(folder !== null)
   return folder
 }
@@ -44,7 +48,7 @@ test('a link is not followed, nor a file taken that is larger than it may be', a
   await folder.write('vm.json', Buffer.from('ours'))
   assert.equal(readFileSync(join(root, 'elsewhere', 'secret'), 'utf8'), 'not ours')
   for (const name of ['..', '.hidden', 'a/b', '', 'x'.repeat(200), 'a\0b']) {
-    assert.throws(() => folder.at(name), { code: 'internal' }, name)
+    assert.throws(() => folder.place(name), { code: 'internal' }, name)
   }
 })
 
@@ -66,7 +70,7 @@ test('a datastore is an absolute path below the roots, by its real place', async
   for (const name of ['stores', 'stores/one', 'other']) mkdirSync(join(root, name))
   symlinkSync(join(root, 'other'), join(root, 'stores', 'out'))
   symlinkSync(join(root, 'stores', 'one'), join(root, 'in'))
-  const datastores = new Datastores([join(root, 'stores')])
+  const datastores = new Datastores(storage, [join(root, 'stores')])
   for (const path of [join(root, 'stores', 'one'), join(root, 'in')]) {
     await using datastore = await datastores.open({ datastorePath: path })
     assert.equal(datastore.path, path)
@@ -81,6 +85,6 @@ test('a datastore is an absolute path below the roots, by its real place', async
 test('a folder that was closed reaches nothing any more', async (context) => {
   const folder = await open(temporaryFolder(context))
   await folder[Symbol.asyncDispose]()
-  assert.throws(() => folder.at('vm.json'), { code: 'internal' })
+  assert.throws(() => folder.place('vm.json'), { code: 'internal' })
   await assert.rejects(folder.names(), { code: 'internal' })
 })

@@ -1,10 +1,15 @@
-import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
+import {
+  directAlignmentBytes,
+  type Storage,
+  type StorageFile,
+  type StorageFolder,
+  type StorageStats,
+} from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
-import { directAlignmentBytes, openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
-import { readUpTo } from '../data-path/read-up-to.ts'
+import { readUpTo, writeFully } from '../data-path/file-bytes.ts'
+import { type Place, placeIn } from '../data-path/place.ts'
+import { openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
 import { errnoOf, ioError } from '../io-error.ts'
-import { notOurs, openFolder } from './open-folder.ts'
 
 /** Called before each change that a folder makes on disk; a test stops the world there to play a crash. */
 export type BeforeChange = (what: string) => Promise<void>
@@ -12,83 +17,66 @@ export type BeforeChange = (what: string) => Promise<void>
 /** No folder of ours has more entries. */
 const entriesMax = 10_000
 
-/** What stat(2) counts allocated room in. */
-const blockSizeBytes = 512
-
 /** Names that we make or take: no separators, no leading dot. */
 const namePattern = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
-
 /**
- * One folder, held open, so that everything done in it stays in it, whatever happens to its path meanwhile: names go
- * through `/proc/self/fd`, as openat(2) would take them. No link is followed below it. All methods throw AgentError:
- * `io`, `no-space`, or `datastore-mismatch` where something of another kind has a name that should be ours.
+ * One folder, held open, so that everything done in it stays in it, whatever happens to its path meanwhile. No link is
+ * followed below it. All methods throw AgentError: `io`, `no-space`, or `datastore-mismatch` where something of another
+ * kind has a name that should be ours.
  */
 export class Folder implements AsyncDisposable {
-  /** The path, for texts. */
-  readonly path: string
-  readonly #handle: FileHandle
-  /** The same folder as the kernel knows it while it is open. */
-  readonly #held: string
+  readonly #folder: StorageFolder
   readonly #beforeChange: BeforeChange
 
-  private constructor(path: string, handle: FileHandle, beforeChange: BeforeChange) {
-    this.path = path
-    this.#handle = handle
-    this.#held = `/proc/self/fd/${handle.fd}`
+  private constructor(folder: StorageFolder, beforeChange: BeforeChange) {
+    this.#folder = folder
     this.#beforeChange = beforeChange
   }
 
+  /** The path, for texts. */
+  get path(): string {
+    return this.#folder.path
+  }
+
   /** Opens a folder by its path, which may lead over links that an administrator made; `null` when there is none. */
-  static async open(path: string, beforeChange: BeforeChange): Promise<Folder | null> {
-    const handle = await openFolder(path, path, O_RDONLY | O_DIRECTORY)
-    return handle === null ? null : new Folder(path, handle, beforeChange)
+  static async open(storage: Storage, path: string, beforeChange: BeforeChange): Promise<Folder | null> {
+    const folder = await opening(path, () => storage.openFolder(path))
+    return folder === null ? null : new Folder(folder, beforeChange)
   }
 
   /** Opens the folder `name` in this one; `null` when there is none. A link is refused. */
   async folder(name: string): Promise<Folder | null> {
-    const path = `${this.path}/${name}`
-    const handle = await openFolder(this.at(name), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-    return handle === null ? null : new Folder(path, handle, this.#beforeChange)
+    const folder = await opening(`${this.path}/${name}`, () => this.#folder.folder(checked(name)))
+    return folder === null ? null : new Folder(folder, this.#beforeChange)
   }
 
   /** Makes the folder `name` in this one for its owner alone, and opens it; durable when it resolves. */
   async makeFolder(name: string): Promise<Folder> {
     await this.#change(`make ${name}/`, async () => {
-      await mkdir(this.at(name), { mode: 0o700 })
-      await this.#handle.sync()
+      await this.#folder.makeFolder(checked(name))
+      await this.#folder.sync()
     })
     const folder = await this.folder(name)
     if (folder === null) throw new AgentError('datastore-mismatch', `${this.path}/${name}: vanished while it was made`)
     return folder
   }
 
-  /** Where `name` in this folder is reached. Use it at once or while this folder is open; it is no path for texts. */
-  at(name: string): string {
-    this.#checkOpen()
-    if (!namePattern.test(name)) {
-      throw new AgentError('internal', `${JSON.stringify(name)} is no name of a file of ours`)
-    }
-    return `${this.#held}/${name}`
-  }
-
-  /** `text` with the paths of `at` put back into readable ones. */
-  readable(text: string): string {
-    return text.replaceAll(this.#held, this.path)
+  /** Where a file `name` of this folder lies, as long as this folder is open. */
+  place(name: string): Place {
+    return placeIn(this.#folder, checked(name))
   }
 
   /** The whole of a file; `null` when it is not there. */
   async read(name: string, sizeMax: number): Promise<Buffer | null> {
     try {
-      await using file = await open(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-      const stats = await file.stat()
-      if (!stats.isFile()) throw notOurs(`${this.path}/${name}`, 'a regular file')
-      if (stats.size > sizeMax) {
+      await using file = await this.#folder.openFile(checked(name), 'read')
+      const { sizeBytes } = await file.stat()
+      if (sizeBytes > sizeMax) {
         throw new AgentError('datastore-mismatch', `${this.path}/${name}: has more than ${sizeMax} bytes`)
       }
-      // Not `readFile`, which would follow a file that grows meanwhile.
-      return Buffer.from(await readUpTo(file, stats.size))
+      // A file that grows meanwhile is not followed.
+      return Buffer.from(await readUpTo(file, sizeBytes))
     } catch (cause) {
       if (errnoOf(cause) === 'ENOENT') return null
       throw this.#error(`cannot read ${name}`, cause)
@@ -102,14 +90,12 @@ export class Folder implements AsyncDisposable {
   async readBack(name: string, sizeMax: number): Promise<Buffer | null> {
     if (!(await this.has(name))) return null
     try {
-      const { handle } = await openReadBack(this.at(name), 0)
-      await using file = handle
-      const { size } = await file.stat()
-      if (size > sizeMax)
+      await using file = await openReadBack(this.place(name))
+      const { sizeBytes } = await file.stat()
+      if (sizeBytes > sizeMax)
         throw new AgentError('datastore-mismatch', `${this.path}/${name}: has more than ${sizeMax} bytes`)
-      const bytes = pageAlignedBuffer(Math.ceil((size + 1) / directAlignmentBytes) * directAlignmentBytes)
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
-      return bytes.subarray(0, bytesRead)
+      const bytes = pageAlignedBuffer(Math.ceil((sizeBytes + 1) / directAlignmentBytes) * directAlignmentBytes)
+      return bytes.subarray(0, await file.read(bytes, 0))
     } catch (cause) {
       throw this.#error(`cannot read ${name} back`, cause)
     }
@@ -120,18 +106,18 @@ export class Folder implements AsyncDisposable {
     const fresh = freshName(name)
     await this.remove(fresh)
     await this.#change(`write ${fresh}`, async () => {
-      await using file = await open(this.at(fresh), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-      await file.writeFile(bytes)
+      await using file = await this.#folder.createFile(fresh)
+      await writeFully(file, bytes, 0)
       await file.sync()
     })
-    await this.#change(`rename ${fresh}`, () => rename(this.at(fresh), this.at(name)))
+    await this.#change(`rename ${fresh}`, () => this.#folder.rename(fresh, checked(name)))
     await this.sync()
   }
 
   /** Makes a new file that reads as `sizeBytes` zeros and takes no room; durable when it resolves. */
   async makeHole(name: string, sizeBytes: number): Promise<void> {
     await this.#change(`make ${name}`, async () => {
-      await using file = await open(this.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      await using file = await this.#folder.createFile(checked(name))
       await file.truncate(sizeBytes)
       await file.sync()
     })
@@ -141,8 +127,8 @@ export class Folder implements AsyncDisposable {
   /** Removes a file; `false` when there was none: a folder of that name is not ours and stays. Durable only after `sync`. */
   async remove(name: string): Promise<boolean> {
     const stats = await this.#look(name)
-    if (stats === null || stats.isDirectory()) return false
-    await this.#change(`remove ${name}`, () => unlink(this.at(name)))
+    if (stats === null || stats.kind === 'folder') return false
+    await this.#change(`remove ${name}`, () => this.#folder.removeFile(name))
     return true
   }
 
@@ -151,8 +137,8 @@ export class Folder implements AsyncDisposable {
     if ((await this.#look(name)) === null) return false
     try {
       await this.#beforeChange(`remove ${name}/`)
-      await rmdir(this.at(name))
-      await this.#handle.sync()
+      await this.#folder.removeFolder(name)
+      await this.#folder.sync()
       return true
     } catch (cause) {
       if (['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(errnoOf(cause) ?? '')) return false
@@ -162,7 +148,7 @@ export class Folder implements AsyncDisposable {
 
   /** Makes what was removed here stay removed after a power loss. */
   async sync(): Promise<void> {
-    await this.#change('sync', () => this.#handle.sync())
+    await this.#change('sync', () => this.#folder.sync())
   }
 
   /** Whether anything has this name. */
@@ -172,9 +158,8 @@ export class Folder implements AsyncDisposable {
 
   /** The names of all that lies in the folder. */
   async names(): Promise<string[]> {
-    this.#checkOpen()
     try {
-      const names = await readdir(`${this.#held}/.`)
+      const names = await this.#folder.names()
       if (names.length <= entriesMax) return names
     } catch (cause) {
       throw this.#error('cannot list the folder', cause)
@@ -186,27 +171,42 @@ export class Folder implements AsyncDisposable {
   async files(): Promise<{ name: string; sizeBytes: number; allocatedBytes: number }[]> {
     const files: { name: string; sizeBytes: number; allocatedBytes: number }[] = []
     for (const name of await this.names()) {
-      const stats = await lstat(`${this.#held}/${name}`).catch(() => null)
-      if (stats?.isFile() !== true) continue
-      files.push({ name, sizeBytes: stats.size, allocatedBytes: stats.blocks * blockSizeBytes })
+      const stats = await this.#folder.stat(name).catch(() => null)
+      if (stats?.kind !== 'file') continue
+      files.push({ name, sizeBytes: stats.sizeBytes, allocatedBytes: stats.allocatedBytes })
     }
     return files
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close()
-  }
-
-  /** The number of a closed folder may be another file's by now. */
-  #checkOpen(): void {
-    if (this.#handle.fd < 0) throw new AgentError('internal', `${this.path}: was closed`)
-  }
-
-  async #look(name: string) {
+  /** Opens a file, which is made where it is missing, and takes its lock until it is closed; `null` while another has it. */
+  async lock(name: string): Promise<StorageFile | null> {
+    await using stack = new AsyncDisposableStack()
     try {
-      return await lstat(this.at(name))
+      const there = (await this.#look(name)) !== null
+      const file = stack.use(
+        there ? await this.#folder.openFile(checked(name), 'write') : await this.#folder.createFile(checked(name)),
+      )
+      if (!(await file.lock())) return null
+      const [own, found] = [await file.stat(), await this.#look(name)]
+      if (found?.identity !== own.identity) return null
+      stack.move()
+      return file
     } catch (cause) {
-      if (errnoOf(cause) === 'ENOENT') return null
+      // Somebody else made it between our look and our try.
+      if (errnoOf(cause) === 'EEXIST') return null
+      if (errnoOf(cause) === 'ENOLCK') throw new AgentError('io', `${this.path}/${name}: this storage gives no lock`)
+      throw this.#error(`cannot lock ${name}`, cause)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#folder[Symbol.asyncDispose]()
+  }
+
+  async #look(name: string): Promise<StorageStats | null> {
+    try {
+      return await this.#folder.stat(checked(name))
+    } catch (cause) {
       throw this.#error(`cannot look at ${name}`, cause)
     }
   }
@@ -223,6 +223,7 @@ export class Folder implements AsyncDisposable {
   #error(what: string, cause: unknown): AgentError {
     if (cause instanceof AgentError) return cause
     if (errnoOf(cause) === 'ELOOP') return notOurs(`${this.path}: ${what}`, 'no link', cause)
+    if (errnoOf(cause) === 'EINVAL') return notOurs(`${this.path}: ${what}`, 'a regular file', cause)
     return ioError(`${this.path}: ${what}`, cause)
   }
 }
@@ -230,4 +231,26 @@ export class Folder implements AsyncDisposable {
 /** What a file is called while it is written. */
 export function freshName(name: string): string {
   return `${name}.new`
+}
+
+/** Opens a folder; `null` when there is none. `path` is for texts. */
+async function opening(path: string, open: () => Promise<StorageFolder | null>): Promise<StorageFolder | null> {
+  try {
+    return await open()
+  } catch (cause) {
+    if (cause instanceof AgentError) throw cause
+    const errno = errnoOf(cause)
+    if (errno === 'ENOTDIR' || errno === 'ELOOP') throw notOurs(path, 'a folder, and no link to one', cause)
+    throw ioError(`${path}: cannot be opened`, cause)
+  }
+}
+
+/** Something of another kind has a name that should be ours. */
+function notOurs(path: string, expected: string, cause?: unknown): AgentError {
+  return new AgentError('datastore-mismatch', `${path}: expected ${expected}`, { cause })
+}
+
+function checked(name: string): string {
+  if (namePattern.test(name)) return name
+  throw new AgentError('internal', `${JSON.stringify(name)} is no name of a file of ours`)
 }

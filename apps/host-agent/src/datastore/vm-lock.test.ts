@@ -2,14 +2,16 @@ import assert from 'node:assert/strict'
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { NodeStorage } from '@cryptvisor/storage'
 import { temporaryFolder } from '@cryptvisor/testkit'
 import { runTool } from '../process/tool.ts'
+import { descriptorTools } from '../storage/descriptor-tools.ts'
 import { Folder } from './folder.ts'
 import { lockVm } from './vm-lock.ts'
 
 async function locked(context: Parameters<typeof temporaryFolder>[0]) {
   const path = temporaryFolder(context)
-  const folder = await Folder.open(path, async () => {})
+  const folder = await Folder.open(new NodeStorage(descriptorTools), path, async () => {})
   assert.ok(folder !== null)
   return { path, folder }
 }

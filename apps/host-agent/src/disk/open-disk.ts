@@ -35,7 +35,7 @@ export function newRecordHeader({ layerId, format, payloadBytes, encryption }: D
  * AgentError `datastore-mismatch`, which names the field. The caller disposes of the result.
  */
 export async function openDisk(folder: Folder, disk: DiskAuthority, keks: readonly NamedKek[]): Promise<OpenLayer> {
-  const layer = await openLayer(folder.at(luksName(disk.layerId)), keks, recordAuthorityOf(disk))
+  const layer = await openLayer(folder.place(luksName(disk.layerId)), keks, recordAuthorityOf(disk))
   try {
     const { payloadFormat } = layer.record
     const { sizeBytes } = layer.image

@@ -9,8 +9,8 @@ import { plainName } from './layer-file.ts'
  * one may not. Throws DataPathError, or AgentError `datastore-mismatch`.
  */
 export async function plainImageOf(folder: Folder, disk: DiskAuthority): Promise<PlainImage> {
-  const path = folder.at(plainName(disk.layerId, disk.format))
-  const { fileSizeBytes: sizeBytes } = await inspectImage(path, disk.format)
+  const place = folder.place(plainName(disk.layerId, disk.format))
+  const { fileSizeBytes: sizeBytes } = await inspectImage(place, disk.format)
   const grown = disk.format === 'qcow2' && sizeBytes > disk.payloadBytes
   if (sizeBytes !== disk.payloadBytes && !grown) {
     throw new AgentError(
@@ -18,5 +18,5 @@ export async function plainImageOf(folder: Folder, disk: DiskAuthority): Promise
       `disk ${disk.number}, layer ${disk.layerId}: it has ${sizeBytes} bytes, the control plane knows ${disk.payloadBytes}`,
     )
   }
-  return { kind: 'plain', path, sizeBytes }
+  return { kind: 'plain', place, sizeBytes }
 }

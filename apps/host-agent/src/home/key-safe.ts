@@ -4,12 +4,11 @@ import {
   inspectRecord,
   type NamedKek,
   type RecordHeader,
-  recordKeySizeBytes,
   recordSizeMax,
   unwrapDek,
   wrapDek,
 } from '@cryptvisor/key-record'
-import { Secret } from '@cryptvisor/secret'
+import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { kidOf } from '../key-cache.ts'
@@ -19,23 +18,20 @@ export const keySafeName = 'vm.keysafe'
 
 const firstRecordGeneration = 1
 
-/** VM Home's DEK and its key record. Disposing of it wipes the DEK. */
-export interface HomeKey extends Disposable {
+/** VM Home's DEK and its key record. */
+export interface HomeKey {
   readonly dek: Secret
   readonly record: string
   readonly header: RecordHeader
 }
 
-/** Makes a DEK for a VM Home and wraps it. */
-export async function newHomeKey(vmId: string, kek: NamedKek): Promise<HomeKey> {
-  const dek = Secret.random(recordKeySizeBytes)
-  try {
-    const header = { kind: 'vm-home', vmId, generation: firstRecordGeneration } as const
-    return homeKey(dek, header, await wrapDek({ dek, keks: [kek], header }))
-  } catch (error) {
-    dek[Symbol.dispose]()
-    throw error
-  }
+/** The same, out of a key safe. Disposing of it wipes the DEK. */
+export interface OpenHomeKey extends HomeKey, Disposable {}
+
+/** Wraps the DEK of a new VM Home; it stays the caller's. */
+export async function newHomeKey(vmId: string, kek: NamedKek, dek: Secret): Promise<HomeKey> {
+  const header = { kind: 'vm-home', vmId, generation: firstRecordGeneration } as const
+  return { dek, header, record: await wrapDek({ dek, keks: [kek], header }) }
 }
 
 /** What the control plane will know of the encryption of a VM Home with a new key. */
@@ -65,7 +61,7 @@ export async function openKeySafe(
   vmId: string,
   encryption: EncryptionAuthority,
   keks: readonly NamedKek[],
-): Promise<HomeKey> {
+): Promise<OpenHomeKey> {
   const record = await readKeySafe(folder)
   const { kids } = inspectRecord(record)
   const kek = keks.find(({ kid }) => kids.includes(kid))
@@ -90,6 +86,6 @@ async function readKeySafe(folder: Folder): Promise<string> {
   return bytes.toString('utf8')
 }
 
-function homeKey(dek: Secret, header: RecordHeader, record: string): HomeKey {
+function homeKey(dek: Secret, header: RecordHeader, record: string): OpenHomeKey {
   return { dek, header, record, [Symbol.dispose]: () => dek[Symbol.dispose]() }
 }

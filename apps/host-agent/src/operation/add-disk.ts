@@ -5,10 +5,11 @@ import type { Static } from 'typebox'
 import { createLayer, type Image } from '../data-path/index.ts'
 import { layerName, newLayerEncryption } from '../disk/layer-file.ts'
 import { newRecordHeader } from '../disk/open-disk.ts'
-import { compareDisk, copyDisk, planCopies } from './copy-disk.ts'
+import { compareImage, copyImage } from './copy-image.ts'
 import { emptyImage } from './empty-image.ts'
 import { newLayerId } from './layer-id.ts'
 import { checkHomeBefore, checkNewDisk, nextVm, type Plan, refused, withSizes } from './plan.ts'
+import { planCopies } from './plan-copies.ts'
 import type { Made, Work } from './work.ts'
 
 type Request = Static<typeof AddDisk>
@@ -46,14 +47,19 @@ export async function makeDisk(work: Work, request: Request): Promise<Made> {
     return { next: plan.next, journal: null }
   }
   work.progress.begin('making an empty image')
-  await using empty = await emptyImage(work.scratch, newLayerId(plan.operationId, request.diskId), request)
+  await using empty = await emptyImage(
+    work.storage,
+    work.scratch,
+    newLayerId(plan.operationId, request.diskId),
+    request,
+  )
   const payloadBytes = empty.image.sizeBytes
   await planCopies(work, [payloadBytes])
   const disk = newDisk(plan.operationId, request, payloadBytes)
   using stack = new DisposableStack()
   const target = await createTarget(work, disk, request, stack)
-  await copyDisk(work, empty.image, target, `writing disk ${disk.number}`)
-  await compareDisk(work, empty.image, target, `verifying disk ${disk.number}`)
+  await copyImage(work, empty.image, target, `writing disk ${disk.number}`)
+  await compareImage(work, empty.image, target, `verifying disk ${disk.number}`)
   return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
 }
 
@@ -70,10 +76,10 @@ async function createTarget(
   { key }: Request,
   stack: DisposableStack,
 ): Promise<Image> {
-  const path = folder.at(layerName(disk))
-  if (key === null) return { kind: 'plain', path, sizeBytes: disk.payloadBytes }
+  const place = folder.place(layerName(disk))
+  if (key === null) return { kind: 'plain', place, sizeBytes: disk.payloadBytes }
   const dek = stack.use(Secret.random(recordKeySizeBytes))
-  const target = await createLayer({ path, header: newRecordHeader(disk), dek, keks: [keys.one(key)] })
+  const target = await createLayer({ place, header: newRecordHeader(disk), dek, keks: [keys.one(key)] })
   stack.use(target.volumeKey)
   return target
 }

@@ -75,7 +75,8 @@ test('an encryption that crashes at any change leaves the old or the new VM, who
     await assertWhole(host, vm ?? before, vm?.generation ?? 1, crash)
     assert.equal(await contentOf(host, vm ?? before), content)
   })
-  assert.deepEqual([...states].toSorted(), ['done', 'failed', 'unknown'])
+  // What had begun goes on where it stood.
+  assert.deepEqual([...states].toSorted(), ['done', 'unknown'])
   assert.ok(crashCount > 20)
 })
 
@@ -88,7 +89,8 @@ test('a decryption that crashes at any change leaves the old or the new VM, whol
     await assertWhole(host, vm ?? before, vm?.generation ?? before.generation, crash)
     if (vm !== null) assert.equal(await contentOf(host, vm), content)
   })
-  assert.deepEqual([...states].toSorted(), ['done', 'failed', 'unknown'])
+  // What had begun goes on where it stood.
+  assert.deepEqual([...states].toSorted(), ['done', 'unknown'])
 })
 
 test('a creation that crashes at any change leaves the VM or no folder', async () => {

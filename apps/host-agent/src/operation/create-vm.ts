@@ -1,4 +1,6 @@
 import type { CreateVm } from '@cryptvisor/host-agent-api'
+import { recordKeySizeBytes } from '@cryptvisor/key-record'
+import { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
 import { writeConfiguration } from '../home/configuration.ts'
 import { keySafeName, newHomeEncryption, newHomeKey, writeKeySafe } from '../home/key-safe.ts'
@@ -37,7 +39,8 @@ export async function makeVm({ plan, folder, home, progress, keys }: Work, reque
     await writeConfiguration(home, generation, request.details, { vmId, dek: null })
   } else {
     const kek = keys.one(request.key)
-    using key = await newHomeKey(vmId, kek)
+    using dek = Secret.random(recordKeySizeBytes)
+    const key = await newHomeKey(vmId, kek, dek)
     await writeKeySafe(folder, vmId, key, kek)
     await writeConfiguration(home, generation, request.details, { vmId, dek: key.dek })
   }

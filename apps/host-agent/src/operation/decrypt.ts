@@ -1,16 +1,16 @@
-import type { Decrypt, DiskAuthority } from '@cryptvisor/host-agent-api'
+import type { Decrypt } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
-import { type OpenLayer, openSource, type PlainImage, type SourceFile } from '../data-path/index.ts'
-import { layerName, plainName } from '../disk/layer-file.ts'
-import { openDisk } from '../disk/open-disk.ts'
+import type { Image } from '../data-path/index.ts'
+import { layerName } from '../disk/layer-file.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
 import { type HomeKey, keySafeName, openKeySafe } from '../home/key-safe.ts'
-import type { KeyLoan } from '../key-cache.ts'
 import { chosenDisks } from './chosen-disks.ts'
-import { compareDisk, copyDisk, planCopies } from './copy-disk.ts'
+import { type Conversion, checkSources, convertAll } from './conversion.ts'
+import { openEncryptedSource } from './encrypted-source.ts'
 import { newLayerId } from './layer-id.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
-import { startJournal } from './start-journal.ts'
+import { planCopies } from './plan-copies.ts'
+import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
 import { type Made, previousOf, type Work } from './work.ts'
 
 type Request = Static<typeof Decrypt>
@@ -52,15 +52,6 @@ export function decryptPlan(operationId: string, { vm, home, disks }: Request): 
   }
 }
 
-interface Part {
-  readonly disk: DiskAuthority
-  readonly layer: OpenLayer
-  /** Held open until all is made, to see that nobody writes it. */
-  readonly watched: SourceFile
-  readonly keks: readonly KeyLoan[]
-  readonly target: PlainImage
-}
-
 /** Makes the plain layers and the plain VM Home beside the encrypted ones, and compares them. */
 export async function makeDecrypted(work: Work, request: Request): Promise<Made> {
   const { plan, progress, folder } = work
@@ -70,39 +61,33 @@ export async function makeDecrypted(work: Work, request: Request): Promise<Made>
   const homeKeks = request.home === null || encryption === null ? null : work.keys.of(encryption.keys)
   const homeKey =
     homeKeks === null || encryption === null ? null : stack.use(await openKeySafe(folder, vmId, encryption, homeKeks))
-  const parts: Part[] = []
+  const parts: (Conversion & JournalKey)[] = []
   const sizes = new Map<string, Sizes>()
-  for (const { disk } of chosenDisks(plan.vm, request.disks, homeKey !== null)) {
-    const keks = work.keys.of(disk.encryption?.keys ?? [])
-    const layer = stack.use(await openDisk(folder, disk, keks))
-    if (!layer.inStep) work.warn(`disk ${disk.number}: the two copies of its key record are not the same`)
-    const { sizeBytes } = layer.image
-    const layerId = newLayerId(plan.operationId, disk.diskId)
-    sizes.set(layerId, { payloadBytes: sizeBytes, virtualBytes: disk.virtualBytes })
-    parts.push({
-      disk,
-      layer,
-      watched: stack.use(await openSource(layer.image)),
-      keks,
-      target: { kind: 'plain', path: folder.at(plainName(layerId, disk.format)), sizeBytes },
-    })
+  for (const { disk: encrypted } of chosenDisks(plan.vm, request.disks, homeKey !== null)) {
+    const source = await openEncryptedSource(work, encrypted, stack)
+    const { sizeBytes } = source.source
+    const layerId = newLayerId(plan.operationId, encrypted.diskId)
+    sizes.set(layerId, { payloadBytes: sizeBytes, virtualBytes: encrypted.virtualBytes })
+    const disk = { ...encrypted, layerId, payloadBytes: sizeBytes, encryption: null }
+    const target: Image = { kind: 'plain', place: folder.place(layerName(disk)), sizeBytes }
+    const open = () => Promise.resolve(target)
+    parts.push({ disk, verb: 'decrypting', ...source, create: open, reopen: open })
   }
   const next = withSizes(plan, sizes)
   await planCopies(
     work,
-    parts.map(({ target }) => target.sizeBytes),
+    parts.map(({ source }) => source.sizeBytes),
   )
-  const journal = await startJournal(work, next, [
-    ...(homeKey === null || homeKeks === null ? [] : [{ ...homeKey, keks: homeKeks }]),
-    ...parts.map(({ layer, keks }) => ({ dek: layer.dek, header: layer.record, keks })),
-  ])
-  await journal.write('copying')
-  for (const { disk, layer, target } of parts) {
-    await copyDisk(work, layer.image, target, `decrypting disk ${disk.number}`)
-    await compareDisk(work, layer.image, target, `verifying disk ${disk.number}`)
-  }
+  const journal = await startJournal(
+    work,
+    next,
+    [...(homeKey === null || homeKeks === null ? [] : [{ ...homeKey, keks: homeKeks }]), ...parts],
+    parts.map(({ disk, watched }) => ({ layerId: disk.layerId, version: watched.version })),
+  )
+  await beginCopying(journal)
+  await convertAll(work, journal, parts)
   if (homeKey !== null) await unsealHome(work, homeKey)
-  for (const { watched } of parts) await watched.checkUnchanged()
+  await checkSources(parts)
   await journal.write('ready')
   return { next, journal }
 }

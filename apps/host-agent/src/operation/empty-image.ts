@@ -1,11 +1,10 @@
-import { open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { AddDisk } from '@cryptvisor/host-agent-api'
+import { ThinImage } from '@cryptvisor/qcow2'
+import type { Storage, StorageFolder } from '@cryptvisor/storage'
 import type { Static } from 'typebox'
 import { AgentError } from '../agent-error.ts'
-import type { PlainImage } from '../data-path/index.ts'
+import { type PlainImage, placeIn, writeFully } from '../data-path/index.ts'
 import { ioError } from '../io-error.ts'
-import { runTool } from '../process/tool.ts'
 
 /** An empty image in the agent's own folder; disposing of it removes it. */
 export interface EmptyImage extends AsyncDisposable {
@@ -17,36 +16,42 @@ export interface EmptyImage extends AsyncDisposable {
  * anything of a guest. Throws AgentError `io`, `no-space`.
  */
 export async function emptyImage(
+  storage: Storage,
   scratch: string,
   name: string,
   { format, virtualBytes }: Pick<Static<typeof AddDisk>, 'format' | 'virtualBytes'>,
 ): Promise<EmptyImage> {
-  const path = join(scratch, name)
-  const remove = () => rm(path, { force: true })
+  await using stack = new AsyncDisposableStack()
+  const folder = await storage.openFolder(scratch)
+  if (folder === null) throw new AgentError('io', `${scratch}: is missing`)
+  stack.use(folder)
   try {
-    await remove()
-    const image: PlainImage = {
-      kind: 'plain',
-      path,
-      sizeBytes: format === 'raw' ? await makeHole(path, virtualBytes) : await makeQcow2(path, virtualBytes),
+    if ((await folder.stat(name)) !== null) await folder.removeFile(name)
+    stack.defer(() => folder.removeFile(name))
+    const sizeBytes =
+      format === 'raw' ? await makeHole(folder, name, virtualBytes) : await makeQcow2(folder, name, virtualBytes)
+    const kept = stack.move()
+    return {
+      image: { kind: 'plain', place: placeIn(folder, name), sizeBytes },
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
     }
-    return { image, [Symbol.asyncDispose]: remove }
   } catch (cause) {
-    await remove()
-    throw cause instanceof AgentError ? cause : ioError(`${path}: an empty image cannot be made`, cause)
+    throw cause instanceof AgentError ? cause : ioError(`${scratch}/${name}: an empty image cannot be made`, cause)
   }
 }
 
-async function makeHole(path: string, sizeBytes: number): Promise<number> {
-  await using file = await open(path, 'wx', 0o600)
+async function makeHole(folder: StorageFolder, name: string, sizeBytes: number): Promise<number> {
+  await using file = await folder.createFile(name)
   await file.truncate(sizeBytes)
   return sizeBytes
 }
 
-async function makeQcow2(path: string, virtualBytes: number): Promise<number> {
-  const args = ['create', '-q', '-f', 'qcow2', '-o', 'compat=1.1,lazy_refcounts=off', path, String(virtualBytes)]
-  const { exitCode, stderr } = await runTool('qemu-img', args)
-  if (exitCode !== 0) throw new AgentError('io', `qemu-img cannot make an empty qcow2 image: ${stderr}`)
-  await using file = await open(path, 'r')
-  return (await file.stat()).size
+async function makeQcow2(folder: StorageFolder, name: string, virtualBytes: number): Promise<number> {
+  const image = ThinImage.empty(virtualBytes)
+  await using file = await folder.createFile(name)
+  for (const piece of image.pieces()) {
+    if (piece.kind === 'metadata') await writeFully(file, piece.bytes, piece.offsetBytes)
+  }
+  await file.truncate(image.sizeBytes)
+  return image.sizeBytes
 }

@@ -1,19 +1,19 @@
-import type { DiskAuthority, Encrypt } from '@cryptvisor/host-agent-api'
-import { recordKeySizeBytes } from '@cryptvisor/key-record'
-import { Secret } from '@cryptvisor/secret'
+import type { Encrypt } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
-import { createLayer, openSource, type PlainImage, type SourceFile } from '../data-path/index.ts'
+import { openSource } from '../data-path/index.ts'
 import { layerName, luksName, newLayerEncryption } from '../disk/layer-file.ts'
-import { newRecordHeader } from '../disk/open-disk.ts'
 import { plainImageOf } from '../disk/plain-image.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
 import { type HomeKey, keySafeName, newHomeEncryption, newHomeKey, writeKeySafe } from '../home/key-safe.ts'
 import type { KeyLoan } from '../key-cache.ts'
 import { chosenDisks } from './chosen-disks.ts'
-import { compareDisk, copyDisk, planCopies } from './copy-disk.ts'
+import { type Conversion, checkSources, convertAll } from './conversion.ts'
+import { newEncryptedLayer } from './encrypted-layer.ts'
 import { newLayerId } from './layer-id.ts'
+import { NewDeks } from './new-deks.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
-import { startJournal } from './start-journal.ts'
+import { planCopies } from './plan-copies.ts'
+import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
 import { type Made, previousOf, type Work } from './work.ts'
 
 type Request = Static<typeof Encrypt>
@@ -54,25 +54,16 @@ export function encryptPlan(operationId: string, { vm, home, disks }: Request): 
   }
 }
 
-/** A disk as it will be, where its bytes come from, and the keys that it gets. */
-interface Part {
-  readonly disk: DiskAuthority
-  readonly source: PlainImage
-  /** Held open until all is made, to see that nobody writes it. */
-  readonly watched: SourceFile
-  readonly kek: KeyLoan
-  readonly dek: Secret
-}
-
 /** Makes the encrypted layers and the sealed VM Home beside the plain ones, and compares them. */
 export async function makeEncrypted(work: Work, request: Request): Promise<Made> {
   const { plan, folder, progress } = work
   await using stack = new AsyncDisposableStack()
   progress.begin('making keys')
+  const deks = new NewDeks(work.resumed, stack)
   const homeKek = request.home === null ? null : work.keys.one(request.home.key)
-  const homeKey = homeKek === null ? null : stack.use(await newHomeKey(plan.vm.vmId, homeKek))
+  const homeKey = homeKek === null ? null : await newHomeKey(plan.vm.vmId, homeKek, deks.next())
   const sizes = new Map<string, Sizes>()
-  const parts: Part[] = []
+  const parts: (Conversion & JournalKey)[] = []
   for (const { disk: plain, choice } of chosenDisks(plan.vm, request.disks, homeKek !== null)) {
     const layerId = newLayerId(plan.operationId, plain.diskId)
     const source = await plainImageOf(folder, plain)
@@ -84,37 +75,29 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
       encryption: newLayerEncryption(layerId, choice.key),
     }
     const watched = stack.use(await openSource(source))
-    parts.push({
-      disk,
-      source,
-      watched,
-      kek: work.keys.one(choice.key),
-      dek: stack.use(Secret.random(recordKeySizeBytes)),
-    })
+    const target = newEncryptedLayer(work, disk, [work.keys.one(choice.key)], deks.next(), stack)
+    parts.push({ disk, verb: 'encrypting', source, watched, ...target })
   }
   const next = withSizes(plan, sizes)
   await planCopies(
     work,
     parts.map(({ source }) => source.sizeBytes),
   )
-  const journal = await startJournal(work, next, [
-    ...(homeKey === null || homeKek === null ? [] : [{ dek: homeKey.dek, keks: [homeKek], header: homeKey.header }]),
-    ...parts.map(({ disk, dek, kek }) => ({ dek, keks: [kek], header: newRecordHeader(disk) })),
-  ])
-  await journal.write('copying')
-  for (const part of parts) await encryptDisk(work, part)
+  const journal = await startJournal(
+    work,
+    next,
+    [
+      ...(homeKey === null || homeKek === null ? [] : [{ dek: homeKey.dek, keks: [homeKek], header: homeKey.header }]),
+      ...parts,
+    ],
+    parts.map(({ disk, watched }) => ({ layerId: disk.layerId, version: watched.version })),
+  )
+  await beginCopying(journal)
+  await convertAll(work, journal, parts)
   if (homeKey !== null && homeKek !== null) await sealHome(work, homeKey, homeKek)
-  for (const { watched } of parts) await watched.checkUnchanged()
+  await checkSources(parts)
   await journal.write('ready')
   return { next, journal }
-}
-
-async function encryptDisk(work: Work, { disk, source, kek, dek }: Part): Promise<void> {
-  const path = work.folder.at(luksName(disk.layerId))
-  const target = await createLayer({ path, header: newRecordHeader(disk), dek, keks: [kek] })
-  using _ = target.volumeKey
-  await copyDisk(work, source, target, `encrypting disk ${disk.number}`)
-  await compareDisk(work, source, target, `verifying disk ${disk.number}`)
 }
 
 async function sealHome(work: Work, key: HomeKey, kek: KeyLoan): Promise<void> {

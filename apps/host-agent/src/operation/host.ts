@@ -1,3 +1,5 @@
+import type { Storage } from '@cryptvisor/storage'
+import type { LaneSettings, Pace } from '../data-path/index.ts'
 import type { Datastores } from '../datastore/datastores.ts'
 import type { KeyCache } from '../key-cache.ts'
 import type { BulkLimit } from './bulk-limit.ts'
@@ -5,12 +7,17 @@ import type { Progress } from './progress.ts'
 
 /** What operations have of the host that they run on. */
 export interface OperationHost {
+  readonly storage: Storage
   readonly datastores: Datastores
   readonly keys: KeyCache
   readonly cryptoSupported: boolean
   /** A folder of the agent's own, for the metadata of empty images. */
   readonly scratch: string
   readonly bulk: BulkLimit
+  /** How the data of each disk is moved. */
+  readonly lanes: LaneSettings
+  /** How many bytes of a disk may have to be done again after a crash. */
+  readonly checkpointBytes: number
   /** Something to know that is no failure; for the log. */
   warn(text: string): void
 }
@@ -18,6 +25,7 @@ export interface OperationHost {
 /** What a running operation has of its place in the registry. */
 export interface Task {
   readonly progress: Progress
+  readonly pace: Pace
   /** Aborted when it is cancelled, or the agent stops. */
   readonly signal: AbortSignal
   /** The bytes that an import waits for. Rejects with the signal's reason. */

@@ -1,7 +1,7 @@
 import type { DiskAuthority, ImportDisk } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
 import { AgentError } from '../agent-error.ts'
-import { inspectImage } from '../data-path/index.ts'
+import { inspectImage, type Place } from '../data-path/index.ts'
 import { layerName } from '../disk/layer-file.ts'
 import { newLayerId } from './layer-id.ts'
 import { checkNewDisk, nextVm, type Plan, withSizes } from './plan.ts'
@@ -51,21 +51,21 @@ export async function makeImported(work: Work, request: Request, content: AsyncI
   if (disk === undefined) throw new AgentError('internal', 'the plan lacks its disk')
   progress.begin(`receiving disk ${disk.number}`)
   progress.totalBytes = payloadBytes
-  const path = folder.at(layerName(disk))
-  await receiveFile(path, payloadBytes, content, work)
+  const place = folder.place(layerName(disk))
+  await receiveFile(place, payloadBytes, content, work)
   await folder.sync()
   progress.begin(`looking at disk ${disk.number}`)
-  const virtualBytes = await virtualBytesOf(path, format, payloadBytes)
+  const virtualBytes = await virtualBytesOf(place, format, payloadBytes)
   return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
 }
 
 /** Bytes of the disk in an image. Throws AgentError `bad-image` or DataPathError for an image that is not to be taken. */
 export async function virtualBytesOf(
-  path: string,
+  place: Place,
   format: DiskAuthority['format'],
   payloadBytes: number,
 ): Promise<number> {
-  const { magic, qcow2, fileSizeBytes } = await inspectImage(path, format)
+  const { magic, qcow2, fileSizeBytes } = await inspectImage(place, format)
   if (fileSizeBytes !== payloadBytes)
     throw new AgentError('bad-image', `it has ${fileSizeBytes} bytes, not ${payloadBytes}`)
   if (qcow2 !== null) return qcow2.virtualSizeBytes

@@ -9,10 +9,49 @@ import { recordAuthorityOf } from '../disk/open-disk.ts'
 import { homeAuthorityOf } from '../home/key-safe.ts'
 import { isAuthentic, Journal, type JournalContent, readJournal } from './journal.ts'
 import type { KeyLoans } from './key-loans.ts'
-import { changedDisks, type Plan } from './plan.ts'
+import { changedDisks, type Plan, withSizes } from './plan.ts'
 
 /** States from which on a commit may have happened. */
 const committable: ReadonlySet<JournalContent['state']> = new Set(['ready', 'switched', 'cleaned'])
+
+/** The journal of an earlier try at an operation, found authentic, and the DEKs of its records, in their order. */
+export interface Resumed {
+  readonly content: JournalContent
+  readonly deks: readonly Secret[]
+}
+
+/**
+ * The journal of an operation that was begun, was not committed, and can be gone on with; `null` when there is none, or it
+ * is not the one that this operation wrote. The DEKs go with `stack`. Throws AgentError `key-not-held`, KeyRecordError.
+ */
+export async function resumableJournal(
+  folder: Folder,
+  plan: Plan,
+  document: VmDocument,
+  keys: KeyLoans,
+  stack: DisposableStack,
+): Promise<Resumed | null> {
+  const file = await readJournal(folder)
+  if (file === null || plan.direction === null) return null
+  const { content } = file
+  const own =
+    content.operationId === plan.operationId &&
+    content.direction === plan.direction &&
+    isDeepStrictEqual(content.previous, document) &&
+    isDeepStrictEqual(content.makes, plan.makes) &&
+    isDeepStrictEqual(content.removes, plan.removes)
+  if (!own || content.state === 'switched' || content.state === 'cleaned') return null
+  const deks = await deksOf(content, plan, nextOf(plan, content), keys, stack)
+  return isAuthentic(file, deks) ? { content, deks } : null
+}
+
+/** The VM as it will be, with the sizes that the journal says; nothing counts on them before the journal is authentic. */
+function nextOf(plan: Plan, { next }: JournalContent): VmAuthority {
+  return withSizes(
+    plan,
+    new Map(next.disks.map(({ layerId, payloadBytes, virtualBytes }) => [layerId, { payloadBytes, virtualBytes }])),
+  )
+}
 
 /**
  * The journal of a committed operation, after it was found to be the one that this operation wrote: its HMAC is right
@@ -38,8 +77,7 @@ export async function authenticJournal(
   using stack = new DisposableStack()
   const deks = await deksOf(content, plan, next, keys, stack)
   if (!isAuthentic(file, deks)) throw refuse('is not authentic')
-  const { state: _, ...rest } = content
-  return new Journal(folder, deks, rest)
+  return new Journal(folder, deks, content)
 }
 
 /** Unwraps the DEKs that authenticate a journal, each from a record of the part that it must be of. */

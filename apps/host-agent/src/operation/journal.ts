@@ -4,6 +4,7 @@ import { recordSizeMax } from '@cryptvisor/key-record'
 import { shapeCheck } from '@cryptvisor/rest'
 import { Secret } from '@cryptvisor/secret'
 import { type Static, Type } from 'typebox'
+import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { readJsonFile } from '../datastore/json-file.ts'
 import { VmDocument } from '../datastore/vm-document.ts'
@@ -20,11 +21,46 @@ const JournalState = Type.Union([
 ])
 export type JournalState = Static<typeof JournalState>
 
+/** What a journalled operation does to the layers. */
+export const JournalDirection = Type.Union([
+  Type.Literal('encrypt'),
+  Type.Literal('decrypt'),
+  Type.Literal('shallow-rekey'),
+  Type.Literal('deep-rekey'),
+  Type.Literal('clone'),
+  Type.Literal('encrypt-in-place'),
+  Type.Literal('decrypt-in-place'),
+])
+export type JournalDirection = Static<typeof JournalDirection>
+
+/** How far one layer that an operation makes has come. */
+const JournalPart = Type.Object(
+  {
+    layerId: Type.String({ minLength: 1, maxLength: 64 }),
+    /** What it is made of, as it was when the operation began: once it changes there is nothing to go on with. */
+    source: Type.Object(
+      { sizeBytes: Type.Integer({ minimum: 0 }), modifiedNs: Type.String({ pattern: '^[0-9]{1,20}$' }) },
+      { additionalProperties: false },
+    ),
+    state: Type.Union([
+      Type.Literal('waiting'),
+      Type.Literal('copying'),
+      Type.Literal('copied'),
+      /** Read back and compared, or taken as it was copied where that was asked for. */
+      Type.Literal('verified'),
+    ]),
+    /** All bytes of the image before this one are in the layer, durable. */
+    doneBytes: Type.Integer({ minimum: 0 }),
+  },
+  { additionalProperties: false },
+)
+export type JournalPart = Static<typeof JournalPart>
+
 const JournalContent = Type.Object(
   {
     version: Type.Literal(1),
     operationId: Type.String({ minLength: 1, maxLength: 64 }),
-    direction: Type.Union([Type.Literal('encrypt'), Type.Literal('decrypt')]),
+    direction: JournalDirection,
     state: JournalState,
     previous: VmDocument,
     next: VmDocument,
@@ -33,6 +69,7 @@ const JournalContent = Type.Object(
     removes: Type.Array(Type.String({ maxLength: 128 }), { maxItems: 66 }),
     /** Key records of the DEKs that authenticate this journal: VM Home's first, then disks by number. */
     records: Type.Array(Type.String({ maxLength: recordSizeMax }), { minItems: 1, maxItems: 65 }),
+    parts: Type.Array(JournalPart, { maxItems: 64 }),
   },
   { additionalProperties: false },
 )
@@ -52,28 +89,60 @@ const journalSizeMax = 2_097_152
 
 const problemOf = shapeCheck(JournalFile, journalName)
 
-/** The journal of one operation, written anew at each state under a key that only the VM's DEKs give. */
+/** The journal of one operation, written anew at each step under a key that only the VM's DEKs give. */
 export class Journal implements Disposable {
   readonly #folder: Folder
   readonly #key: Secret
-  readonly #content: Omit<JournalContent, 'state'>
+  #content: JournalContent
+  /** The writes so far: one comes after the other. */
+  #written: Promise<void> = Promise.resolve()
 
   /** `deks`: those whose records the content lists, in that order; they stay the caller's. */
-  constructor(folder: Folder, deks: readonly Secret[], content: Omit<JournalContent, 'state'>) {
+  constructor(folder: Folder, deks: readonly Secret[], content: JournalContent) {
     this.#folder = folder
     this.#content = content
     this.#key = journalKey(deks, content.operationId)
   }
 
+  get state(): JournalState {
+    return this.#content.state
+  }
+
+  /** How far a layer has come. Throws AgentError `internal` for one that is not of this operation. */
+  part(layerId: string): JournalPart {
+    const part = this.#content.parts.find((other) => other.layerId === layerId)
+    if (part === undefined) throw new AgentError('internal', `the journal knows no layer ${layerId}`)
+    return part
+  }
+
   /** Says that the operation has come to `state`; durable when it resolves. */
   async write(state: JournalState): Promise<void> {
-    const content: JournalContent = { ...this.#content, state }
-    const file: JournalFile = { content, hmac: hmacOf(this.#key, content).toString('hex') }
-    await this.#folder.write(journalName, Buffer.from(JSON.stringify(file, null, 1)))
+    await this.#write(() => ({ ...this.#content, state }))
+  }
+
+  /** Says how far a layer has come; durable when it resolves. */
+  async note(layerId: string, state: JournalPart['state'], doneBytes: number): Promise<void> {
+    await this.#write(() => ({
+      ...this.#content,
+      parts: this.#content.parts.map((part) => (part.layerId === layerId ? { ...part, state, doneBytes } : part)),
+    }))
   }
 
   [Symbol.dispose](): void {
     this.#key[Symbol.dispose]()
+  }
+
+  async #write(change: () => JournalContent): Promise<void> {
+    const before = this.#written
+    const writing = (async () => {
+      await before.catch(() => {})
+      const content = change()
+      const file: JournalFile = { content, hmac: hmacOf(this.#key, content).toString('hex') }
+      await this.#folder.write(journalName, Buffer.from(JSON.stringify(file, null, 1)))
+      this.#content = content
+    })()
+    this.#written = writing
+    await writing
   }
 }
 

@@ -22,17 +22,15 @@ export async function lockStateOf(host: OperationHost, vm: VmAuthority): Promise
     const parts = lacking.map(({ part }) => part).join(', ')
     return locked('key-not-held', `this host does not hold the keys of ${parts}`, distinctKeys(lacking))
   }
-  let shown = (text: string) => text
   try {
     await using folder = await datastore.folder(vm.folder)
     if (folder === null) throw new AgentError('file-missing', `${datastore.path}/${vm.folder}: is missing`)
-    shown = (text) => folder.readable(text)
     using keys = new KeyLoans(host.keys, needs, host.cryptoSupported)
     await openAll(folder, vm, keys)
     return { state: 'unlocked', reason: null }
   } catch (error) {
     const { code, message } = agentErrorOf(error)
-    return locked(reasonCodes[code] ?? 'file-damaged', shown(message), [])
+    return locked(reasonCodes[code] ?? 'file-damaged', message, [])
   }
 }
 

@@ -3,20 +3,12 @@ import { LuksError } from '@cryptvisor/luks'
 import { SealedFileError } from '@cryptvisor/sealed-file'
 import { AgentError, type AgentErrorCode, type OperationErrorCode } from '../agent-error.ts'
 import { DataPathError, type DataPathErrorCode } from '../data-path/index.ts'
-import type { Folder } from '../datastore/folder.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 
 /** Any error of an operation as one with a code that the control plane knows. Faults of ours are `internal`. */
 export function operationErrorOf(error: unknown): { readonly code: OperationErrorCode; readonly message: string } {
   const { code, message } = agentErrorOf(error)
   return { code: operationCodes[code] ?? 'internal', message }
-}
-
-/** The same with paths that a person can read, where the error is one of this VM's files. */
-export function readableError(error: unknown, folder: Folder): AgentError {
-  const found = agentErrorOf(error)
-  const message = folder.readable(found.message)
-  return message === found.message ? found : new AgentError(found.code, message, { cause: found.cause })
 }
 
 /** Any error as one of the agent's. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OperationRequest, OperationStatus, VmAuthority } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
+import { Pace } from '../data-path/index.ts'
 import { ContentGate } from './content-gate.ts'
 import type { Task } from './host.ts'
 import { agentErrorOf, operationErrorOf } from './operation-error.ts'
@@ -27,6 +28,7 @@ export class Operation implements Task {
   readonly id: string
   readonly request: OperationRequest
   readonly progress = new Progress()
+  readonly pace = new Pace()
   /** Where the content of an import arrives. */
   readonly gate = new ContentGate()
   /** Aborted when it is cancelled, or the agent stops. */
@@ -60,9 +62,9 @@ export class Operation implements Task {
       step: outcome === null || outcome.state === 'done' ? step : outcome.state,
       doneBytes,
       totalBytes,
-      bytesPerSecond: null,
-      secondsLeft: null,
-      paused: false,
+      bytesPerSecond: outcome === null ? this.progress.bytesPerSecond : null,
+      secondsLeft: outcome === null ? this.progress.secondsLeft : null,
+      paused: outcome === null && this.pace.paused,
       vm: outcome?.state === 'done' ? outcome.vm : null,
       error: outcome?.state === 'failed' ? outcome.error : null,
     }
@@ -83,7 +85,8 @@ export class Operation implements Task {
         this.#log.info({ ...fields, state: outcome.state }, 'operation ended')
       },
       (error: unknown) => {
-        this.#outcome = this.#failure(error)
+        if (error instanceof AgentError && error.code === 'left') this.#log.info(fields, 'operation left for later')
+        else this.#outcome = this.#failure(error)
       },
     )
   }

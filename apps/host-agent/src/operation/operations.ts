@@ -7,7 +7,7 @@ import { deleteVm, recoverDeletion } from './delete-vm.ts'
 import { forgetJournal } from './forget-journal.ts'
 import type { OperationHost, Task } from './host.ts'
 import { Operation, type OperationLog, type Outcome } from './operation.ts'
-import { agentErrorOf } from './operation-error.ts'
+import { agentErrorOf, operationErrorOf } from './operation-error.ts'
 import { type Recovery, recoverChange } from './recover-change.ts'
 import { runChange } from './run-change.ts'
 
@@ -83,6 +83,8 @@ export class Operations implements AsyncDisposable {
         if (outcome.state === 'unknown') this.#operations.delete(id)
         return outcome
       } catch (error) {
+        // It goes on when the agent is back.
+        if (error instanceof AgentError && error.code === 'left') throw error
         // Not knowing is no outcome: whoever asks next starts a new recovery.
         this.#operations.delete(id)
         failures.push(error)
@@ -163,6 +165,7 @@ async function recover(host: OperationHost, task: Task, id: string, request: Ope
 
 function outcomeOf(recovery: Recovery): Outcome {
   if (recovery.state !== 'failed') return recovery
+  if (recovery.error !== null) return { state: 'failed', error: operationErrorOf(recovery.error) }
   const message = 'the agent stopped before this operation was committed; everything is as it was'
   return { state: 'failed', error: { code: 'interrupted', message } }
 }

@@ -1,5 +1,6 @@
 import type { DiskAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
+import type { JournalDirection } from './journal.ts'
 
 /**
  * What an operation changes, known before anything is touched: it follows from the operation's ID and its request alone,
@@ -22,7 +23,7 @@ export interface Plan {
   /** Names in the VM's folder that it removes after the commit. */
   readonly removes: readonly string[]
   /** Those that remove what was there before keep a journal; `null` for those that only add. */
-  readonly direction: 'encrypt' | 'decrypt' | null
+  readonly direction: JournalDirection | null
 }
 
 /** The KEKs of which one has to be held for a part of the VM. */

@@ -1,7 +1,5 @@
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { AgentError } from '../agent-error.ts'
-import { requireFreeSpace, writeFully } from '../data-path/index.ts'
+import { type Place, requireFreeSpace, writeFully } from '../data-path/index.ts'
 import { ioError } from '../io-error.ts'
 import type { Progress } from './progress.ts'
 
@@ -15,14 +13,13 @@ const zeros = Buffer.alloc(blockSizeBytes)
  * AgentError: `bad-image` for another size, `no-space`, `io`; the signal's reason when it is aborted.
  */
 export async function receiveFile(
-  path: string,
+  place: Place,
   sizeBytes: number,
   content: AsyncIterable<Uint8Array>,
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<void> {
-  await requireFreeSpace(path, sizeBytes)
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  await using file = await attempt(() => open(path, flags, 0o600))
+  await requireFreeSpace(place, sizeBytes)
+  await using file = await attempt(() => place.create())
   let receivedBytes = 0
   try {
     for await (const block of blocksOf(content)) {
@@ -33,7 +30,7 @@ export async function receiveFile(
         await attempt(() => writeFully(file, block, receivedBytes))
       }
       receivedBytes += block.length
-      progress.advance(receivedBytes)
+      progress.advance('content', receivedBytes)
     }
   } catch (cause) {
     signal.throwIfAborted()

@@ -1,8 +1,10 @@
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
+import { KeyRecordError } from '@cryptvisor/key-record'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { differenceOf, readVmDocument, type VmDocument } from '../datastore/vm-document.ts'
 import { layerName } from '../disk/layer-file.ts'
+import { carryOut } from './carry-out.ts'
 import { type Change, planOf } from './changes.ts'
 import { checkMade } from './check-made.ts'
 import { finish, undo, undoCreation } from './clean.ts'
@@ -10,21 +12,22 @@ import { isCreatedBy } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
 import { virtualBytesOf } from './import-disk.ts'
 import { readJournal } from './journal.ts'
-import { authenticJournal } from './journal-keys.ts'
+import { authenticJournal, type Resumed, resumableJournal } from './journal-keys.ts'
 import { KeyLoans } from './key-loans.ts'
-import { readableError } from './operation-error.ts'
+import { limitPace } from './limit-pace.ts'
 import { type Plan, type Sizes, withSizes } from './plan.ts'
 import { openVmSite, type VmSite } from './vm-site.ts'
 
 /** What became of an operation that nobody finished; `unknown`: it had not begun, and there is no trace of it. */
 export type Recovery =
   | { readonly state: 'done'; readonly vm: VmAuthority | null }
-  | { readonly state: 'failed' }
+  /** `error`: why; `null` when it was only interrupted. */
+  | { readonly state: 'failed'; readonly error: unknown }
   | { readonly state: 'unknown' }
 
 /**
  * Brings a change to its end after a crash, with the request that the control plane confirms: one that was committed is
- * finished, any other undone. Nothing that lies on the datastore is taken at its word: what is removed follows from the
+ * finished, one with an authentic journal gone on with where it stood, any other undone. Nothing that lies on the datastore is taken at its word: what is removed follows from the
  * request, and a commit counts only with an authentic journal and files that open. Throws AgentError: `key-not-held` when
  * that cannot be told without keys, `datastore-mismatch` when it is neither the old nor the new state, `vm-busy`.
  */
@@ -36,21 +39,68 @@ export async function recoverChange(
 ): Promise<Recovery> {
   const plan = planOf(operationId, change)
   await using site = await openVmSite(host.datastores, plan.vm)
-  if (site === null) return nothingThere(plan, change)
+  if (site === null) return nothingThere(plan)
+  const document = await readVmDocument(site.folder)
+  if (document !== null && document.generation === plan.next.generation && document.vmId === plan.vm.vmId) {
+    return { state: 'done', vm: await finishCommitted(host, task, site.folder, plan, change, document) }
+  }
+  if (plan.vm.generation === 0) return await undoCreated(task, site, plan, document)
+  return (await goOn(host, task, site, plan, change, document)) ?? (await undoChanged(task, site, plan, document))
+}
+
+/** Goes on with a change whose journal shows how far it is; `null` when it does not, or its keys are not here. */
+async function goOn(
+  host: OperationHost,
+  task: Task,
+  site: VmSite,
+  plan: Plan,
+  change: Change,
+  document: VmDocument | null,
+): Promise<Recovery | null> {
+  if (plan.direction === null || document === null || differenceOf(document, plan.vm) !== null) return null
+  using stack = new DisposableStack()
+  const keys = heldKeys(host, plan, stack)
+  if (keys === null) return null
+  const resumed = await beginningsOf(site, plan, document, keys, stack)
+  if (resumed === null) return null
+  limitPace(task, change)
   try {
-    const document = await readVmDocument(site.folder)
-    if (document !== null && document.generation === plan.next.generation && document.vmId === plan.vm.vmId) {
-      return { state: 'done', vm: await finishCommitted(host, task, site.folder, plan, change, document) }
-    }
-    if (change.kind === 'create-vm') return await undoCreated(task, site, plan, document)
-    return await undoChanged(task, site, plan, document)
+    const ready = { change, plan, site, keys, previous: document, content: null, resumed }
+    return { state: 'done', vm: await carryOut(host, task, ready) }
   } catch (error) {
-    throw readableError(error, site.folder)
+    if (error instanceof AgentError && (error.code === 'left' || error.code === 'stopping')) throw error
+    return { state: 'failed', error }
   }
 }
 
-function nothingThere(plan: Plan, change: Change): Recovery {
-  if (change.kind === 'create-vm') return { state: 'unknown' }
+/** The journal to go on with; one that does not open is none. */
+async function beginningsOf(
+  { folder }: VmSite,
+  plan: Plan,
+  document: VmDocument,
+  keys: KeyLoans,
+  stack: DisposableStack,
+): Promise<Resumed | null> {
+  try {
+    return await resumableJournal(folder, plan, document, keys, stack)
+  } catch (error) {
+    if (error instanceof KeyRecordError || error instanceof AgentError) return null
+    throw error
+  }
+}
+
+/** `null` when this host does not hold what it would take. */
+function heldKeys(host: OperationHost, plan: Plan, stack: DisposableStack): KeyLoans | null {
+  try {
+    return stack.use(new KeyLoans(host.keys, plan.keys, host.cryptoSupported))
+  } catch (error) {
+    if (error instanceof AgentError) return null
+    throw error
+  }
+}
+
+function nothingThere(plan: Plan): Recovery {
+  if (plan.vm.generation === 0) return { state: 'unknown' }
   throw new AgentError('file-missing', `${plan.vm.datastorePath}/${plan.vm.folder}: the VM’s folder is missing`)
 }
 
@@ -86,8 +136,8 @@ async function sizesOf(
     const written = document.disks.find((disk) => disk.layerId === layerId)?.payloadBytes
     const payloadBytes = change.kind === 'import-disk' ? change.payloadBytes : written
     if (payloadBytes === undefined || !measured.includes(layerId)) continue
-    const path = folder.at(layerName({ layerId, format, encryption }))
-    const imported = change.kind === 'import-disk' ? await virtualBytesOf(path, format, payloadBytes) : virtualBytes
+    const place = folder.place(layerName({ layerId, format, encryption }))
+    const imported = change.kind === 'import-disk' ? await virtualBytesOf(place, format, payloadBytes) : virtualBytes
     sizes.set(layerId, { payloadBytes, virtualBytes: imported })
   }
   return sizes
@@ -100,7 +150,7 @@ async function undoChanged(task: Task, { folder }: VmSite, plan: Plan, document:
   }
   const traces = await tracesOf(folder, plan)
   await task.insist('undoing', () => undo(folder, plan))
-  return { state: traces ? 'failed' : 'unknown' }
+  return traces ? { state: 'failed', error: null } : { state: 'unknown' }
 }
 
 async function undoCreated(
@@ -112,7 +162,7 @@ async function undoCreated(
   // A folder that somebody else made is no trace of ours.
   if (document !== null || !(await isCreatedBy(folder, plan.operationId))) return { state: 'unknown' }
   await task.insist('undoing', () => undoCreation(datastore, folder, plan))
-  return { state: 'failed' }
+  return { state: 'failed', error: null }
 }
 
 /** Whether an operation has left anything in the VM's folder. Throws AgentError `vm-busy` when another one comes first. */

@@ -2,8 +2,11 @@ import type { VmAuthority } from '@cryptvisor/host-agent-api'
 import { type NamedKek, type RecordHeader, wrapDek } from '@cryptvisor/key-record'
 import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
+import { DataPathError, type SourceVersion, sameVersion } from '../data-path/index.ts'
+import type { Folder } from '../datastore/folder.ts'
 import { documentOf } from '../datastore/vm-document.ts'
 import { Journal } from './journal.ts'
+import type { Resumed } from './journal-keys.ts'
 import { homeGenerationAfter } from './plan.ts'
 import { previousOf, type Work } from './work.ts'
 
@@ -14,12 +17,25 @@ export interface JournalKey {
   readonly header: RecordHeader
 }
 
+/** A layer that an operation makes, and what it is made of. */
+export interface JournalSource {
+  readonly layerId: string
+  readonly version: SourceVersion
+}
+
 /**
  * Begins the journal of an operation, in state `prepared`, before it makes its first file. The journal has key records of
- * its own, since those of the VM come with the new files or go with the old ones.
+ * its own, since those of the VM come with the new files or go with the old ones. Where an earlier try left one, that goes on, as
+ * long as all that it makes layers of is as it was: else throws DataPathError `source-changed`.
  */
-export async function startJournal(work: Work, next: VmAuthority, keys: readonly JournalKey[]): Promise<Journal> {
-  const { plan, folder, stack } = work
+export async function startJournal(
+  work: Work,
+  next: VmAuthority,
+  keys: readonly JournalKey[],
+  sources: readonly JournalSource[],
+): Promise<Journal> {
+  const { plan, folder, stack, resumed } = work
+  if (resumed !== null) return stack.use(continued(folder, resumed, sources))
   const previous = previousOf(work)
   if (plan.direction === null) throw new AgentError('internal', 'an operation that only adds has no journal')
   const records: string[] = []
@@ -29,6 +45,7 @@ export async function startJournal(work: Work, next: VmAuthority, keys: readonly
     keys.map(({ dek }) => dek),
     {
       version: 1,
+      state: 'prepared',
       operationId: plan.operationId,
       direction: plan.direction,
       previous,
@@ -36,9 +53,23 @@ export async function startJournal(work: Work, next: VmAuthority, keys: readonly
       makes: [...plan.makes],
       removes: [...plan.removes],
       records,
+      parts: sources.map(({ layerId, version }) => ({ layerId, source: version, state: 'waiting', doneBytes: 0 })),
     },
   )
   stack.use(journal)
   await journal.write('prepared')
   return journal
+}
+
+function continued(folder: Folder, { content, deks }: Resumed, sources: readonly JournalSource[]): Journal {
+  const journal = new Journal(folder, deks, content)
+  const changed = sources.find(({ layerId, version }) => !sameVersion(journal.part(layerId).source, version))
+  if (changed === undefined) return journal
+  journal[Symbol.dispose]()
+  throw new DataPathError('source-changed', `what layer ${changed.layerId} is made of was changed since it was begun`)
+}
+
+/** Says that layers are being filled; a journal that is further already stays as it is. */
+export async function beginCopying(journal: Journal): Promise<void> {
+  if (journal.state === 'prepared') await journal.write('copying')
 }

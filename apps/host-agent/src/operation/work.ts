@@ -1,8 +1,12 @@
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
+import type { Storage } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
+import type { LaneSettings, Pace } from '../data-path/index.ts'
 import type { Folder } from '../datastore/folder.ts'
 import type { VmDocument } from '../datastore/vm-document.ts'
+import type { BulkLimit } from './bulk-limit.ts'
 import type { Journal } from './journal.ts'
+import type { Resumed } from './journal-keys.ts'
 import type { KeyLoans } from './key-loans.ts'
 import type { Plan } from './plan.ts'
 import type { Progress } from './progress.ts'
@@ -17,8 +21,20 @@ export interface Work {
   /** `vm.json` as it is, in agreement with the control plane; `null` for a VM that is being created. */
   readonly previous: VmDocument | null
   readonly progress: Progress
+  readonly pace: Pace
+  /** How the data of each disk is moved. */
+  readonly lanes: LaneSettings
+  /** How many bytes of a disk may have to be done again after a crash. */
+  readonly checkpointBytes: number
+  /** How many disks of this host move data at once. */
+  readonly bulk: BulkLimit
+  /** Whether all that is written is read back and compared before the commit. */
+  readonly verifies: boolean
+  /** What an earlier try left, which is gone on with; `null` for a first try. */
+  readonly resumed: Resumed | null
   /** Aborted when the operation is to stop; after the commit nobody looks at it. */
   readonly signal: AbortSignal
+  readonly storage: Storage
   /** A folder of the agent's own, for the metadata of empty images. */
   readonly scratch: string
   /** What is to be disposed of when the operation has ended. */

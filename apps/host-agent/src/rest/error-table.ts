@@ -29,6 +29,7 @@ const statuses: Readonly<Record<AgentErrorCode, ErrorStatus>> = {
   'operation-runs': 409,
   'not-waiting-for-content': 409,
   stopping: 503,
+  left: 503,
 }
 
 /** An error of the agent as an answer; `null`: a fault of ours, of which the peer is told nothing. */

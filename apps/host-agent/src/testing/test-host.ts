@@ -5,12 +5,14 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { KeyReference, OperationRequest, OperationStatus, VmAuthority } from '@cryptvisor/host-agent-api'
 import { Secret } from '@cryptvisor/secret'
+import { NodeStorage } from '@cryptvisor/storage'
 import { Datastores } from '../datastore/datastores.ts'
 import type { BeforeChange } from '../datastore/folder.ts'
 import { KeyCache } from '../key-cache.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
 import type { OperationHost } from '../operation/host.ts'
 import { Operations } from '../operation/operations.ts'
+import { descriptorTools } from '../storage/descriptor-tools.ts'
 import { details, newVm } from './test-vm.ts'
 
 /** What an operation throws that a test stops at one of its changes, as a crash would. */
@@ -36,12 +38,16 @@ export class TestHost implements AsyncDisposable {
 
   /** What operations have of this host. */
   host(beforeChange?: BeforeChange, roots: readonly string[] | null = null): OperationHost {
+    const storage = new NodeStorage(descriptorTools)
     return {
-      datastores: new Datastores(roots, beforeChange),
+      storage,
+      datastores: new Datastores(storage, roots, beforeChange),
       keys: this.keys,
       cryptoSupported: true,
       scratch: join(this.root, 'scratch'),
       bulk: new BulkLimit(2),
+      lanes: { laneCount: 2, chunkBytes: 1_048_576 },
+      checkpointBytes: 1_048_576,
       warn: (text) => this.warnings.push(text),
     }
   }
@@ -91,9 +97,10 @@ export class TestHost implements AsyncDisposable {
       crashed.resolve(true)
       throw new Crash()
     })
+    const over = new AbortController()
     const ended = start(operations).then(
       () =>
-        endOf(operations, id).then(
+        endOf(operations, id, over.signal).then(
           () => false,
           () => false,
         ),
@@ -101,6 +108,7 @@ export class TestHost implements AsyncDisposable {
     )
     const hasCrashed = await Promise.race([crashed.promise, ended])
     await operations[Symbol.asyncDispose]()
+    over.abort()
     return hasCrashed
   }
 
@@ -144,9 +152,9 @@ export function importRequest(vm: VmAuthority, payloadBytes: number, format: 'ra
   } satisfies OperationRequest
 }
 
-/** Waits until an operation of this process has ended. */
-export async function endOf(operations: Operations, id: string): Promise<OperationStatus> {
-  await until(() => !['running', 'waiting-for-content'].includes(operations.status(id).state))
+/** Waits until an operation of this process has ended, or nobody waits any more. */
+export async function endOf(operations: Operations, id: string, over?: AbortSignal): Promise<OperationStatus> {
+  await until(() => over?.aborted === true || !['running', 'waiting-for-content'].includes(operations.status(id).state))
   return operations.status(id)
 }
 
