@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Secret } from '@cryptvisor/secret'
+import fc from 'fast-check'
 import { addKeySlot } from './add-key-slot.ts'
 import { createHeader } from './create-header.ts'
 import { parseHeader } from './header.ts'
@@ -141,4 +142,21 @@ test('the record lies in the header where two copies fit, else beside the disk',
   assert.equal(at((4036 + 31) * 512), 'file')
   assert.equal(at(4040 * 512), 'file')
   assert.equal(at(4096 * 512), 'header')
+})
+
+test('an adoption that is cut anywhere, some sectors written and some not, leaves a volume that opens', async () => {
+  const added = await addKeySlot(bytes, volumeKey, own)
+  const renewed = await renewDigest(added.bytes, volumeKey)
+  const removed = await removeKeySlots(renewed.bytes, [0], own)
+  const writes = [...added.writes, ...renewed.writes, ...removed.writes]
+  await fc.assert(
+    fc.asyncProperty(fc.nat({ max: writes.length - 1 }), fc.infiniteStream(fc.boolean()), async (index, sectors) => {
+      const [write] = writes.slice(index)
+      assert.ok(write !== undefined)
+      const volume = torn(written(bytes, writes.slice(0, index)), write, () => sectors.next().value === true)
+      const passphrase = index < added.writes.length ? foreign : own
+      await opens(volume, passphrase, `write ${index}`)
+    }),
+    { numRuns: 60 },
+  )
 })

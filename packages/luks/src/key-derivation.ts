@@ -1,6 +1,7 @@
 import { argon2, pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { Secret } from '@cryptvisor/secret'
+import { LuksError } from './luks-error.ts'
 import { type LuksHash, opensslNameOf } from './luks-hash.ts'
 
 const pbkdf2Async = promisify(pbkdf2)
@@ -17,15 +18,32 @@ export type KeyDerivation =
       readonly salt: Uint8Array
     }
 
-/** Derives a key of `sizeBytes` bytes, on a thread of its own. The caller disposes of it. */
+/**
+ * Derives a key of `sizeBytes` bytes, on a thread of its own. The caller disposes of it. Throws a LuksError
+ * `key-derivation-failed` where OpenSSL cannot: it lacks the hash, or the memory is not to be had.
+ */
 export async function deriveKey(passphrase: Secret, derivation: KeyDerivation, sizeBytes: number): Promise<Secret> {
   return await passphrase.expose(async (bytes) => {
-    if (derivation.type === 'pbkdf2') {
-      const { salt, iterations, hash } = derivation
-      return Secret.from(await pbkdf2Async(bytes, salt, iterations, sizeBytes, opensslNameOf(hash)))
+    try {
+      return Secret.from(await derive(bytes, derivation, sizeBytes))
+    } catch (cause) {
+      throw new LuksError('key-derivation-failed', `${nameOf(derivation)} failed on this host`, { cause })
     }
-    const { type, salt, parallelism, passes, memoryKib } = derivation
-    const parameters = { message: bytes, nonce: salt, parallelism, passes, memory: memoryKib, tagLength: sizeBytes }
-    return Secret.from(await argon2Async(type, parameters))
   })
+}
+
+async function derive(passphrase: Uint8Array, derivation: KeyDerivation, sizeBytes: number): Promise<Buffer> {
+  if (derivation.type === 'pbkdf2') {
+    const { salt, iterations, hash } = derivation
+    return await pbkdf2Async(passphrase, salt, iterations, sizeBytes, opensslNameOf(hash))
+  }
+  const { type, salt, parallelism, passes, memoryKib } = derivation
+  const parameters = { message: passphrase, nonce: salt, parallelism, passes, memory: memoryKib, tagLength: sizeBytes }
+  return await argon2Async(type, parameters)
+}
+
+function nameOf(derivation: KeyDerivation): string {
+  return derivation.type === 'pbkdf2'
+    ? `PBKDF2 with ${derivation.hash}`
+    : `${derivation.type} with ${derivation.memoryKib} KiB of memory`
 }

@@ -27,6 +27,7 @@ export type LuksErrorCode =
   | 'unsupported-key-derivation'
   | 'unsupported-key-slot'
   | 'too-much-work'
+  | 'key-derivation-failed'
   | 'no-active-slot'
   | 'wrong-passphrase'
   | 'other-volume-key'
