@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
 import { Secret } from '@cryptvisor/secret'
+import { holdsTrace } from '@cryptvisor/testkit'
 import { assertWhole } from './testing/invariants.ts'
 import { fingerprint } from './testing/simulated-datastore.ts'
 import { admin, userWithout, World } from './testing/world.ts'
@@ -13,7 +16,7 @@ const contentBytes = 4096
 const content = () => Readable.from([Buffer.alloc(contentBytes)])
 
 async function send(world: World, id: string): Promise<void> {
-  using passphrase = Secret.from(Buffer.from('open sesame'))
+  using passphrase = Secret.from(Buffer.from('open sesame, mountain'))
   await world.work.sendPassphrase(id, passphrase, never)
 }
 
@@ -27,13 +30,18 @@ test('a LUKS volume becomes a disk: its passphrase goes to the host, then its co
     // It may come before the host is ready for it.
     await send(world, task.id)
     const operation = [...world.hostA.operations.values()].at(-1)
-    assert.equal(operation?.passphrase, fingerprint(Buffer.from('open sesame')))
+    assert.equal(operation?.passphrase, fingerprint(Buffer.from('open sesame, mountain')))
     assert.ok(operation.request.kind === 'import-volume' && operation.request.mode === mode)
     const ended = await world.work.sendContent(task.id, content(), contentBytes, never)
     assert.equal(ended.state, 'success')
     const disk = (await world.work.listDisks('web')).at(-1)
     assert.deepEqual([disk?.encrypted, disk?.key?.keyId, disk?.policy], [true, 'key-3', encryptionPolicy])
   }
+  for (const name of readdirSync(world.folder)) {
+    const trace = holdsTrace(readFileSync(join(world.folder, name)), Buffer.from('open sesame, mountain'))
+    assert.ok(!trace, `the passphrase is in ${name}`)
+  }
+  assert.ok(!JSON.stringify(world.process.logged).includes('sesame'))
   const texts = (await world.eventsOf('vm.crypto.encrypted')).map(({ text }) => text)
   assert.match(texts.at(-1) ?? '', /adopted.*old copies of its volume still open with the old passphrase/)
   await assertWhole(world)
@@ -110,8 +118,18 @@ test('a block device becomes a plain disk, of one VM only, and is encrypted wher
   await assert.rejects(add({}), { code: 'already-exists', field: 'device', message: /disk 2 of VM web/ })
   const thin = { policy: encryptionPolicy, thin: true }
   await assert.rejects(world.work.changePolicy(admin, 'web', thin), { field: 'thin', message: /block device/ })
-  await world.ended(await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
+  await assert.rejects(world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }), {
+    field: 'disks',
+    message: /disk 2 .* goes by itself.*\(0, 1\)/,
+  })
+  await world.ended(await world.work.changePolicy(admin, 'web', { home: encryptionPolicy }))
+  const alone = { disks: [{ number: 2, policy: encryptionPolicy }] }
+  await world.ended(await world.work.changePolicy(admin, 'web', alone))
   const after = (await world.work.listDisks('web')).at(-1)
   assert.deepEqual([after?.device, after?.encrypted], ['/dev/disk/by-id/one', true])
+  await world.ended(await world.work.changePolicy(admin, 'web', { disks: [{ number: 0, policy: encryptionPolicy }] }))
+  await assert.rejects(world.work.rekeyVm(admin, 'web', { depth: 'deep' }), { field: 'disks' })
+  const shallow = await world.ended(await world.work.rekeyVm(admin, 'web', { depth: 'shallow' }))
+  assert.equal(shallow.state, 'success', 'a shallow one rewrites no data')
   await assertWhole(world)
 })

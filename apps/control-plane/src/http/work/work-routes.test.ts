@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { encryptionPolicy, type Privilege, plainPolicy, privileges, type Task } from '@cryptvisor/control-plane-api'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { pathOf, RestClient, RestClientError } from '@cryptvisor/rest'
+import { Secret } from '@cryptvisor/secret'
 import { temporaryFolder } from '@cryptvisor/testkit'
 import { pino } from 'pino'
 import { providersOf, Sessions, shortTimings } from '../../app/work/testing/control-plane-process.ts'
@@ -160,6 +162,41 @@ const routes: readonly (readonly [Privilege, (api: ControlPlaneClient) => Promis
   ['Cryptographer.Encrypt', (api) => api.changePolicy('web', { policy: encryptionPolicy })],
   ['Cryptographer.RegisterHost', (api) => api.changePolicy('web', { policy: encryptionPolicy })],
 ]
+
+test('rekey, clone, a LUKS volume, pace and export over HTTP', async (context) => {
+  const { admin, kms } = await startServer(context)
+  const { api, rest } = admin
+  await ended(api, await api.createVm({ name: 'web', policy: encryptionPolicy, disks: [{ sizeBytes: 1024 }] }))
+  const succeeded = async (started: { task: Task }) => {
+    const task = await ended(api, started)
+    assert.equal(task.state, 'success', task.error?.message)
+  }
+  await succeeded(await api.rekeyVm('web', { depth: 'shallow' }))
+  await succeeded(await api.cloneVm('web', { name: 'copy', keys: 'same' }))
+  assert.equal((await api.vm('copy')).home.key?.keyId, (await api.vm('web')).home.key?.keyId)
+  const keyCount = kms.keys.size
+  await assert.rejects(api.rekeyVm('web', { depth: 'deep', disks: [9] }), { status: 404, field: 'disks.0' })
+  assert.equal(kms.keys.size, keyCount)
+
+  const { task } = await api.importVolume('web', { format: 'raw', contentBytes: 1024 })
+  const path = `/api/v1/tasks/${task.id}/passphrase`
+  await assert.rejects(rest.call({ method: 'PUT', path, json: 'a passphrase' }), { status: 415 })
+  using long = Secret.random(8193)
+  await assert.rejects(api.sendPassphrase(task.id, long), { status: 413, field: 'content-length' })
+  using passphrase = Secret.random(16)
+  await api.sendPassphrase(task.id, passphrase)
+  const done = await api.sendContent(task.id, Readable.from([Buffer.alloc(1024)]), 1024)
+  assert.equal(done.state, 'success')
+  await assert.rejects(api.pauseTask(task.id), { status: 400, message: /has ended/ })
+  await assert.rejects(api.limitTask(task.id, { bytesPerSecondMax: 1 }), { status: 400, field: 'bytesPerSecondMax' })
+
+  const { stream, sizeBytes } = await api.exportDisk('web', 0, { format: 'raw' })
+  assert.equal(sizeBytes, 1024)
+  assert.deepEqual(await buffer(stream), Buffer.alloc(1024, 7))
+  await assert.rejects(api.exportDisk('web', 9, { format: 'raw' }), { status: 404 })
+  await assert.rejects(api.exportDisk('web', 64, { format: 'raw' }), { status: 400, field: 'number' })
+  assert.equal((await api.events({ type: 'vm.disk-exported' })).events.length, 1)
+})
 
 test('each route asks for its privilege', async (context) => {
   const { admin, logIn } = await startServer(context)

@@ -15,6 +15,23 @@ export function paceOf({ verify, bytesPerSecondMax }: Pace): Pace {
   }
 }
 
+/**
+ * Throws `invalid` where a disk on a block device is not the only one whose data is to be rewritten: that happens in place,
+ * and so could not be undone because of another disk.
+ */
+export function requireDeviceAlone(
+  disks: readonly { readonly number: number; readonly device: string | null }[],
+): void {
+  const onDevice = disks.find(({ device }) => device !== null)
+  if (onDevice === undefined || disks.length === 1) return
+  const others = disks.filter((disk) => disk !== onDevice).map(({ number }) => number)
+  throw new ControlPlaneError(
+    'invalid',
+    `disks: disk ${onDevice.number} lies on a block device and is rewritten in place, so it goes by itself: name it alone (--disk ${onDevice.number}), and the others (${others.join(', ')}) in a request of their own`,
+    { field: 'disks' },
+  )
+}
+
 /** Throws `vm-busy` while a task has the VM, or it is not made yet. */
 export function requireIdle(vm: VmRecord): void {
   if (vm.row.task_id === null) return

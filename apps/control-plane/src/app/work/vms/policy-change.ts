@@ -5,7 +5,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
-import { paceOf, requireCapableHost, requireIdle } from './change-request.ts'
+import { paceOf, requireCapableHost, requireDeviceAlone, requireIdle } from './change-request.ts'
 import { findHost, findPolicy, findProvider } from './lookup.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
@@ -52,6 +52,7 @@ export async function planPolicyChange(
   if (direction === null) return null
   checkOrder(parts)
   if (request.thin === true) refuseThinDevices(changing)
+  requireDeviceAlone(changing.flatMap(({ disk }) => (disk === null ? [] : [disk])))
   requireIdle(vm)
   const change: PolicyChange['change'] = {
     kind: direction,

@@ -6,14 +6,14 @@ import { distinctKeys } from '../../key-reference.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
-import { paceOf, requireCapableHost, requireIdle } from './change-request.ts'
+import { paceOf, requireCapableHost, requireDeviceAlone, requireIdle } from './change-request.ts'
 import { findHost, findProvider } from './lookup.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
 /** VM Home or a disk that can be rekeyed, with the KEKs that it has. */
 interface EncryptedPart {
   /** `null`: VM Home. */
-  readonly disk: { readonly diskId: string; readonly number: number } | null
+  readonly disk: { readonly diskId: string; readonly number: number; readonly device: string | null } | null
   readonly keys: readonly KeyReference[]
 }
 
@@ -27,6 +27,8 @@ export async function planRekey(
   requirePrivileges(principal, ['Cryptographer.Recrypt'])
   refusePace(request)
   const parts = chosenParts(vm, request)
+  const disks = parts.flatMap(({ disk }) => (disk === null ? [] : [disk]))
+  if (request.depth === 'deep') requireDeviceAlone(disks)
   requireIdle(vm)
   const oldKeys = distinctKeys(parts.flatMap(({ keys }) => keys))
   const key: KeyPlan = { kind: 'new', provider: await providerFor(work, request.keyProvider, oldKeys) }
@@ -34,7 +36,7 @@ export async function planRekey(
   const change = {
     kind: request.depth === 'deep' ? ('deep-rekey' as const) : ('shallow-rekey' as const),
     home: parts.some(({ disk }) => disk === null),
-    disks: parts.flatMap(({ disk }) => (disk === null ? [] : [disk])),
+    disks: disks.map(({ diskId, number }) => ({ diskId, number })),
     oldKeys,
     pace: paceOf(request),
   }
@@ -72,7 +74,9 @@ function chosenParts(vm: VmRecord, { home, disks }: RekeyVm): EncryptedPart[] {
 /** Empty for a plain disk. */
 function encryptedPart(disk: VmRecord['disks'][number]): EncryptedPart[] {
   const encryption = parseEncryption(disk.encryption)
-  return encryption === null ? [] : [{ disk: { diskId: disk.id, number: disk.number }, keys: encryption.keys }]
+  return encryption === null
+    ? []
+    : [{ disk: { diskId: disk.id, number: disk.number, device: disk.device }, keys: encryption.keys }]
 }
 
 function diskPart(vm: VmRecord, chosen: readonly number[], number: number, index: number): EncryptedPart {
