@@ -1,7 +1,7 @@
 import type { Secret } from '@cryptvisor/secret'
 import { ownCipher } from './cipher-spec.ts'
 import type { Header } from './header.ts'
-import { keyMaterialSizeBytes, sectorSizeBytes } from './header-layout.ts'
+import { keyMaterialSizeBytes, payloadOffsetMaxBytes, sectorSizeBytes } from './header-layout.ts'
 import { type Identified, payloadSizeOf } from './identified-volume.ts'
 import { openKeySlot } from './key-slot.ts'
 import { LuksError } from './luks-error.ts'
@@ -51,9 +51,13 @@ async function unlockLuks1(
   )
 }
 
-/** QEMU must be able to open what is adopted. */
-function adoptionRefusalOf({ cipher, hash }: Header): string | null {
+/** What is adopted is opened by QEMU and rewritten by us; `addKeySlot` refuses the same. */
+function adoptionRefusalOf({ cipher, hash, payloadOffsetBytes, keySlots }: Header): string | null {
   if (cipher !== ownCipher) return `its cipher ${cipher} is read for import only`
   if (!qemuHashes.has(hash)) return `QEMU does not know its hash ${hash}`
+  if (payloadOffsetBytes > payloadOffsetMaxBytes) {
+    return `its payload lies at ${payloadOffsetBytes}, beyond ${payloadOffsetMaxBytes}`
+  }
+  if (keySlots.every(({ active }) => active)) return 'all its key slots are in use'
   return null
 }
