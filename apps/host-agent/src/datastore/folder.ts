@@ -114,6 +114,14 @@ export class Folder implements AsyncDisposable {
     await this.sync()
   }
 
+  /** Puts the file `fresh` in the place of `name`, durably; `false` when there is no such file. */
+  async replace(name: string, fresh: string): Promise<boolean> {
+    const found = await this.has(fresh)
+    if (found) await this.#change(`rename ${fresh}`, () => this.#folder.rename(checked(fresh), checked(name)))
+    await this.sync()
+    return found
+  }
+
   /** Makes a new file that reads as `sizeBytes` zeros and takes no room; durable when it resolves. */
   async makeHole(name: string, sizeBytes: number): Promise<void> {
     await this.#change(`make ${name}`, async () => {
