@@ -6,8 +6,10 @@ import type { Place } from './place.ts'
 export interface PlainImage {
   readonly kind: 'plain'
   readonly place: Place
-  /** Exact size of a file; a device may hold more. */
+  /** Exact size of a file from `offsetBytes` on; a device may hold more. */
   readonly sizeBytes: number
+  /** Where it begins: after the header of a volume whose ciphertext is taken as it lies. 0 where it is left out. */
+  readonly offsetBytes?: number
 }
 
 /** A LUKS volume whose payload holds the bytes of a disk image. */
@@ -27,14 +29,14 @@ export type Image = PlainImage | LuksImage
 
 /** Where the image's first byte lies in its file. */
 export function offsetBytesOf(image: Image): number {
-  return image.kind === 'luks' ? image.payloadOffsetBytes : 0
+  return image.kind === 'luks' ? image.payloadOffsetBytes : (image.offsetBytes ?? 0)
 }
 
 /** How large the file of an image is, or how much of its device it takes. */
 export function fileSizeBytesOf(image: Image): number {
   return image.kind === 'luks'
     ? image.payloadOffsetBytes + paddedSizeBytes(image.sizeBytes, image.unitSizeBytes)
-    : image.sizeBytes
+    : (image.offsetBytes ?? 0) + image.sizeBytes
 }
 
 /** `sizeBytes` up to whole data units. */

@@ -39,6 +39,8 @@ export interface NewLayer {
   readonly dek: Secret
   /** The KEKs that the DEK is wrapped under. */
   readonly keks: readonly NamedKek[]
+  /** The volume key of the layer that it is a copy of; a new one where it is left out. */
+  readonly volumeKey?: Secret
 }
 
 /**
@@ -46,10 +48,10 @@ export interface NewLayer {
  * payload yet. It is on disk when this resolves; `transfer` into the image that is returned fills it. The caller disposes
  * of the image's volume key. Rejects as `createLuksFile` does, and with a KeyRecordError for impossible fields.
  */
-export async function createLayer({ place, header, dek, keks }: NewLayer): Promise<LuksImage> {
+export async function createLayer({ place, header, dek, keks, volumeKey: given }: NewLayer): Promise<LuksImage> {
   const { luksUuid, payloadOffsetBytes, payloadSizeBytes } = header
   const record = await wrapDek({ dek, keks, header })
-  const volumeKey = Secret.random(volumeKeySizeBytes)
+  const volumeKey = given?.clone() ?? Secret.random(volumeKeySizeBytes)
   try {
     using passphrase = passphraseOf(dek)
     const bytes = await createHeader({ volumeKey, passphrase, uuid: luksUuid, payloadOffsetBytes })

@@ -70,7 +70,7 @@ async function openTarget(target: Image, options: TransferOptions): Promise<Targ
   const { resumeAtBytes = 0, direct = place.kind === 'device' } = options
   if (place.kind === 'device') return await openTargetDevice(target, direct)
   await using stack = new AsyncDisposableStack()
-  const isNew = target.kind === 'plain' && resumeAtBytes === 0
+  const isNew = offsetBytesOf(target) === 0 && resumeAtBytes === 0
   if (isNew) await requireFreeSpace(place, target.sizeBytes)
   const file = stack.use(isNew ? await createImageFile(place) : await openImageFile(place, 'write'))
   if (!isNew) await checkBegun(target, file, offsetBytesOf(target) + resumeAtBytes, resumeAtBytes > 0)
@@ -125,7 +125,7 @@ async function fill(
   const { image, file } = target
   const { place } = image
   const sizeBytes = fileSizeBytesOf(image)
-  if (image.kind === 'luks' && place.kind === 'file') {
+  if (offsetBytesOf(image) > 0 && place.kind === 'file') {
     await requireFreeSpace(place, sizeBytes - offsetBytesOf(image) - resumeAtBytes)
     await attempt(`cannot take the room for ${place.path}`, () => file.allocate(sizeBytes))
   }

@@ -40,10 +40,10 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
   let document: VmDocument
   try {
     const { folder } = site
-    await using home = await (previous === null ? folder.makeFolder(homeFolderName) : requireHome(folder))
-    const { storage, scratch, bulk, lanes, checkpointBytes, warn } = host
+    await using home = (await folder.folder(homeFolderName)) ?? (await newHome(folder, previous))
+    const { storage, datastores, scratch, bulk, lanes, checkpointBytes, warn } = host
     const { progress, pace, signal } = task
-    const moving = { storage, scratch, bulk, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
+    const moving = { storage, datastores, scratch, bulk, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
     const work = { plan, folder, home, previous, progress, signal, ...moving, resumed, stack, keys, warn }
     made = await make(work, change, content)
     document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))
@@ -59,6 +59,11 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
   await task.insist('removing what was replaced', () => finish(site.folder, plan, document, made.journal))
   task.progress.begin('done')
   return made.next
+}
+
+/** `home/` of a VM that is being made; one that exists has it. */
+async function newHome(folder: Folder, previous: VmDocument | null): Promise<Folder> {
+  return previous === null ? await folder.makeFolder(homeFolderName) : await requireHome(folder)
 }
 
 /** Whether an operation that was stopped stays as it is: the agent stops, and the journal says how to go on. */

@@ -1,8 +1,10 @@
 import type { OperationRequest } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
 import { addDiskPlan, makeDisk } from './add-disk.ts'
+import { cloneVmPlan, makeCloned } from './clone-vm.ts'
 import { createVmPlan, makeVm } from './create-vm.ts'
 import { decryptPlan, makeDecrypted } from './decrypt.ts'
+import { deepRekeyPlan, makeDeepRekeyed } from './deep-rekey.ts'
 import { encryptPlan, makeEncrypted } from './encrypt.ts'
 import { importDiskPlan, makeImported } from './import-disk.ts'
 import type { Plan } from './plan.ts'
@@ -26,9 +28,11 @@ export function planOf(operationId: string, change: Change): Plan {
       return decryptPlan(operationId, change)
     case 'import-volume':
     case 'shallow-rekey':
-    case 'deep-rekey':
-    case 'clone-vm':
       throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
+    case 'deep-rekey':
+      return deepRekeyPlan(operationId, change)
+    case 'clone-vm':
+      return cloneVmPlan(operationId, change)
   }
 }
 
@@ -48,13 +52,10 @@ export async function make(work: Work, change: Change, content: AsyncIterable<Ui
       return await makeDecrypted(work, change)
     case 'import-volume':
     case 'shallow-rekey':
-    case 'deep-rekey':
-    case 'clone-vm':
       throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
+    case 'deep-rekey':
+      return await makeDeepRekeyed(work, change)
+    case 'clone-vm':
+      return await makeCloned(work, change)
   }
-}
-
-/** Whether a change may move much data, and so waits for its turn. */
-export function isBulk({ kind }: Change): boolean {
-  return kind !== 'create-vm'
 }

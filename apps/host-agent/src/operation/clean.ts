@@ -4,6 +4,7 @@ import { freshName } from '../datastore/folder.ts'
 import { type VmDocument, vmDocumentName } from '../datastore/vm-document.ts'
 import { vmLockName } from '../datastore/vm-lock.ts'
 import { configurationName, homeFolderName, isConfigurationName } from '../home/configuration.ts'
+import { nextKeySafeName, promoteKeySafe } from '../home/key-safe.ts'
 import { creatingName } from './create-vm.ts'
 import { type Journal, journalName } from './journal.ts'
 import type { Plan } from './plan.ts'
@@ -24,7 +25,7 @@ export async function undoCreation(datastore: Folder, folder: Folder, plan: Plan
   await removeAll(folder, names.flatMap((name) => [freshName(name)]).concat(plan.makes))
   await removeStaleConfigurations(folder, null)
   await folder.removeFolder(homeFolderName)
-  await removeAll(folder, [vmLockName, creatingName, freshName(creatingName)])
+  await removeAll(folder, [journalName, vmLockName, creatingName, freshName(creatingName)])
   await datastore.removeFolder(plan.vm.folder)
 }
 
@@ -35,6 +36,7 @@ export async function undoCreation(datastore: Folder, folder: Folder, plan: Plan
 export async function finish(folder: Folder, plan: Plan, document: VmDocument, journal: Journal | null): Promise<void> {
   await folder.sync()
   if (journal !== null) await writeSwitched(journal)
+  if (plan.makes.includes(nextKeySafeName)) await promoteKeySafe(folder)
   const named = plan.removes.filter((name) => document.disks.some(({ layerId }) => name.startsWith(`${layerId}.`)))
   if (named.length > 0) throw new AgentError('internal', `${named.join(', ')}: is to be removed and still in use`)
   await removeAll(folder, [...plan.removes, freshName(vmDocumentName)])

@@ -20,11 +20,20 @@ export interface Conversion {
   reopen(): Promise<Image>
 }
 
+/** Keeps how far each layer is: a journal, or nothing, where what was begun is undone after a crash. */
+export type PartLog = Pick<Journal, 'part' | 'note'>
+
+/** For operations that only add, and that nobody goes on with. */
+export const noLog: PartLog = {
+  part: (layerId) => ({ layerId, source: { sizeBytes: 0, modifiedNs: '0' }, state: 'waiting', doneBytes: 0 }),
+  note: async () => {},
+}
+
 /**
  * Fills and compares the new layers, several at once as far as the host's limit goes, each from where the journal says that
  * it stands. When one fails the others stop, and all have ended when this rejects with the first one's error.
  */
-export async function convertAll(work: Work, journal: Journal, conversions: readonly Conversion[]): Promise<void> {
+export async function convertAll(work: Work, journal: PartLog, conversions: readonly Conversion[]): Promise<void> {
   const failing = new AbortController()
   const signal = AbortSignal.any([work.signal, failing.signal])
   const errors: unknown[] = []
@@ -45,7 +54,7 @@ export async function checkSources(conversions: readonly Conversion[]): Promise<
   for (const { watched } of conversions) await watched.checkUnchanged()
 }
 
-async function convert(work: Work, journal: Journal, conversion: Conversion): Promise<void> {
+async function convert(work: Work, journal: PartLog, conversion: Conversion): Promise<void> {
   const { signal, bulk, progress } = work
   const { disk, verb } = conversion
   using _turn = await bulk.enter(signal)
@@ -79,7 +88,7 @@ async function targetOf({ folder }: Work, { disk, create, reopen }: Conversion, 
 
 async function copy(
   work: Work,
-  journal: Journal,
+  journal: PartLog,
   { disk, source }: Conversion,
   target: Image,
   startBytes: number,

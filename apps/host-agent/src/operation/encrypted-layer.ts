@@ -8,13 +8,17 @@ import type { Conversion } from './conversion.ts'
 import type { JournalKey } from './start-journal.ts'
 import type { Work } from './work.ts'
 
-/** How a new encrypted layer is made for `disk`, under a DEK of its own, or opened again. Its volume key goes with `stack`. */
+/**
+ * How a new encrypted layer is made for `disk`, under a DEK of its own, or opened again. Its volume key goes with `stack`;
+ * `volumeKey`: it takes that one instead of a new one.
+ */
 export function newEncryptedLayer(
   { folder }: Work,
   disk: DiskAuthority,
   keks: readonly NamedKek[],
   dek: Secret,
   stack: AsyncDisposableStack,
+  volumeKey?: Secret,
 ): Pick<Conversion, 'create' | 'reopen'> & JournalKey {
   const place = folder.place(luksName(disk.layerId))
   const header = newRecordHeader(disk)
@@ -23,7 +27,7 @@ export function newEncryptedLayer(
     keks,
     header,
     create: async () => {
-      const image = await createLayer({ place, header, dek, keks })
+      const image = await createLayer({ place, header, dek, keks, ...(volumeKey === undefined ? {} : { volumeKey }) })
       stack.use(image.volumeKey)
       return image
     },

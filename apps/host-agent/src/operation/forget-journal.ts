@@ -3,9 +3,18 @@ import type { Datastores } from '../datastore/datastores.ts'
 import { journalName, readJournal } from './journal.ts'
 import { openVmSite } from './vm-site.ts'
 
+/** What may have a journal. */
+const journalled: ReadonlySet<OperationRequest['kind']> = new Set([
+  'encrypt',
+  'decrypt',
+  'shallow-rekey',
+  'deep-rekey',
+  'clone-vm',
+])
+
 /** Removes the journal of an operation that has come to its end and whose outcome is on record. Throws AgentError. */
 export async function forgetJournal(datastores: Datastores, id: string, { kind, vm }: OperationRequest): Promise<void> {
-  if (kind !== 'encrypt' && kind !== 'decrypt') return
+  if (!journalled.has(kind)) return
   await using site = await openVmSite(datastores, vm)
   if (site === null) return
   const journal = await readJournal(site.folder)

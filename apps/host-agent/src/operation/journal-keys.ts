@@ -27,7 +27,7 @@ export interface Resumed {
 export async function resumableJournal(
   folder: Folder,
   plan: Plan,
-  document: VmDocument,
+  document: VmDocument | null,
   keys: KeyLoans,
   stack: DisposableStack,
 ): Promise<Resumed | null> {
@@ -110,10 +110,11 @@ interface RecordedPart {
 
 /** The parts whose DEKs an operation makes or needs: VM Home's first, then its disks by number. */
 function recordedParts({ vm, direction, rewritesHome }: Plan, next: VmAuthority, keys: KeyLoans): RecordedPart[] {
-  const encryptedVm = direction === 'encrypt' ? next : vm
+  const makesNew = direction !== 'decrypt' && direction !== 'decrypt-in-place'
+  const encryptedVm = makesNew ? next : vm
   const home = rewritesHome ? encryptedVm.encryption : null
   const disks = changedDisks(vm, next).flatMap(({ before, after }) =>
-    direction === 'encrypt' ? after : (before ?? []),
+    makesNew ? (after.encryption === null ? [] : after) : (before ?? []),
   )
   return [
     ...(home === null ? [] : [{ expected: homeAuthorityOf(vm.vmId, home), keks: keys.of(home.keys) }]),

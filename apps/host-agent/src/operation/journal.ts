@@ -62,7 +62,8 @@ const JournalContent = Type.Object(
     operationId: Type.String({ minLength: 1, maxLength: 64 }),
     direction: JournalDirection,
     state: JournalState,
-    previous: VmDocument,
+    /** `null` for a VM that is being made. */
+    previous: Type.Union([VmDocument, Type.Null()]),
     next: VmDocument,
     /** Names in the VM's folder that the operation makes, and those that it removes after the commit. */
     makes: Type.Array(Type.String({ maxLength: 128 }), { maxItems: 66 }),

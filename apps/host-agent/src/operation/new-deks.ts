@@ -15,6 +15,11 @@ export class NewDeks {
     this.#stack = stack
   }
 
+  /** Passes over one that its source has. */
+  skip(): void {
+    this.#count++
+  }
+
   /** The next one; it stays ours. */
   next(): Secret {
     if (this.#resumed === null) return this.#stack.use(Secret.random(recordKeySizeBytes))

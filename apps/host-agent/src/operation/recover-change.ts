@@ -44,8 +44,10 @@ export async function recoverChange(
   if (document !== null && document.generation === plan.next.generation && document.vmId === plan.vm.vmId) {
     return { state: 'done', vm: await finishCommitted(host, task, site.folder, plan, change, document) }
   }
+  const gone = await goOn(host, task, site, plan, change, document)
+  if (gone !== null) return gone
   if (plan.vm.generation === 0) return await undoCreated(task, site, plan, document)
-  return (await goOn(host, task, site, plan, change, document)) ?? (await undoChanged(task, site, plan, document))
+  return await undoChanged(task, site, plan, document)
 }
 
 /** Goes on with a change whose journal shows how far it is; `null` when it does not, or its keys are not here. */
@@ -57,7 +59,7 @@ async function goOn(
   change: Change,
   document: VmDocument | null,
 ): Promise<Recovery | null> {
-  if (plan.direction === null || document === null || differenceOf(document, plan.vm) !== null) return null
+  if (plan.direction === null || !(await isBefore(site, plan, document))) return null
   using stack = new DisposableStack()
   const keys = heldKeys(host, plan, stack)
   if (keys === null) return null
@@ -73,11 +75,17 @@ async function goOn(
   }
 }
 
+/** Whether `vm.json` is as it was before the change: missing, where the change makes the VM in a folder of its own. */
+async function isBefore({ folder }: VmSite, plan: Plan, document: VmDocument | null): Promise<boolean> {
+  if (plan.vm.generation > 0) return document !== null && differenceOf(document, plan.vm) === null
+  return document === null && (await isCreatedBy(folder, plan.operationId))
+}
+
 /** The journal to go on with; one that does not open is none. */
 async function beginningsOf(
   { folder }: VmSite,
   plan: Plan,
-  document: VmDocument,
+  document: VmDocument | null,
   keys: KeyLoans,
   stack: DisposableStack,
 ): Promise<Resumed | null> {

@@ -1,13 +1,11 @@
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
-import { AgentError } from '../agent-error.ts'
-import type { Folder } from '../datastore/folder.ts'
 import { carryOut } from './carry-out.ts'
 import { type Change, planOf } from './changes.ts'
 import { createVmSite } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
-import { journalName, readJournal } from './journal.ts'
 import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
+import { refuseUnfinished } from './refuse-unfinished.ts'
 import { agreedDocument, requireVmSite } from './vm-site.ts'
 
 /** Runs a change from its first file to its end, as `carryOut` says. */
@@ -28,16 +26,4 @@ export async function runChange(
   if (!creates) await refuseUnfinished(site.folder)
   const content = change.kind === 'import-disk' ? await task.content() : null
   return await carryOut(host, task, { change, plan, site, keys, previous, content, resumed: null })
-}
-
-/** A journal that is not at its end belongs to an operation that has to be recovered first. */
-async function refuseUnfinished(folder: Folder): Promise<void> {
-  const journal = await readJournal(folder)
-  if (journal === null) return
-  const { state, operationId } = journal.content
-  if (state !== 'cleaned') {
-    throw new AgentError('vm-busy', `operation ${operationId} on this VM was not brought to its end; recover it first`)
-  }
-  await folder.remove(journalName)
-  await folder.sync()
 }

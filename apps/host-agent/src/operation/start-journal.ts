@@ -8,7 +8,7 @@ import { documentOf } from '../datastore/vm-document.ts'
 import { Journal } from './journal.ts'
 import type { Resumed } from './journal-keys.ts'
 import { homeGenerationAfter } from './plan.ts'
-import { previousOf, type Work } from './work.ts'
+import type { Work } from './work.ts'
 
 /** One DEK of an operation, and what a record of it says. */
 export interface JournalKey {
@@ -34,9 +34,8 @@ export async function startJournal(
   keys: readonly JournalKey[],
   sources: readonly JournalSource[],
 ): Promise<Journal> {
-  const { plan, folder, stack, resumed } = work
+  const { plan, folder, previous, stack, resumed } = work
   if (resumed !== null) return stack.use(continued(folder, resumed, sources))
-  const previous = previousOf(work)
   if (plan.direction === null) throw new AgentError('internal', 'an operation that only adds has no journal')
   const records: string[] = []
   for (const { dek, keks, header } of keys) records.push(await wrapDek({ dek, keks, header }))
@@ -49,7 +48,7 @@ export async function startJournal(
       operationId: plan.operationId,
       direction: plan.direction,
       previous,
-      next: documentOf(next, homeGenerationAfter(plan, previous.home.generation)),
+      next: documentOf(next, homeGenerationAfter(plan, previous?.home.generation ?? null)),
       makes: [...plan.makes],
       removes: [...plan.removes],
       records,

@@ -2,6 +2,7 @@ import type { VmAuthority } from '@cryptvisor/host-agent-api'
 import type { Storage } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
 import type { LaneSettings, Pace } from '../data-path/index.ts'
+import type { Datastores } from '../datastore/datastores.ts'
 import type { Folder } from '../datastore/folder.ts'
 import type { VmDocument } from '../datastore/vm-document.ts'
 import type { BulkLimit } from './bulk-limit.ts'
@@ -35,6 +36,8 @@ export interface Work {
   /** Aborted when the operation is to stop; after the commit nobody looks at it. */
   readonly signal: AbortSignal
   readonly storage: Storage
+  /** Where other VMs lie that it reads. */
+  readonly datastores: Datastores
   /** A folder of the agent's own, for the metadata of empty images. */
   readonly scratch: string
   /** What is to be disposed of when the operation has ended. */
