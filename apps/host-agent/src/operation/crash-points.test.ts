@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SeededRandom, type Survival } from '@cryptvisor/testkit'
+import { scenarios } from '../testing/crash-scenarios.ts'
+import { type CutCount, cutAndRecover, record } from '../testing/crash-simulation.ts'
+
+/** `./run test --long`: every event is cut in each fixed way and in many seeded ones. */
+const long = process.env['CRYPTVISOR_TEST_LONG'] !== undefined
+
+const seedDefault = 20_260_705
+const seedsPerEvent = 10
+const longCutCountMin = 10_000
+
+/** How many events of an operation are cut in the short run, each in one way. */
+const eventsMax = 40
+
+const fixedFates: readonly Survival[] = ['nothing', 'everything', 'killed']
+
+const total: CutCount = { cutCount: 0, states: new Map() }
+
+/** Which events are cut, and how. */
+function* plannedCuts(eventCount: number, random: SeededRandom): Generator<[at: number, fate: Survival]> {
+  if (long) {
+    for (let at = 0; at <= eventCount; at++) {
+      for (const fate of fixedFates) yield [at, fate]
+      for (let seed = 0; seed < seedsPerEvent; seed++) yield [at, random.fork()]
+    }
+    return
+  }
+  const step = Math.max(1, (eventCount + 1) / eventsMax)
+  for (let at = random.fraction() * step; at <= eventCount; at += step) {
+    yield [Math.floor(at), random.chance(0.4) ? random.pick(fixedFates) : random.fork()]
+  }
+}
+
+for (const [name, prepare] of Object.entries(scenarios)) {
+  test(`${name}: cut at any event, the old or the new state is there, whole`, async (context) => {
+    const random = SeededRandom.of(context, seedDefault)
+    const scenario = await prepare(name, random, {})
+    using _keys = scenario.keys
+    const recording = await record(scenario)
+    const eventCount = recording.storage.trace.length
+    const count: CutCount = { cutCount: 0, states: new Map() }
+    for (const [at, fate] of plannedCuts(eventCount, random)) await cutAndRecover(recording, at, fate, random, count)
+    context.diagnostic(
+      `${count.cutCount} cuts over ${eventCount} events; recoveries: ${JSON.stringify([...count.states])}`,
+    )
+    assert.ok(count.states.has('done'), 'some cuts came after the commit')
+    assert.ok(count.cutCount >= Math.min(eventCount, eventsMax))
+    total.cutCount += count.cutCount
+  })
+}
+
+test('an encryption on a disk that lies about its syncs is found to be broken', async (context) => {
+  const random = SeededRandom.of(context, seedDefault)
+  const { encrypt } = scenarios
+  const scenario = await encrypt('encrypt on a disk that lies', random, { lies: true })
+  using _keys = scenario.keys
+  const recording = await record(scenario)
+  const count: CutCount = { cutCount: 0, states: new Map() }
+  const cut = cutAndRecover(recording, recording.doneAt, 'nothing', random, count)
+  await assert.rejects(cut, /encrypt on a disk that lies, cut before event/)
+})
+
+test('at least 10,000 cuts were made', { skip: long ? false : 'in ./run test --long' }, (context) => {
+  context.diagnostic(`${total.cutCount} cuts over all operations, from seed ${seedDefault}`)
+  assert.ok(total.cutCount >= longCutCountMin, `${total.cutCount}`)
+})

@@ -1,0 +1,50 @@
+import { Readable } from 'node:stream'
+import type { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
+import type { SimulatedStorage } from '@cryptvisor/testkit'
+import { Datastores } from '../datastore/datastores.ts'
+import type { KeyCache } from '../key-cache.ts'
+import { BulkLimit } from '../operation/bulk-limit.ts'
+import type { OperationHost } from '../operation/host.ts'
+import { Operations } from '../operation/operations.ts'
+import { endOf } from './test-host.ts'
+
+/** Where the VMs of a simulated host lie. */
+export const datastorePath = '/datastore'
+
+/** The agent's own folder, on a store of its own. */
+export const scratchPath = '/agent/scratch'
+
+/** Small, so that a small disk is many chunks and many checkpoints. */
+const chunkBytes = 16_384
+
+/** What operations have of a host whose disks are simulated. */
+export function simulatedHost(storage: SimulatedStorage, keys: KeyCache): OperationHost {
+  return {
+    storage,
+    datastores: new Datastores(storage, null),
+    keys,
+    cryptoSupported: true,
+    scratch: scratchPath,
+    bulk: new BulkLimit(2),
+    lanes: { laneCount: 1, chunkBytes },
+    checkpointBytes: 2 * chunkBytes,
+    warn: () => {},
+  }
+}
+
+/** An agent that just started on what lies there: it remembers no operation. */
+export function startedOperations(storage: SimulatedStorage, keys: KeyCache): Operations {
+  return new Operations(simulatedHost(storage, keys), { info: () => {}, warn: () => {}, error: () => {} })
+}
+
+/** Runs an operation to its end, as the control plane would have it done. */
+export async function runToEnd(
+  operations: Operations,
+  id: string,
+  request: OperationRequest,
+  content: Uint8Array | null,
+): Promise<OperationStatus> {
+  operations.start(id, request)
+  if (content === null) return await endOf(operations, id)
+  return await operations.content(id, Readable.from([content]), content.length)
+}
