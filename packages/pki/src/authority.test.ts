@@ -63,7 +63,7 @@ test('openssl reads the private keys, and they are those of their certificates',
     [identity.privateKey, identity.certificate],
   ] as const) {
     const { status, stdout, stderr } = key.expose((input) =>
-      spawnSync('openssl', ['pkey', '-check', '-pubout'], { input, encoding: 'utf8' }),
+      spawnSync('/usr/bin/openssl', ['pkey', '-check', '-pubout'], { input, encoding: 'utf8' }),
     )
     assert.equal(status, 0, stderr)
     assert.ok(

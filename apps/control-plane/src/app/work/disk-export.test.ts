@@ -45,6 +45,23 @@ test('a disk that is not read to its end is on record, too', async (context) => 
   )
 })
 
+test('a disk that nobody reads on, and one that is read while the control plane stops, are let go of', async (context) => {
+  const world = await World.start(context, { contentWaitMs: 50 })
+  await world.plainVm()
+  world.hostA.onExport = () => Readable.from([Buffer.alloc(10_000_000)])
+  const { content } = await world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  content.on('error', () => undefined)
+  await world.until(async () => (await world.eventsOf('vm.disk-export-failed')).length === 1)
+  assert.match((await world.eventsOf('vm.disk-export-failed'))[0]?.text ?? '', /nothing was read/)
+  assert.ok(content.destroyed)
+  const endless = new Readable({ read: () => undefined })
+  world.hostA.onExport = () => endless
+  const other = await world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  other.content.on('error', () => undefined)
+  await world.stop()
+  assert.ok(endless.destroyed)
+})
+
 test('what cannot be read out is refused, and nothing is on record', async (context) => {
   const world = await World.start(context)
   await world.plainVm()

@@ -7,6 +7,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, NewEvent, Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
+import { watchedStream } from '../watched-stream.ts'
 import { requireConnection, requireIdle } from './change-request.ts'
 import { findVm } from './lookup.ts'
 import { authorityOf, keysOf, type VmRecord } from './vm-store.ts'
@@ -60,12 +61,20 @@ export class DiskExports {
       answer.stream.destroy()
       throw error
     }
-    const watching = this.#watch(answer.stream, (reason) =>
+    const { stopping, timings } = this.#work
+    const seconds = Math.round(timings.contentWaitMs / 1000)
+    const content = watchedStream(
+      answer.stream,
+      timings.contentWaitMs,
+      stopping,
+      `nothing was read for ${seconds} seconds`,
+    )
+    const watching = this.#watch(content, (reason) =>
       event('vm.disk-export-failed', `Reading out ${what} broke off: ${reason}`),
     )
     this.#running.add(watching)
     void watching.finally(() => this.#running.delete(watching))
-    return { content: answer.stream, sizeBytes: answer.sizeBytes }
+    return { content, sizeBytes: answer.sizeBytes }
   }
 
   /** Resolves when nothing is read out any more. */
@@ -101,7 +110,8 @@ export class DiskExports {
       await finished(stream, { cleanup: true })
     } catch (error) {
       this.#work.log.warn({ err: error }, 'a disk was not read out whole')
-      const reason = error instanceof RestClientError ? error.message : 'whoever read it went away'
+      const left = error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+      const reason = left || !(error instanceof Error) ? 'whoever read it went away' : error.message
       await this.#work.events.record(failure(reason)).catch((cause: unknown) => {
         this.#work.log.error({ err: cause }, 'an event was not recorded')
       })
