@@ -1,3 +1,4 @@
+import type { SharedDataClusters } from '@cryptvisor/qcow2'
 import type { DataPathErrorCode } from './data-path-error.ts'
 
 /** One side of a job. The main thread holds its file open, and closes it only after all lanes have ended. */
@@ -11,17 +12,29 @@ export interface JobSide {
   readonly unitSizeBytes: 512 | 4096
   /** Zero areas are left out of a plain target: its file has holes there already. */
   readonly skipsZeros: boolean
+  /** What lies there is a raw disk, and the image is the thin qcow2 of it; left out: what lies there is the image. */
+  readonly thin?: ThinSide
 }
 
-/** Descriptors of one side's file, for a worker thread; `direct` passes the page cache by. */
-export interface JobDescriptors {
+/** What a lane makes a thin image from, beside the disk. */
+export interface ThinSide {
+  readonly virtualSizeBytes: number
+  /** Which clusters have data; `null`: none has. */
+  readonly data: SharedDataClusters | null
+}
+
+/** Descriptors of one side's file, for a worker thread; `direct` passes the page cache by. `zeros`: there is no file. */
+export type JobDescriptors = FileDescriptors | 'zeros'
+
+interface FileDescriptors {
   readonly buffered: number
   readonly direct: number | null
 }
 
 /** A job: its chunks, worked off by lanes that share `control` and `pace`. */
 export interface Job {
-  readonly task: 'copy' | 'compare'
+  /** A scan marks where its source has data; its target is the source again. */
+  readonly task: 'copy' | 'compare' | 'scan'
   readonly source: JobSide
   readonly target: JobSide
   readonly sizeBytes: number
@@ -36,6 +49,8 @@ export interface Job {
   readonly spans: SharedArrayBuffer | null
   readonly control: SharedArrayBuffer
   readonly pace: SharedArrayBuffer
+  /** What a scan marks. */
+  readonly data?: SharedDataClusters
 }
 
 /** What a worker thread is started with. */

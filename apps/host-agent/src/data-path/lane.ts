@@ -1,11 +1,12 @@
 import { DataUnitMemory } from '@cryptvisor/crypto'
+import { DataClusters } from '@cryptvisor/qcow2'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import { DataPathError } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
 import { type Job, type Span, spanCountOf, spanOf } from './job.ts'
 import { JobControl } from './job-control.ts'
 import { Pace } from './pace.ts'
-import { Payload, type PayloadFiles } from './payload.ts'
+import { dataRuns, Payload, type PayloadFiles } from './payload.ts'
 
 /** One of those that work a job off, chunk by chunk, each with buffers and ciphers of its own. */
 export class Lane implements Disposable {
@@ -25,12 +26,13 @@ export class Lane implements Disposable {
     this.#control = new JobControl(job.control)
     this.#pace = new Pace(job.pace)
     const sizeBytes = paddedSizeBytes(job.chunkBytes, directAlignmentBytes)
-    this.#memory = new DataUnitMemory({ sizeBytes, count: job.task === 'copy' ? 1 : 2 })
+    this.#memory = new DataUnitMemory({ sizeBytes, count: job.task === 'compare' ? 2 : 1 })
     this.#source = new Payload(job.source, source, this.#memory)
     this.#target = new Payload(job.target, target, this.#memory)
     const [first, second] = this.#memory.buffers
     if (first === undefined) throw new DataPathError('worker-failed', 'a lane without a buffer')
-    this.#step = second === undefined ? this.#copy(first) : this.#compare(first, second)
+    if (job.data !== undefined) this.#step = this.#mark(first, DataClusters.of(job.data))
+    else this.#step = second === undefined ? this.#copy(first) : this.#compare(first, second)
   }
 
   /** Works until no chunk is left or the job is to stop, blocking; throws a DataPathError. */
@@ -67,6 +69,13 @@ export class Lane implements Disposable {
     return ({ sourceOffset, targetOffset, sizeBytes }) => {
       this.#source.read(buffer, sourceOffset, sizeBytes)
       this.#target.write(buffer, targetOffset, sizeBytes)
+    }
+  }
+
+  #mark(buffer: Buffer, data: DataClusters): (span: Span) => void {
+    return ({ sourceOffset, sizeBytes }) => {
+      this.#source.read(buffer, sourceOffset, sizeBytes)
+      for (const [start, end] of dataRuns(buffer.subarray(0, sizeBytes))) data.mark(sourceOffset + start, end - start)
     }
   }
 

@@ -1,10 +1,11 @@
 import { createXts, type DataUnitCipher, type DataUnitMemory, dataUnitSizeBytes } from '@cryptvisor/crypto'
+import { DataClusters, ThinImage } from '@cryptvisor/qcow2'
 import { Secret } from '@cryptvisor/secret'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import type { BlockFile } from './block-file.ts'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
-import type { JobSide } from './job.ts'
+import type { JobSide, ThinSide } from './job.ts'
 
 /** Zero areas of this size become holes in a plain target. */
 const holeSizeBytes = 65_536
@@ -22,11 +23,13 @@ export class Payload implements Disposable {
   readonly #side: JobSide
   readonly #files: PayloadFiles
   readonly #cipher: DataUnitCipher | null
+  readonly #thin: ThinImage | null
 
   /** Takes a copy of the volume key. `memory` holds the buffers that it is to work on. */
   constructor(side: JobSide, files: PayloadFiles, memory: DataUnitMemory) {
     this.#side = side
     this.#files = files
+    this.#thin = side.thin === undefined ? null : thinImageOf(side.thin)
     if (side.key === null) {
       this.#cipher = null
     } else {
@@ -40,21 +43,8 @@ export class Payload implements Disposable {
    * follow up to a whole data unit of 4096 bytes. Throws a DataPathError: `truncated`, `io`, `padding-not-zero`.
    */
   read(buffer: Buffer, offset: number, sizeBytes: number): void {
-    if (this.#cipher === null) {
-      this.#readFully(buffer, offset, sizeBytes)
-      buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
-      return
-    }
-    const paddedBytes = paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes)
-    this.#readFully(buffer, offset, paddedBytes)
-    this.#cipher.decrypt(buffer.subarray(0, paddedBytes), offset / dataUnitSizeBytes)
-    if (!isZero(buffer.subarray(sizeBytes, paddedBytes))) {
-      throw new DataPathError(
-        'padding-not-zero',
-        `${this.#side.path} holds data after the ${offset + sizeBytes} bytes of its image, up to ${offset + paddedBytes}: use that as its size`,
-      )
-    }
-    buffer.fill(0, paddedBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
+    if (this.#thin === null) this.#readStored(buffer, offset, sizeBytes)
+    else this.#readThin(this.#thin, buffer, offset, sizeBytes)
   }
 
   /**
@@ -77,6 +67,34 @@ export class Payload implements Disposable {
 
   [Symbol.dispose](): void {
     this.#cipher?.[Symbol.dispose]()
+  }
+
+  #readThin(thin: ThinImage, buffer: Buffer, offset: number, sizeBytes: number): void {
+    for (const piece of thin.pieces(offset, offset + sizeBytes)) {
+      const start = piece.offsetBytes - offset
+      if (piece.kind === 'metadata') buffer.set(piece.bytes, start)
+      else if (piece.kind === 'padding') buffer.fill(0, start, start + piece.sizeBytes)
+      else this.#readStored(buffer.subarray(start), piece.guestOffsetBytes, piece.sizeBytes)
+    }
+    buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
+  }
+
+  #readStored(buffer: Buffer, offset: number, sizeBytes: number): void {
+    if (this.#cipher === null) {
+      this.#readFully(buffer, offset, sizeBytes)
+      buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
+      return
+    }
+    const paddedBytes = paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes)
+    this.#readFully(buffer, offset, paddedBytes)
+    this.#cipher.decrypt(buffer.subarray(0, paddedBytes), offset / dataUnitSizeBytes)
+    if (!isZero(buffer.subarray(sizeBytes, paddedBytes))) {
+      throw new DataPathError(
+        'padding-not-zero',
+        `${this.#side.path} holds data after the ${offset + sizeBytes} bytes of its image, up to ${offset + paddedBytes}: use that as its size`,
+      )
+    }
+    buffer.fill(0, paddedBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
   }
 
   #readFully(buffer: Buffer, offset: number, sizeBytes: number): void {
@@ -109,6 +127,10 @@ export class Payload implements Disposable {
       written += attempt(`cannot write ${path} at ${position}`, () => file.writeSync(part, position))
     }
   }
+}
+
+function thinImageOf({ virtualSizeBytes, data }: ThinSide): ThinImage {
+  return data === null ? ThinImage.empty(virtualSizeBytes) : ThinImage.with(DataClusters.of(data))
 }
 
 /** The areas of `bytes` that are not zero, as pairs of start and end; they are cut at multiples of the hole size. */

@@ -1,10 +1,11 @@
 import type { StorageStats } from '@cryptvisor/storage'
 import { attempt } from './attempt.ts'
 import { DataPathError } from './data-path-error.ts'
-import { fileSizeBytesOf, type Image } from './image.ts'
+import { fileSizeBytesOf } from './image.ts'
 import { openImageFile } from './image-file.ts'
 import type { OpenImage } from './open-image.ts'
 import { openDirect } from './read-back.ts'
+import { type Source, storedImageOf } from './source.ts'
 
 /** Tells one state of a file's contents from all others that it is likely to have. */
 export interface SourceVersion {
@@ -25,7 +26,7 @@ export interface SourceFile extends OpenImage, AsyncDisposable {
  * when a plain file has not the exact size, `truncated` when a file or device ends before its image does, or what
  * `openImageFile` rejects with.
  */
-export async function openSource(image: Image, direct = image.place.kind === 'device'): Promise<SourceFile> {
+export async function openSource(image: Source, direct = image.place.kind === 'device'): Promise<SourceFile> {
   const { path } = image.place
   await using stack = new AsyncDisposableStack()
   const file = stack.use(await openImageFile(image.place, 'read'))
@@ -58,7 +59,8 @@ function versionOf({ sizeBytes, modifiedNs }: StorageStats): SourceVersion {
   return { sizeBytes, modifiedNs: String(modifiedNs) }
 }
 
-function checkSize(image: Image, found: number): void {
+function checkSize(source: Source, found: number): void {
+  const image = storedImageOf(source)
   const expected = fileSizeBytesOf(image)
   const { path, kind } = image.place
   if (image.kind === 'plain' && kind === 'file' && found !== expected) {

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import type { DataClusters } from '@cryptvisor/qcow2'
 import type { StorageFile } from '@cryptvisor/storage'
 import { DataPathError } from './data-path-error.ts'
-import { type Image, offsetBytesOf } from './image.ts'
+import { type LuksImage, offsetBytesOf } from './image.ts'
 import {
   bytesBefore,
   type Job,
@@ -18,6 +19,8 @@ import { Lane } from './lane.ts'
 import type { OpenImage } from './open-image.ts'
 import type { Pace } from './pace.ts'
 import type { PayloadFiles } from './payload.ts'
+import { storedImageOf } from './source.ts'
+import { ZeroFile } from './zero-file.ts'
 
 const workerScript = new URL('./worker.ts', import.meta.url)
 
@@ -43,6 +46,8 @@ export interface JobOptions {
   readonly startBytes?: number
   /** Only these parts of the images, begun in this order; none is larger than a chunk. */
   readonly spans?: readonly Span[]
+  /** What a scan marks. */
+  readonly data?: DataClusters
   onProgress(doneBytes: number): void
   /** Called now and then, never twice at once, when all bytes before `doneBytes` are done; of spans, those in their order. */
   readonly checkpoint?: { readonly everyBytes: number; save(doneBytes: number): Promise<void> }
@@ -62,7 +67,7 @@ export async function startJob(
   target: OpenImage,
   options: JobOptions,
 ): Promise<void> {
-  const { signal, lanes, pace, startBytes = 0, spans } = options
+  const { signal, lanes, pace, startBytes = 0, spans, data } = options
   const { chunkBytes } = lanes
   // Where only this thread reaches the files it is the only lane.
   const shared = descriptorsOf(source) !== null && descriptorsOf(target) !== null
@@ -79,6 +84,7 @@ export async function startJob(
     spans: spans === undefined ? null : packSpans(spans),
     control: control.memory,
     pace: pace.memory,
+    ...(data === undefined ? {} : { data: data.shared }),
   }
   const halt = () => control.stop()
   signal.addEventListener('abort', halt)
@@ -220,18 +226,22 @@ function isAborted(error: unknown): boolean {
   return error instanceof DataPathError && error.code === 'aborted'
 }
 
-function sideOf({ image }: OpenImage, task: Job['task']): JobSide {
+function sideOf({ image: source }: OpenImage, task: Job['task']): JobSide {
+  const image = storedImageOf(source)
   return {
     path: image.place.path,
     offsetBytes: offsetBytesOf(image),
     key: image.kind === 'luks' ? sharedKeyOf(image) : null,
     unitSizeBytes: (image.kind === 'luks' ? image.unitSizeBytes : undefined) ?? 512,
     skipsZeros: task === 'copy' && image.kind === 'plain' && image.place.kind === 'file',
+    ...(source.kind === 'thin'
+      ? { thin: { virtualSizeBytes: source.disk.sizeBytes, data: source.data?.shared ?? null } }
+      : {}),
   }
 }
 
 /** A copy of the volume key that the lanes take and that this thread wipes. */
-function sharedKeyOf({ volumeKey }: Extract<Image, { kind: 'luks' }>): SharedArrayBuffer {
+function sharedKeyOf({ volumeKey }: LuksImage): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(volumeKey.sizeBytes)
   volumeKey.expose((bytes) => new Uint8Array(memory).set(bytes))
   return memory
@@ -249,6 +259,7 @@ function descriptorsOf({
   file: StorageFile
   directFile: StorageFile | null
 }): JobDescriptors | null {
+  if (file instanceof ZeroFile) return 'zeros'
   if (file.descriptor === null) return null
   return { buffered: file.descriptor, direct: directFile?.descriptor ?? null }
 }

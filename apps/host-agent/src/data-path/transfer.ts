@@ -7,6 +7,7 @@ import { createImageFile, openImageFile, syncName } from './image-file.ts'
 import type { OpenImage } from './open-image.ts'
 import type { Pace } from './pace.ts'
 import { openDirect } from './read-back.ts'
+import type { Source } from './source.ts'
 import { openSource, type SourceFile } from './source-file.ts'
 import { type LaneSettings, startJob } from './start-job.ts'
 
@@ -38,7 +39,7 @@ export interface TransferOptions extends DataPathOptions {
  * Rejects with a DataPathError: `size-mismatch`, `not-found`, `not-regular`, `already-exists`, `target-not-empty`,
  * `no-space`, `source-changed`, `truncated`, `padding-not-zero`, `aborted`, `io`, `worker-failed`.
  */
-export async function transfer(source: Image, target: Image, options: TransferOptions): Promise<void> {
+export async function transfer(source: Source, target: Image, options: TransferOptions): Promise<void> {
   checkSameSize(source, target)
   if (options.signal.aborted) throw new DataPathError('aborted', `stopped before ${source.place.path} was read`)
   await using sourceFile = await openSource(source, options.direct)
@@ -47,7 +48,7 @@ export async function transfer(source: Image, target: Image, options: TransferOp
 }
 
 /** Refuses two images of different sizes with a DataPathError `size-mismatch`, and sizes that no image has. */
-export function checkSameSize(source: Image, target: Image): void {
+export function checkSameSize(source: Source, target: Image): void {
   for (const { place, sizeBytes } of [source, target]) {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 1) {
       throw new DataPathError('size-mismatch', `${place.path}: ${sizeBytes} is not a size of an image`)
@@ -62,7 +63,9 @@ export function checkSameSize(source: Image, target: Image): void {
 }
 
 /** An image that is being written. */
-interface TargetFile extends OpenImage, AsyncDisposable {}
+interface TargetFile extends OpenImage, AsyncDisposable {
+  readonly image: Image
+}
 
 /** Opens or creates the target; of one that is gone on with, all after what is done is cut off. */
 async function openTarget(target: Image, options: TransferOptions): Promise<TargetFile> {

@@ -4,6 +4,7 @@ import { DataPathError } from './data-path-error.ts'
 import { fileSizeBytesOf, type Image, offsetBytesOf } from './image.ts'
 import { openImageFile } from './image-file.ts'
 import { openDirect } from './read-back.ts'
+import type { Source } from './source.ts'
 import { openSource } from './source-file.ts'
 import { startJob } from './start-job.ts'
 import { checkSameSize, type DataPathOptions } from './transfer.ts'
@@ -21,7 +22,7 @@ export interface Verification {
  * Reads both images and compares their plaintexts, and the target's file size. Rejects with a DataPathError: `mismatch`,
  * which names an offset (the first one with one lane), `size-mismatch`, `source-changed`, and the others of `transfer`. Changes nothing.
  */
-export async function verify(source: Image, target: Image, options: DataPathOptions): Promise<Verification> {
+export async function verify(source: Source, target: Image, options: DataPathOptions): Promise<Verification> {
   checkSameSize(source, target)
   const { place } = target
   if (options.signal.aborted) throw new DataPathError('aborted', `stopped before ${place.path} was read`)

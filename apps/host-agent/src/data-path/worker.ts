@@ -5,15 +5,18 @@ import { DataPathError } from './data-path-error.ts'
 import type { JobDescriptors, LaneData, LaneMessage } from './job.ts'
 import { JobControl } from './job-control.ts'
 import { Lane } from './lane.ts'
+import type { PayloadFiles } from './payload.ts'
+import { zeroBytes } from './zero-file.ts'
 
 // `start-job.ts` starts this file, with such data.
 const { job, lane: number, source, target } = workerData as LaneData
 const say = (message: LaneMessage) => parentPort?.postMessage(message)
 
-const filesOf = ({ buffered, direct }: JobDescriptors) => ({
-  buffered: new DescriptorFile(buffered),
-  direct: direct === null ? null : new DescriptorFile(direct),
-})
+const filesOf = (descriptors: JobDescriptors): PayloadFiles => {
+  if (descriptors === 'zeros') return { buffered: zeroBytes, direct: null }
+  const { buffered, direct } = descriptors
+  return { buffered: new DescriptorFile(buffered), direct: direct === null ? null : new DescriptorFile(direct) }
+}
 
 try {
   using lane = new Lane(job, number, filesOf(source), filesOf(target))

@@ -1,0 +1,22 @@
+import { DataClusters } from '@cryptvisor/qcow2'
+import { DataPathError } from './data-path-error.ts'
+import type { Image } from './image.ts'
+import { type ThinView, thinViewOf } from './source.ts'
+import { openSource } from './source-file.ts'
+import { startJob } from './start-job.ts'
+import type { DataPathOptions } from './transfer.ts'
+
+/**
+ * Reads a raw disk to find where it has data, and gives the thin qcow2 image of it: to transfer it, and to verify the
+ * copy. A disk that did not change gives the same one again. Rejects with a Qcow2Error `bad-size` for a disk that is not
+ * whole sectors or over `thinDiskSizeMaxBytes`, and with a DataPathError as `transfer` does.
+ */
+export async function scan(disk: Image, options: DataPathOptions): Promise<ThinView> {
+  const { signal, lanes, pace, onProgress } = options
+  const data = DataClusters.none(disk.sizeBytes)
+  if (signal.aborted) throw new DataPathError('aborted', `stopped before ${disk.place.path} was read`)
+  await using file = await openSource(disk, options.direct)
+  await startJob('scan', file, file, { signal, lanes, pace, onProgress, data })
+  await file.checkUnchanged()
+  return thinViewOf(disk, data)
+}
