@@ -18,9 +18,13 @@ export function inspectQcow2(bytes: Uint8Array): Qcow2Header {
     refuseForeignData(header)
     return header
   } catch (error) {
-    if (!(error instanceof Qcow2Error)) throw error
-    throw new DataPathError(codes[error.code] ?? 'bad-image', error.message, { cause: error })
+    throw error instanceof Qcow2Error ? dataPathErrorOfQcow2(error) : error
   }
+}
+
+/** An error of the format as one of the data path's. */
+export function dataPathErrorOfQcow2(error: Qcow2Error): DataPathError {
+  return new DataPathError(codes[error.code] ?? 'bad-image', error.message, { cause: error })
 }
 
 /** What is not here is a `bad-image`. */

@@ -55,6 +55,26 @@ test('a qcow2 image tells the size of its disk itself', async () => {
   assert.deepEqual([disk?.payloadBytes, disk?.virtualBytes, disk?.format], [content.length, 1_048_576, 'qcow2'])
 })
 
+test('a qcow2 image whose tables name what is not there is refused', async () => {
+  await using host = new TestHost()
+  const whole = await qcow2(host, '-o', 'cluster_size=4096')
+  const path = join(host.root, 'filled.qcow2')
+  writeFileSync(path, whole)
+  for (const command of ['write -P 7 512k 64k', 'write -P 9 0 4k']) {
+    assert.equal((await runTool('qemu-io', ['-f', 'qcow2', '-c', command, path])).exitCode, 0)
+  }
+  assert.equal((await runTool('qemu-img', ['snapshot', '-c', 'first', path])).exitCode, 0)
+  const filled = readFileSync(path)
+  const vm = await host.done(importRequest(await emptyVm(host), filled.length, 'qcow2'), filled)
+  assert.equal(vm.disks[0]?.virtualBytes, 1_048_576)
+  await assertRefused(host, 'qcow2', filled.subarray(0, 16_384), /qcow2/)
+  const damaged = Buffer.from(filled)
+  // Both L1 tables, the snapshot's too: it points at a cluster far behind the end.
+  const l1Offset = Number(damaged.readBigUInt64BE(40))
+  damaged.writeBigUInt64BE(0x8000_0000_4000_0000n, l1Offset)
+  await assertRefused(host, 'qcow2', damaged, /qcow2/)
+})
+
 test('images that hide something are refused', async () => {
   await using host = new TestHost()
   const backing = ['-b', '/etc/hostname', '-F', 'raw']

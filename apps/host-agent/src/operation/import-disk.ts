@@ -1,7 +1,7 @@
 import type { DiskAuthority, ImportDisk } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
 import { AgentError } from '../agent-error.ts'
-import { inspectImage, type Place } from '../data-path/index.ts'
+import { checkQcow2, inspectImage, type Place } from '../data-path/index.ts'
 import { layerName } from '../disk/layer-file.ts'
 import { newLayerId } from './layer-id.ts'
 import { checkNewDisk, nextVm, type Plan, withSizes } from './plan.ts'
@@ -56,6 +56,7 @@ export async function makeImported(work: Work, request: Request, content: AsyncI
   await folder.sync()
   progress.begin(`looking at disk ${disk.number}`)
   const virtualBytes = await virtualBytesOf(place, format, payloadBytes)
+  if (format === 'qcow2') await checkQcow2(place, work.signal)
   return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
 }
 
