@@ -1,13 +1,7 @@
-import type { Readable } from 'node:stream'
 import {
-  AddDisk,
   ChangePolicy,
   CloneVm,
   CreateVm,
-  DiskList,
-  ExportDisk,
-  ImportDisk,
-  ImportVolume,
   NameOrId,
   RekeyVm,
   TaskStarted,
@@ -17,12 +11,10 @@ import {
 import { Type } from 'typebox'
 import type { Work } from '../../app/work/work.ts'
 import type { Routes } from '../routes.ts'
-import { untilClosed } from '../until-closed.ts'
 
 const ByVm = Type.Object({ vm: NameOrId })
-const ByDisk = Type.Object({ vm: NameOrId, number: Type.Integer({ minimum: 0, maximum: 63 }) })
 
-/** VMs and their disks. What changes them answers 202 with the task that does it. */
+/** VMs. What changes them answers 202 with the task that does it. */
 export function vmRoutes(work: Work): Routes {
   return (server) => {
     server.route({
@@ -118,73 +110,6 @@ export function vmRoutes(work: Work): Routes {
       },
       handler: async ({ params, body, principal }, reply) =>
         reply.code(202).send({ task: await work.cloneVm(principal, params.vm, body) }),
-    })
-    server.route({
-      method: 'GET',
-      url: '/api/v1/vms/:vm/disks',
-      config: { access: ['System.Read'] },
-      schema: { tags: ['vms'], summary: 'The disks of a VM, by number', params: ByVm, response: { 200: DiskList } },
-      handler: async ({ params }) => ({ disks: await work.listDisks(params.vm) }),
-    })
-    server.route({
-      method: 'POST',
-      url: '/api/v1/vms/:vm/disks',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
-      schema: {
-        tags: ['vms'],
-        summary:
-          'Add an empty disk (encrypted: needs Cryptographer.AddDisk and Cryptographer.EncryptNew) or a block device (VirtualMachine.Config.RawDevice)',
-        params: ByVm,
-        body: AddDisk,
-        response: { 202: TaskStarted },
-      },
-      handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.addDisk(principal, params.vm, body) }),
-    })
-    server.route({
-      method: 'POST',
-      url: '/api/v1/vms/:vm/disks/import',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
-      schema: {
-        tags: ['vms'],
-        summary: 'Announce a plain image; its task then waits for PUT /api/v1/tasks/{task}/content',
-        params: ByVm,
-        body: ImportDisk,
-        response: { 202: TaskStarted },
-      },
-      handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.importDisk(principal, params.vm, body) }),
-    })
-    server.route({
-      method: 'POST',
-      url: '/api/v1/vms/:vm/disks/import-volume',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
-      schema: {
-        tags: ['vms'],
-        summary: "Announce somebody else's LUKS volume; its task then waits for its passphrase, then for its content",
-        params: ByVm,
-        body: ImportVolume,
-        response: { 202: TaskStarted },
-      },
-      handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.importVolume(principal, params.vm, body) }),
-    })
-    server.route({
-      method: 'POST',
-      url: '/api/v1/vms/:vm/disks/:number/export',
-      config: { access: ['VApp.Export'] },
-      schema: {
-        tags: ['vms'],
-        summary: 'Read a disk out, plain (application/octet-stream); an encrypted one needs Cryptographer.Access',
-        params: ByDisk,
-        body: ExportDisk,
-        response: { 200: { content: { 'application/octet-stream': { schema: Type.Unsafe<Readable>({}) } } } },
-      },
-      handler: async ({ params, body, principal }, reply) => {
-        const gone = untilClosed(reply.raw)
-        const { content, sizeBytes } = await work.exportDisk(principal, params.vm, params.number, body, gone)
-        return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content)
-      },
     })
   }
 }
