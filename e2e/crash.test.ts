@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Key, Task, TaskStarted } from '@cryptvisor/control-plane-api'
-import { filesBelow, filesWithText } from '@cryptvisor/testkit'
+import { filesBelow, filesWithText, SeededRandom } from '@cryptvisor/testkit'
 import { knownText, makeRawImage } from './image.ts'
 import { eventually, LabUnderTest, sha256 } from './lab-under-test.ts'
 
@@ -12,11 +12,18 @@ const mib = 1_048_576
 const sizeBytes = 192 * mib
 const long = process.env['CRYPTVISOR_TEST_LONG'] === '1'
 
-/** Where in the operation the process is killed: after this share of its bytes, copying and verifying counted alike. */
-const sharesOfBytes = long ? [0, 0.02, 0.1, 0.25, 0.45, 0.5, 0.55, 0.75, 0.9, 0.98] : [0.05, 0.4, 0.9]
+/** How often the process is killed, at random moments; each time in another operation of the cycle. */
+const killCounts = long ? { 'host-a': 200, 'control-plane': 60 } : { 'host-a': 6, 'control-plane': 6 }
 
-async function startTask(lab: LabUnderTest, verb: 'encrypt' | 'decrypt'): Promise<Task> {
-  const started = await lab.json<TaskStarted | Task>('vm', verb, 'web', '--no-wait')
+/** What is done to the VM, round and round: the data is read again in the clear at the end of each round. */
+const cycle = [
+  { verb: 'encrypt', args: ['vm', 'encrypt', 'web'], wanted: 'encrypted' },
+  { verb: 'rekey', args: ['vm', 'rekey', 'web', '--deep'], wanted: 'encrypted' },
+  { verb: 'decrypt', args: ['vm', 'decrypt', 'web'], wanted: 'plain' },
+] as const
+
+async function startTask(lab: LabUnderTest, args: readonly string[]): Promise<Task> {
+  const started = await lab.json<TaskStarted | Task>(...args, '--no-wait')
   return 'task' in started ? started.task : started
 }
 
@@ -61,7 +68,8 @@ async function untilDestroyed(lab: LabUnderTest, task: Task): Promise<void> {
 }
 
 for (const victim of ['host-a', 'control-plane'] as const) {
-  test(`kill -9 of ${victim} in the middle of encrypting and decrypting: the VM is whole`, async (context) => {
+  test(`kill -9 of ${victim} in the middle of whatever it does: the VM is whole`, async (context) => {
+    const random = SeededRandom.of(context, 3)
     const lab = await LabUnderTest.start(context)
     const text = knownText()
     const image = lab.path('disk.img')
@@ -70,29 +78,34 @@ for (const victim of ['host-a', 'control-plane'] as const) {
     await lab.json('vm', 'import', 'web', '--disk', image, '--host', 'host-a')
 
     let killedRunning = 0
-    for (const share of sharesOfBytes) {
-      for (const verb of ['encrypt', 'decrypt'] as const) {
-        const wanted = verb === 'encrypt' ? 'encrypted' : 'plain'
-        await context.test(`${verb}, killed after ${share * 100} % of the bytes`, async () => {
-          const task = await startTask(lab, verb)
-          if (await untilShare(lab, task.id, share)) killedRunning++
-          await lab.lab.stop(victim, 'SIGKILL')
-          await sleep(100)
-          await lab.lab.start(victim)
-          const ended = await lab.taskEnd(task.id)
-          await eventually('the VM to be unlocked', async () =>
-            (await lab.vm('web')).lock.state === 'unlocked' ? true : null,
-          )
-          const state = await checkWhole(lab, sum, text)
-          assert.equal(state === wanted, ended.state === 'success', `the task ended ${ended.state}, the VM is ${state}`)
-          if (verb === 'encrypt' && state !== wanted) await untilDestroyed(lab, ended)
-          if (state !== wanted) await lab.json('vm', verb, 'web')
-          assert.equal(await checkWhole(lab, sum, text), wanted)
-        })
-      }
+    for (let kill = 0; kill < killCounts[victim]; kill++) {
+      const { verb, args, wanted } = cycle[kill % cycle.length] ?? cycle[0]
+      const share = random.fraction()
+      await context.test(`${verb}, killed after ${(share * 100).toFixed(1)} % of the bytes`, async () => {
+        const keyBefore = (await lab.vm('web')).home.key
+        const task = await startTask(lab, args)
+        if (await untilShare(lab, task.id, share)) killedRunning++
+        await lab.lab.stop(victim, 'SIGKILL')
+        await sleep(random.below(200))
+        await lab.lab.start(victim)
+        const ended = await lab.taskEnd(task.id)
+        await eventually('the VM to be unlocked', async () =>
+          (await lab.vm('web')).lock.state === 'unlocked' ? true : null,
+        )
+        const state = await checkWhole(lab, sum, text)
+        const { key } = (await lab.vm('web')).home
+        const happened = verb === 'rekey' ? key?.keyId !== keyBefore?.keyId : state === wanted
+        assert.equal(happened, ended.state === 'success', `the task ended ${ended.state}, the VM is ${state}`)
+        if (happened) return
+        if (verb !== 'decrypt') await untilDestroyed(lab, ended)
+        await lab.json(...args)
+        assert.equal(await checkWhole(lab, sum, text), wanted)
+      })
     }
     // On a slow day a task may be over before it is killed; were all of them, nothing would have been tried.
-    assert.ok(killedRunning >= sharesOfBytes.length, `${killedRunning} tasks were killed while they ran`)
+    const runningMin = killCounts[victim] / 3
+    assert.ok(killedRunning >= runningMin, `${killedRunning} tasks were killed while they ran`)
+    context.diagnostic(`${killedRunning} of ${killCounts[victim]} kills hit a running task`)
   })
 }
 
