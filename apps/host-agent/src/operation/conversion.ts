@@ -1,5 +1,5 @@
 import type { DiskAuthority } from '@cryptvisor/host-agent-api'
-import { type Image, type SourceFile, transfer } from '../data-path/index.ts'
+import { type Image, type Source, type SourceFile, transfer } from '../data-path/index.ts'
 import { layerName } from '../disk/layer-file.ts'
 import { compareImage } from './copy-image.ts'
 import type { Journal } from './journal.ts'
@@ -11,7 +11,7 @@ export interface Conversion {
   readonly disk: DiskAuthority
   /** What is done to it, such as «encrypting». */
   readonly verb: string
-  readonly source: Image
+  readonly source: Source
   /** Held open until all is made, to see that nobody writes it. */
   readonly watched: SourceFile
   /** Makes the new layer, which must not be there: its header where it is encrypted, nothing where it is plain. */

@@ -1,15 +1,15 @@
-import { type Image, transfer, verify } from '../data-path/index.ts'
+import { type Image, type Source, transfer, verify } from '../data-path/index.ts'
 import type { Work } from './work.ts'
 
 /** Copies an image, synced. Throws DataPathError; then the target is the caller's to remove. */
-export async function copyImage(work: Work, source: Image, target: Image, step: string): Promise<void> {
+export async function copyImage(work: Work, source: Source, target: Image, step: string): Promise<void> {
   const { signal, pace, lanes, progress } = work
   progress.begin(step)
   await transfer(source, target, { signal, pace, lanes, onProgress: (doneBytes) => progress.advance(step, doneBytes) })
 }
 
 /** Reads an image back from its disk and compares it with its source, unless that is not wanted. Throws DataPathError. */
-export async function compareImage(work: Work, source: Image, target: Image, step: string): Promise<void> {
+export async function compareImage(work: Work, source: Source, target: Image, step: string): Promise<void> {
   const { signal, pace, lanes, progress } = work
   if (!work.verifies) return
   progress.begin(step)

@@ -14,6 +14,7 @@ import { NewDeks } from './new-deks.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
 import { planCopies } from './plan-copies.ts'
 import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
+import { becomesThin, thinSourceOf } from './thin-disk.ts'
 import { type Made, previousOf, type Work } from './work.ts'
 
 type Request = Static<typeof Encrypt>
@@ -27,9 +28,10 @@ export function encryptPlan(operationId: string, { vm, home, disks }: Request): 
   if (home !== null && vm.encryption !== null) throw refused('home: VM Home is encrypted already')
   if (home === null && vm.encryption === null) throw refused('home: encrypt VM Home before its disks or with them')
   const encrypted = new Map(
-    chosen.map(({ disk, choice: { key, policy } }) => {
+    chosen.map(({ disk, choice: { key, policy, thin } }) => {
       const layerId = newLayerId(operationId, disk.diskId)
-      return [disk.diskId, { ...disk, layerId, policy, encryption: newLayerEncryption(layerId, key) }]
+      const format = becomesThin(disk, thin) ? 'qcow2' : disk.format
+      return [disk.diskId, { ...disk, layerId, format, policy, encryption: newLayerEncryption(layerId, key) }]
     }),
   )
   return {
@@ -66,15 +68,18 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
   const parts: (Conversion & JournalKey)[] = []
   for (const { disk: plain, choice } of chosenDisks(plan.vm, request.disks, homeKek !== null)) {
     const layerId = newLayerId(plan.operationId, plain.diskId)
-    const source = await plainImageOf(folder, plain)
+    const image = await plainImageOf(folder, plain)
+    const watched = stack.use(await openSource(image))
+    const thin = becomesThin(plain, choice.thin)
+    const source = thin ? await thinSourceOf(work, image, plain.number) : image
     sizes.set(layerId, { payloadBytes: source.sizeBytes, virtualBytes: plain.virtualBytes })
     const disk = {
       ...plain,
       layerId,
+      format: thin ? 'qcow2' : plain.format,
       payloadBytes: source.sizeBytes,
       encryption: newLayerEncryption(layerId, choice.key),
     }
-    const watched = stack.use(await openSource(source))
     const target = newEncryptedLayer(work, disk, [work.keys.one(choice.key)], deks.next(), stack)
     parts.push({ disk, verb: 'encrypting', source, watched, ...target })
   }

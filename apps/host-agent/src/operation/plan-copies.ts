@@ -6,15 +6,15 @@ import type { Work } from './work.ts'
 const spareBytesPerCopy = 4_194_304
 
 /**
- * Says how much an operation will copy and compare, and makes sure that all of it fits before the first byte is written.
- * Throws DataPathError `no-space`.
+ * Says how much an operation will copy and compare, beside what it read already, and makes sure that all of it fits before
+ * the first byte is written. Throws DataPathError `no-space`.
  */
 export async function planCopies(
   { folder, progress, verifies, resumed }: Work,
   sizesBytes: readonly number[],
 ): Promise<void> {
   const sumBytes = sizesBytes.reduce((sum, sizeBytes) => sum + sizeBytes, 0)
-  progress.totalBytes = verifies ? 2 * sumBytes : sumBytes
+  progress.totalBytes += verifies ? 2 * sumBytes : sumBytes
   // What an earlier try took is there already; what is missing still is found out by whoever takes it.
   if (resumed !== null) return
   await requireFreeSpace(folder.place(vmDocumentName), sumBytes + sizesBytes.length * spareBytesPerCopy)
