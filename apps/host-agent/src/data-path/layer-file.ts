@@ -13,6 +13,7 @@ import {
   parseHeader,
   passphraseOf,
   readRecordCopies,
+  recordPlaceOf,
   unlock,
   writeRecordCopy,
 } from '@cryptvisor/luks'
@@ -21,6 +22,7 @@ import { DataPathError } from './data-path-error.ts'
 import { type LuksImage, paddedSizeBytes } from './image.ts'
 import { createLuksFile, type LuksFileHeader, readLuksHeader } from './luks-file.ts'
 import type { Place } from './place.ts'
+import { readKeyFile } from './record-file.ts'
 
 const volumeKeySizeBytes = 64
 
@@ -49,21 +51,42 @@ export interface NewLayer {
  * of the image's volume key. Rejects as `createLuksFile` does, and with a KeyRecordError for impossible fields.
  */
 export async function createLayer({ place, header, dek, keks, volumeKey: given }: NewLayer): Promise<LuksImage> {
-  const { luksUuid, payloadOffsetBytes, payloadSizeBytes } = header
-  const record = await wrapDek({ dek, keks, header })
-  const volumeKey = given?.clone() ?? Secret.random(volumeKeySizeBytes)
+  const { payloadOffsetBytes, payloadSizeBytes } = header
+  const volumeKey = given?.clone() ?? newVolumeKey()
   try {
-    using passphrase = passphraseOf(dek)
-    const bytes = await createHeader({ volumeKey, passphrase, uuid: luksUuid, payloadOffsetBytes })
-    const luksHeader = parseHeader(bytes)
-    writeRecordCopy(bytes, luksHeader, 'A', record)
-    writeRecordCopy(bytes, luksHeader, 'B', record)
-    await createLuksFile(place, bytes, payloadSizeBytes)
+    await createLuksFile(place, await newLayerHeader({ header, dek, keks, volumeKey }), payloadSizeBytes)
     return { kind: 'luks', place, payloadOffsetBytes, sizeBytes: payloadSizeBytes, volumeKey }
   } catch (error) {
     volumeKey[Symbol.dispose]()
     throw error
   }
+}
+
+/** A new volume key; the caller disposes of it. */
+export function newVolumeKey(): Secret {
+  return Secret.random(volumeKeySizeBytes)
+}
+
+/**
+ * All that goes before an encrypted layer's payload: a LUKS header with the volume key, and the key record in both copies.
+ * Throws a KeyRecordError for impossible fields.
+ */
+export async function newLayerHeader(layer: Omit<NewLayer, 'place'> & { readonly volumeKey: Secret }): Promise<Uint8Array> {
+  const { header, dek, keks, volumeKey } = layer
+  const record = await wrapDek({ dek, keks, header })
+  using passphrase = passphraseOf(dek)
+  const { luksUuid: uuid, payloadOffsetBytes } = header
+  const bytes = await createHeader({ volumeKey, passphrase, uuid, payloadOffsetBytes })
+  const luksHeader = parseHeader(bytes)
+  writeRecordCopy(bytes, luksHeader, 'A', record)
+  writeRecordCopy(bytes, luksHeader, 'B', record)
+  return bytes
+}
+
+/** The volume key in a layer's header, by its DEK; the caller disposes of it. Throws a LuksError where that is not its own. */
+export async function volumeKeyOf(header: Uint8Array, dek: Secret): Promise<Secret> {
+  using passphrase = passphraseOf(dek)
+  return await unlock(header, passphrase, iterationsMax)
 }
 
 /** An encrypted layer whose DEK and volume key are at hand. Disposing of it wipes both. */
@@ -80,16 +103,20 @@ export interface OpenLayer extends Disposable {
 /**
  * Opens the file of an encrypted layer with one of `keks`, as far as it is what `expected` says. Rejects with a LuksError,
  * a KeyRecordError or a DataPathError: `record-mismatch` when record and LUKS header do not belong together, `truncated`
- * when the payload is cut short; not so for one that is `unfinished`, whose payload is being filled.
+ * when the payload is cut short; not so for one that is `unfinished`, whose payload is being filled. `keyPlace`: the file
+ * that has the key record of a volume whose header has no room for it.
  */
 export async function openLayer(
   place: Place,
   keks: readonly NamedKek[],
   expected: Authority,
   unfinished = false,
+  keyPlace: Place | null = null,
 ): Promise<OpenLayer> {
   const file = await readLuksHeader(place)
-  const chosen = await chooseCopy(readRecordCopies(file.bytes, file.header), keks, expected)
+  const isBeside = keyPlace !== null && recordPlaceOf(file.header) === 'file'
+  const copies = isBeside ? await readKeyFile(keyPlace) : readRecordCopies(file.bytes, file.header)
+  const chosen = await chooseCopy(copies, keks, expected)
   const { dek, header: record, reports, inStep } = chosen
   try {
     const disk = checkBelongTogether(place.path, file.header, record)

@@ -7,6 +7,11 @@ export function luksName(layerId: string): string {
   return `${layerId}.luks`
 }
 
+/** The name of the file that has the key record of an adopted layer, where its header has no room for it. */
+export function keyName(layerId: string): string {
+  return `${layerId}.key`
+}
+
 /** The name of a plain layer's file. */
 export function plainName(layerId: string, format: Format): string {
   return `${layerId}.${format}`

@@ -5,7 +5,7 @@ import { AgentError } from '../agent-error.ts'
 import { type OpenLayer, openLayer } from '../data-path/index.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { kidOf } from '../key-cache.ts'
-import { luksName } from './layer-file.ts'
+import { keyName, luksName } from './layer-file.ts'
 
 /** What the key record of an encrypted disk has to be. */
 export function recordAuthorityOf({ layerId, encryption }: DiskAuthority): Authority {
@@ -35,7 +35,9 @@ export function newRecordHeader({ layerId, format, payloadBytes, encryption }: D
  * AgentError `datastore-mismatch`, which names the field. The caller disposes of the result.
  */
 export async function openDisk(folder: Folder, disk: DiskAuthority, keks: readonly NamedKek[]): Promise<OpenLayer> {
-  const layer = await openLayer(folder.place(luksName(disk.layerId)), keks, recordAuthorityOf(disk))
+  const { layerId } = disk
+  const [place, keyPlace] = [folder.place(luksName(layerId)), folder.place(keyName(layerId))]
+  const layer = await openLayer(place, keks, recordAuthorityOf(disk), false, keyPlace)
   try {
     const { payloadFormat } = layer.record
     const { sizeBytes } = layer.image

@@ -8,6 +8,7 @@ import { deepRekeyPlan, makeDeepRekeyed } from './deep-rekey.ts'
 import { encryptPlan, makeEncrypted } from './encrypt.ts'
 import { importDiskPlan, makeImported } from './import-disk.ts'
 import type { Plan } from './plan.ts'
+import { makeShallowRekeyed, shallowRekeyPlan } from './shallow-rekey.ts'
 import type { Made, Work } from './work.ts'
 
 /** An operation that ends in a new `vm.json`: all but deleting. */
@@ -27,8 +28,9 @@ export function planOf(operationId: string, change: Change): Plan {
     case 'decrypt':
       return decryptPlan(operationId, change)
     case 'import-volume':
-    case 'shallow-rekey':
       throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
+    case 'shallow-rekey':
+      return shallowRekeyPlan(operationId, change)
     case 'deep-rekey':
       return deepRekeyPlan(operationId, change)
     case 'clone-vm':
@@ -51,8 +53,9 @@ export async function make(work: Work, change: Change, content: AsyncIterable<Ui
     case 'decrypt':
       return await makeDecrypted(work, change)
     case 'import-volume':
-    case 'shallow-rekey':
       throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
+    case 'shallow-rekey':
+      return await makeShallowRekeyed(work, change)
     case 'deep-rekey':
       return await makeDeepRekeyed(work, change)
     case 'clone-vm':

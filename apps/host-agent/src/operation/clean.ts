@@ -8,12 +8,14 @@ import { nextKeySafeName, promoteKeySafe } from '../home/key-safe.ts'
 import { creatingName } from './create-vm.ts'
 import { type Journal, journalName } from './journal.ts'
 import type { Plan } from './plan.ts'
+import { keepNewRecords, keepOldRecords } from './rekeyed-records.ts'
 
 /**
  * Undoes an operation that was not committed: removes what its plan makes, half made or whole, and its journal. Does no
  * harm where there is nothing. Throws AgentError `io`; then it may be done again.
  */
 export async function undo(folder: Folder, plan: Plan): Promise<void> {
+  if (plan.direction === 'shallow-rekey') await keepOldRecords(folder, plan)
   await removeAll(folder, [...plan.makes.flatMap((name) => [name, freshName(name)]), freshName(vmDocumentName)])
   await removeNextConfigurations(folder, plan)
   await removeAll(folder, [journalName, freshName(journalName)])
@@ -36,6 +38,7 @@ export async function undoCreation(datastore: Folder, folder: Folder, plan: Plan
 export async function finish(folder: Folder, plan: Plan, document: VmDocument, journal: Journal | null): Promise<void> {
   await folder.sync()
   if (journal !== null) await writeSwitched(journal)
+  if (plan.direction === 'shallow-rekey' && journal !== null) await keepNewRecords(folder, plan, journal)
   if (plan.makes.includes(nextKeySafeName)) await promoteKeySafe(folder)
   const named = plan.removes.filter((name) => document.disks.some(({ layerId }) => name.startsWith(`${layerId}.`)))
   if (named.length > 0) throw new AgentError('internal', `${named.join(', ')}: is to be removed and still in use`)

@@ -9,7 +9,7 @@ import { recordAuthorityOf } from '../disk/open-disk.ts'
 import { homeAuthorityOf } from '../home/key-safe.ts'
 import { isAuthentic, Journal, type JournalContent, readJournal } from './journal.ts'
 import type { KeyLoans } from './key-loans.ts'
-import { changedDisks, type Plan, withSizes } from './plan.ts'
+import { changedDisks, type Plan, rekeyedDisks, rekeysHome, withSizes } from './plan.ts'
 
 /** States from which on a commit may have happened. */
 const committable: ReadonlySet<JournalContent['state']> = new Set(['ready', 'switched', 'cleaned'])
@@ -109,7 +109,9 @@ interface RecordedPart {
 }
 
 /** The parts whose DEKs an operation makes or needs: VM Home's first, then its disks by number. */
-function recordedParts({ vm, direction, rewritesHome }: Plan, next: VmAuthority, keys: KeyLoans): RecordedPart[] {
+function recordedParts(plan: Plan, next: VmAuthority, keys: KeyLoans): RecordedPart[] {
+  const { vm, direction, rewritesHome } = plan
+  if (direction === 'shallow-rekey') return rekeyedParts(plan, next, keys)
   const makesNew = direction !== 'decrypt' && direction !== 'decrypt-in-place'
   const encryptedVm = makesNew ? next : vm
   const home = rewritesHome ? encryptedVm.encryption : null
@@ -119,5 +121,17 @@ function recordedParts({ vm, direction, rewritesHome }: Plan, next: VmAuthority,
   return [
     ...(home === null ? [] : [{ expected: homeAuthorityOf(vm.vmId, home), keks: keys.of(home.keys) }]),
     ...disks.map((disk) => ({ expected: recordAuthorityOf(disk), keks: keys.of(disk.encryption?.keys ?? []) })),
+  ]
+}
+
+/** A shallow rekey's journal has the records that are to come, which the new KEKs alone open. */
+function rekeyedParts({ vm }: Plan, next: VmAuthority, keys: KeyLoans): RecordedPart[] {
+  const home = rekeysHome(vm, next) ? next.encryption : null
+  return [
+    ...(home === null ? [] : [{ expected: homeAuthorityOf(vm.vmId, home), keks: keys.of(home.keys) }]),
+    ...rekeyedDisks(vm, next).map(({ after }) => ({
+      expected: recordAuthorityOf(after),
+      keks: keys.of(after.encryption?.keys ?? []),
+    })),
   ]
 }

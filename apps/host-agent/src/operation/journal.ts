@@ -109,6 +109,11 @@ export class Journal implements Disposable {
     return this.#content.state
   }
 
+  /** The key records in it, VM Home's first, then disks by number. */
+  get records(): readonly string[] {
+    return this.#content.records
+  }
+
   /** How far a layer has come. Throws AgentError `internal` for one that is not of this operation. */
   part(layerId: string): JournalPart {
     const part = this.#content.parts.find((other) => other.layerId === layerId)

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { DiskAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
 import type { JournalDirection } from './journal.ts'
@@ -16,6 +17,8 @@ export interface Plan {
   readonly measured: readonly string[]
   /** The KEKs that it needs: of each part, at least one of those that open it. */
   readonly keys: readonly KeyNeed[]
+  /** Those that it needs after its commit, where they are fewer: without the others it is still brought to its end. */
+  readonly keysToFinish?: readonly KeyNeed[]
   /** Whether it writes VM Home's configuration anew. */
   readonly rewritesHome: boolean
   /** Names in the VM's folder that it makes before the commit; undoing it removes them. */
@@ -67,6 +70,27 @@ export function changedDisks(vm: VmAuthority, next: VmAuthority): ChangedDisk[] 
     .filter(({ layerId }) => vm.disks.every((disk) => disk.layerId !== layerId))
     .map((after) => ({ before: vm.disks.find(({ diskId }) => diskId === after.diskId) ?? null, after }))
     .toSorted((one, other) => one.after.number - other.after.number)
+}
+
+/** A disk that keeps its layer and gets another key record. */
+export interface RekeyedDisk {
+  readonly before: DiskAuthority
+  readonly after: DiskAuthority
+}
+
+/** The disks that keep their layers on the way from `vm` to `next` and get other key records, by number. */
+export function rekeyedDisks(vm: VmAuthority, next: VmAuthority): RekeyedDisk[] {
+  return next.disks
+    .flatMap((after) => {
+      const before = vm.disks.find(({ layerId }) => layerId === after.layerId)
+      return before === undefined || isDeepStrictEqual(before.encryption, after.encryption) ? [] : [{ before, after }]
+    })
+    .toSorted((one, other) => one.after.number - other.after.number)
+}
+
+/** Whether VM Home stays encrypted on the way from `vm` to `next`, and gets another key record. */
+export function rekeysHome(vm: VmAuthority, next: VmAuthority): boolean {
+  return vm.encryption !== null && next.encryption !== null && !isDeepStrictEqual(vm.encryption, next.encryption)
 }
 
 /** The generation that names VM Home's configuration once `plan` is committed; `previous` named it before. */

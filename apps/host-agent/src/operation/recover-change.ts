@@ -124,7 +124,7 @@ async function finishCommitted(
   const difference = differenceOf(document, next)
   if (difference !== null) throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   using stack = new DisposableStack()
-  const keys = stack.use(new KeyLoans(host.keys, plan.keys, host.cryptoSupported))
+  const keys = stack.use(new KeyLoans(host.keys, plan.keysToFinish ?? plan.keys, host.cryptoSupported))
   const journal = plan.direction === null ? null : stack.use(await authenticJournal(folder, plan, next, document, keys))
   await checkMade(folder, plan, next, document, keys)
   await task.insist('removing what was replaced', () => finish(folder, plan, document, journal))

@@ -149,6 +149,12 @@ export const scenarios = {
     const made = await encryptedVm(random, fileSystem)
     return made.scenario(name, decryptAll(made.vm))
   },
+  'shallow rekey': async (name, random, fileSystem) => {
+    const made = await encryptedVm(random, fileSystem)
+    const key = made.otherKey
+    const disks = made.vm.disks.map(({ diskId }) => ({ diskId, key }))
+    return made.scenario(name, { kind: 'shallow-rekey', vm: made.vm, home: { key }, disks })
+  },
   'delete a VM': async (name, random, fileSystem) => {
     const made = await encryptedVm(random, fileSystem)
     return made.scenario(name, { kind: 'delete-vm', vm: made.vm })
