@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { controlPlaneUri, type HostStatus } from '@cryptvisor/host-agent-api'
 import { readCertificate } from '@cryptvisor/pki'
 import { buildServer, RestClient, type RestServer } from '@cryptvisor/rest'
 import { NodeStorage } from '@cryptvisor/storage'
 import type { Logger } from 'pino'
-import { type AgentConfig, agentFiles } from './config.ts'
+import type { AgentConfig } from './config.ts'
 import { Datastores } from './datastore/datastores.ts'
 import { type Enrolled, readEnrolled } from './enrolled.ts'
 import { KeyCache } from './key-cache.ts'
@@ -62,7 +61,6 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
     datastores: new Datastores(storage, config.datastoreRoots ?? null),
     keys: stack.use(new KeyCache()),
     cryptoSupported,
-    scratch: await emptyScratch(folder),
     bulk: new BulkLimit(bulkOperationsMax),
     lanes: { laneCount: Math.min(laneCountMax, availableParallelism()), chunkBytes },
     checkpointBytes,
@@ -144,14 +142,6 @@ function startSession(
     ending.abort()
     await session
   })
-}
-
-/** What an earlier run left there is of no use to anybody. */
-async function emptyScratch(folder: string): Promise<string> {
-  const scratch = agentFiles.scratch(folder)
-  await rm(scratch, { recursive: true, force: true })
-  await mkdir(scratch, { mode: 0o700 })
-  return scratch
 }
 
 function listenAddressOf({ listenAddress, url }: AgentConfig): string {

@@ -37,7 +37,6 @@ export const agentFiles = {
   privateKey: (folder: string) => join(folder, 'identity.key'),
   ca: (folder: string) => join(folder, 'ca.crt'),
   /** For the metadata of empty images, which holds nothing secret. */
-  scratch: (folder: string) => join(folder, 'scratch'),
 } as const
 
 /** No file of the agent's own is longer. */

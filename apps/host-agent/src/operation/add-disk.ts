@@ -2,11 +2,10 @@ import type { AddDisk, DiskAuthority } from '@cryptvisor/host-agent-api'
 import { recordKeySizeBytes } from '@cryptvisor/key-record'
 import { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
-import { createLayer, type Image } from '../data-path/index.ts'
+import { createLayer, type Image, type Source, thinViewOf, zeroPlace } from '../data-path/index.ts'
 import { layerName, newLayerEncryption } from '../disk/layer-file.ts'
 import { newRecordHeader } from '../disk/open-disk.ts'
 import { compareImage, copyImage } from './copy-image.ts'
-import { emptyImage } from './empty-image.ts'
 import { newLayerId } from './layer-id.ts'
 import { checkHomeBefore, checkNewDisk, nextVm, type Plan, refused, withSizes } from './plan.ts'
 import { planCopies } from './plan-copies.ts'
@@ -38,7 +37,7 @@ export function addDiskPlan(operationId: string, request: Request): Plan {
   }
 }
 
-/** Makes the new layer: a hole for plain raw, else an empty image in the agent's own folder, copied or encrypted into the VM's and compared. */
+/** Makes the new layer: a hole for plain raw, else an empty image that is written, or encrypted, and compared. */
 export async function makeDisk(work: Work, request: Request): Promise<Made> {
   const { plan } = work
   const { virtualBytes, key, format } = request
@@ -46,21 +45,21 @@ export async function makeDisk(work: Work, request: Request): Promise<Made> {
     await work.folder.makeHole(layerName(newDisk(plan.operationId, request, virtualBytes)), virtualBytes)
     return { next: plan.next, journal: null }
   }
-  work.progress.begin('making an empty image')
-  await using empty = await emptyImage(
-    work.storage,
-    work.scratch,
-    newLayerId(plan.operationId, request.diskId),
-    request,
-  )
-  const payloadBytes = empty.image.sizeBytes
+  const source = emptySource(format, virtualBytes)
+  const payloadBytes = source.sizeBytes
   await planCopies(work, [payloadBytes])
   const disk = newDisk(plan.operationId, request, payloadBytes)
   using stack = new DisposableStack()
   const target = await createTarget(work, disk, request, stack)
-  await copyImage(work, empty.image, target, `writing disk ${disk.number}`)
-  await compareImage(work, empty.image, target, `verifying disk ${disk.number}`)
+  await copyImage(work, source, target, `writing disk ${disk.number}`)
+  await compareImage(work, source, target, `verifying disk ${disk.number}`)
   return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
+}
+
+/** An empty image, made where it is read: zeros, or the qcow2 metadata of a disk without data. */
+function emptySource(format: Request['format'], virtualBytes: number): Source {
+  const disk: Image = { kind: 'plain', place: zeroPlace(virtualBytes), sizeBytes: virtualBytes }
+  return format === 'raw' ? disk : thinViewOf(disk, null)
 }
 
 function newDisk(operationId: string, request: Request, payloadBytes: number): DiskAuthority {

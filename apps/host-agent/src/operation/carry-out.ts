@@ -41,9 +41,9 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
   try {
     const { folder } = site
     await using home = (await folder.folder(homeFolderName)) ?? (await newHome(folder, previous))
-    const { storage, datastores, scratch, bulk, lanes, checkpointBytes, warn } = host
+    const { storage, datastores, bulk, lanes, checkpointBytes, warn } = host
     const { progress, pace, signal } = task
-    const moving = { storage, datastores, scratch, bulk, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
+    const moving = { storage, datastores, bulk, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
     const work = { plan, folder, home, previous, progress, signal, ...moving, resumed, stack, keys, warn }
     made = await make(work, change, content)
     document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))

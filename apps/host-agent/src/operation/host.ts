@@ -11,8 +11,6 @@ export interface OperationHost {
   readonly datastores: Datastores
   readonly keys: KeyCache
   readonly cryptoSupported: boolean
-  /** A folder of the agent's own, for the metadata of empty images. */
-  readonly scratch: string
   readonly bulk: BulkLimit
   /** How the data of each disk is moved. */
   readonly lanes: LaneSettings

@@ -38,8 +38,6 @@ export interface Work {
   readonly storage: Storage
   /** Where other VMs lie that it reads. */
   readonly datastores: Datastores
-  /** A folder of the agent's own, for the metadata of empty images. */
-  readonly scratch: string
   /** What is to be disposed of when the operation has ended. */
   readonly stack: DisposableStack
   /** The KEKs that the plan needs. */

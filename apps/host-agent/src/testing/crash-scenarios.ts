@@ -10,7 +10,7 @@ import { openDisk } from '../disk/open-disk.ts'
 import { KeyCache } from '../key-cache.ts'
 import { lockStateOf } from '../operation/lock-state.ts'
 import type { Scenario } from './crash-simulation.ts'
-import { datastorePath, runToEnd, scratchPath, simulatedHost, startedOperations } from './simulated-host.ts'
+import { datastorePath, runToEnd, simulatedHost, startedOperations } from './simulated-host.ts'
 import { importRequest } from './test-host.ts'
 import { decryptAll, encryptAll, newVm } from './test-vm.ts'
 
@@ -34,7 +34,6 @@ class SimulatedVm {
   /** `fileSystem`: what the datastore's is like. */
   constructor(fileSystem: FileSystemOptions = {}) {
     this.storage = new SimulatedStorage({ fileSystems: { [datastorePath]: fileSystem, '/agent': {} } })
-    this.storage.plant(scratchPath, { kind: 'folder' })
     for (const key of [this.key, this.otherKey]) this.keys.add(key, Secret.random(32))
   }
 

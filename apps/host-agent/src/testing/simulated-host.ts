@@ -11,9 +11,6 @@ import { endOf } from './test-host.ts'
 /** Where the VMs of a simulated host lie. */
 export const datastorePath = '/datastore'
 
-/** The agent's own folder, on a store of its own. */
-export const scratchPath = '/agent/scratch'
-
 /** Small, so that a small disk is many chunks and many checkpoints. */
 const chunkBytes = 16_384
 
@@ -24,7 +21,6 @@ export function simulatedHost(storage: SimulatedStorage, keys: KeyCache): Operat
     datastores: new Datastores(storage, null),
     keys,
     cryptoSupported: true,
-    scratch: scratchPath,
     bulk: new BulkLimit(2),
     lanes: { laneCount: 1, chunkBytes },
     checkpointBytes: 2 * chunkBytes,

@@ -32,7 +32,6 @@ export class TestHost implements AsyncDisposable {
     this.root = root ?? mkdtempSync(join(tmpdir(), 'host-agent-'))
     this.datastore = join(this.root, 'datastore')
     mkdirSync(this.datastore, { recursive: true })
-    mkdirSync(join(this.root, 'scratch'), { recursive: true })
     this.keys.add(this.key, Secret.random(32))
   }
 
@@ -44,7 +43,6 @@ export class TestHost implements AsyncDisposable {
       datastores: new Datastores(storage, roots, beforeChange),
       keys: this.keys,
       cryptoSupported: true,
-      scratch: join(this.root, 'scratch'),
       bulk: new BulkLimit(2),
       lanes: { laneCount: 2, chunkBytes: 1_048_576 },
       checkpointBytes: 1_048_576,
