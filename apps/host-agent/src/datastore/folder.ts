@@ -53,13 +53,17 @@ export class Folder implements AsyncDisposable {
 
   /** Makes the folder `name` in this one for its owner alone, and opens it; durable when it resolves. */
   async makeFolder(name: string): Promise<Folder> {
-    await this.#change(`make ${name}/`, async () => {
-      await this.#folder.makeFolder(checked(name))
-      await this.#folder.sync()
-    })
-    const folder = await this.folder(name)
-    if (folder === null) throw new AgentError('datastore-mismatch', `${this.path}/${name}: vanished while it was made`)
-    return folder
+    await this.#change(`make ${name}/`, () => this.#folder.makeFolder(checked(name)))
+    try {
+      await this.sync()
+      const folder = await this.folder(name)
+      if (folder !== null) return folder
+    } catch (error) {
+      // Nobody has put anything into it yet. What keeps it from being removed is no news beside the error.
+      await this.removeFolder(name).catch(() => {})
+      throw error
+    }
+    throw new AgentError('datastore-mismatch', `${this.path}/${name}: vanished while it was made`)
   }
 
   /** Where a file `name` of this folder lies, as long as this folder is open. */
@@ -140,9 +144,15 @@ export class Folder implements AsyncDisposable {
     return true
   }
 
-  /** Removes the folder `name`, which must be empty; `false` when other files keep it, or it is no folder or not there. */
+  /**
+   * Removes the folder `name`, which must be empty, durably; `false` when other files keep it, or it is no folder or not there.
+   * That it is not there is durable too: an earlier try may have removed it and not come to its sync.
+   */
   async removeFolder(name: string): Promise<boolean> {
-    if ((await this.#look(name)) === null) return false
+    if ((await this.#look(name)) === null) {
+      await this.sync()
+      return false
+    }
     try {
       await this.#beforeChange(`remove ${name}/`)
       await this.#folder.removeFolder(name)

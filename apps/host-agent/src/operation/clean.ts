@@ -57,11 +57,13 @@ async function writeSwitched(journal: Journal): Promise<void> {
   }
 }
 
-/** Removes files of the folder itself, durably. */
+/**
+ * Removes files of the folder itself, durably. It syncs also where nothing is there to remove: an earlier try may have removed
+ * it and not come to its sync.
+ */
 export async function removeAll(folder: Folder, names: readonly string[]): Promise<void> {
-  let removed = false
-  for (const name of names) removed = (await folder.remove(name)) || removed
-  if (removed) await folder.sync()
+  for (const name of names) await folder.remove(name)
+  await folder.sync()
 }
 
 /** Removes every configuration in `home/` but the one that `document` names; all of them when it is `null`. */

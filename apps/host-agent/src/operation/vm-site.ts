@@ -11,12 +11,18 @@ export interface VmSite extends AsyncDisposable {
   readonly folder: Folder
 }
 
-/** Opens and locks the folder of a VM; `null` when there is none. Throws AgentError, `vm-busy` among others. */
+/**
+ * Opens and locks the folder of a VM; `null` when there is none, and that is durable: an earlier try may have removed it and
+ * not come to its sync. Throws AgentError, `vm-busy` among others.
+ */
 export async function openVmSite(datastores: Datastores, vm: VmAuthority): Promise<VmSite | null> {
   await using stack = new AsyncDisposableStack()
   const datastore = stack.use(await datastores.open(vm))
   const folder = await datastore.folder(vm.folder)
-  if (folder === null) return null
+  if (folder === null) {
+    await datastore.sync()
+    return null
+  }
   stack.use(folder)
   stack.use(await lockVm(folder))
   const open = stack.move()
