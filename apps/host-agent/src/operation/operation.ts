@@ -55,15 +55,16 @@ export class Operation implements Task {
   /** How it stands, for the control plane. */
   get status(): OperationStatus {
     const outcome = this.#outcome
-    const { step, doneBytes, totalBytes } = this.progress
+    const { step, doneBytes, totalBytes, bytesPerSecond, secondsLeft } = this.progress
+    const moves = outcome === null && !this.pace.paused
     return {
       operationId: this.id,
       state: outcome?.state ?? (this.gate.waiting ? 'waiting-for-content' : 'running'),
       step: outcome === null || outcome.state === 'done' ? step : outcome.state,
       doneBytes,
       totalBytes,
-      bytesPerSecond: outcome === null ? this.progress.bytesPerSecond : null,
-      secondsLeft: outcome === null ? this.progress.secondsLeft : null,
+      bytesPerSecond: moves ? bytesPerSecond : null,
+      secondsLeft: moves ? secondsLeft : null,
       paused: outcome === null && this.pace.paused,
       vm: outcome?.state === 'done' ? outcome.vm : null,
       error: outcome?.state === 'failed' ? outcome.error : null,
@@ -94,6 +95,23 @@ export class Operation implements Task {
   /** Asks it to stop; without effect after its commit. */
   cancel(): void {
     this.#cancelling.abort(new AgentError('cancelled', 'cancelled; everything is as it was'))
+  }
+
+  /** Holds it back where it moves data; it can be cancelled meanwhile. */
+  pause(): void {
+    this.pace.pause()
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    if (this.pace.paused) this.progress.restartRate()
+    this.pace.resume()
+  }
+
+  /** How fast it may move data from now on; `null`: as fast as the machine. */
+  limit(bytesPerSecondMax: number | null): void {
+    this.pace.limit(bytesPerSecondMax)
+    this.progress.restartRate()
   }
 
   async content(): Promise<AsyncIterable<Uint8Array>> {

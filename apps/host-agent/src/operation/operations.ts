@@ -50,6 +50,27 @@ export class Operations implements AsyncDisposable {
     return operation.status
   }
 
+  /** Holds an operation back where it moves data, until it is resumed or cancelled. One that has ended stays as it is. */
+  pause(id: string): OperationStatus {
+    const operation = this.#get(id)
+    operation.pause()
+    return operation.status
+  }
+
+  /** Lets an operation go on that was paused; fine when it was not. */
+  resume(id: string): OperationStatus {
+    const operation = this.#get(id)
+    operation.resume()
+    return operation.status
+  }
+
+  /** Says how fast an operation may move data from now on; `null`: as fast as the machine. */
+  limit(id: string, bytesPerSecondMax: number | null): OperationStatus {
+    const operation = this.#get(id)
+    operation.limit(bytesPerSecondMax)
+    return operation.status
+  }
+
   /**
    * Gives an import its content, and waits until it has ended. `contentBytes` is how much is announced, if it is. Throws
    * AgentError `not-waiting-for-content`, `bad-image` for another size than the one it waits for.

@@ -1,5 +1,5 @@
 import { AgentError } from '../agent-error.ts'
-import { type Place, requireFreeSpace, writeFully } from '../data-path/index.ts'
+import { type Pace, type Place, requireFreeSpace, writeFully } from '../data-path/index.ts'
 import { ioError } from '../io-error.ts'
 import type { Progress } from './progress.ts'
 
@@ -9,20 +9,22 @@ const blockSizeBytes = 65_536
 const zeros = Buffer.alloc(blockSizeBytes)
 
 /**
- * Writes a stream of exactly `sizeBytes` bytes to a new file of its owner's alone, synced; zero areas stay holes. Throws
+ * Writes a stream of exactly `sizeBytes` bytes to a new file of its owner's alone, synced; zero areas stay holes. It takes no more than
+ * the pace lets it. Throws
  * AgentError: `bad-image` for another size, `no-space`, `io`; the signal's reason when it is aborted.
  */
 export async function receiveFile(
   place: Place,
   sizeBytes: number,
   content: AsyncIterable<Uint8Array>,
-  { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
+  { signal, progress, pace }: { readonly signal: AbortSignal; readonly progress: Progress; readonly pace: Pace },
 ): Promise<void> {
   await requireFreeSpace(place, sizeBytes)
   await using file = await attempt(() => place.create())
   let receivedBytes = 0
   try {
     for await (const block of blocksOf(content)) {
+      await pace.awaitTurn(block.length, () => signal.aborted)
       signal.throwIfAborted()
       if (receivedBytes + block.length > sizeBytes)
         throw new AgentError('bad-image', `more than ${sizeBytes} bytes came`)

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { Id, OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
+import { Id, OperationRequest, OperationStatus, Speed } from '@cryptvisor/host-agent-api'
 import { RestError, type RestServer } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import type { Operations } from '../operation/operations.ts'
@@ -41,6 +41,20 @@ export function addOperationRoutes(app: RestServer, operations: Operations): voi
 
   app.post('/v1/operations/:id/cancel', { schema: { params: Params, response: answers } }, async ({ params }) =>
     operations.cancel(params.id),
+  )
+
+  app.post('/v1/operations/:id/pause', { schema: { params: Params, response: answers } }, async ({ params }) =>
+    operations.pause(params.id),
+  )
+
+  app.post('/v1/operations/:id/resume', { schema: { params: Params, response: answers } }, async ({ params }) =>
+    operations.resume(params.id),
+  )
+
+  app.put(
+    '/v1/operations/:id/speed',
+    { schema: { params: Params, body: Speed, response: answers } },
+    async ({ params, body }) => operations.limit(params.id, body.bytesPerSecondMax),
   )
 
   app.delete(
