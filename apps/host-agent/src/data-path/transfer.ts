@@ -131,6 +131,10 @@ async function fill(
   if (offsetBytesOf(image) > 0 && place.kind === 'file') {
     await requireFreeSpace(place, sizeBytes - offsetBytesOf(image) - resumeAtBytes)
     await attempt(`cannot take the room for ${place.path}`, () => file.allocate(sizeBytes))
+  } else if (place.kind === 'file') {
+    // A checkpoint may lie among zeros that are not written, and is worth nothing without the file's name.
+    await attempt(`cannot lengthen ${place.path}`, () => file.truncate(sizeBytes))
+    if (checkpoint !== undefined) await syncName(place)
   }
   await startJob('copy', sourceFile, target, {
     signal,
