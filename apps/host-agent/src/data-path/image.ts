@@ -1,4 +1,5 @@
-import { dataUnitSizeBytes } from '@cryptvisor/crypto'
+import { type DataUnitSizeBytes, dataUnitSizeBytes } from '@cryptvisor/crypto'
+import type { CipherName } from '@cryptvisor/luks'
 import type { Secret } from '@cryptvisor/secret'
 import type { Place } from './place.ts'
 
@@ -20,8 +21,17 @@ export interface LuksImage {
   /** Exact size of the image; the payload is padded with zeros to whole data units. */
   readonly sizeBytes: number
   readonly volumeKey: Secret
-  /** Of the payload's data units: 512 in all that we write, 4096 in some of what we import. */
-  readonly unitSizeBytes?: 512 | 4096
+  /** Of the payload's data units: 512 in all that we write, up to 4096 in some of what we import. */
+  readonly unitSizeBytes?: DataUnitSizeBytes
+  /** Of a volume that somebody else made, which is only read; left out: aes-xts-plain64 that counts from 0. */
+  readonly foreign?: ForeignCipher
+}
+
+/** How the data units of a foreign volume are encrypted. */
+export interface ForeignCipher {
+  readonly cipher: CipherName
+  /** Added to every sector number before it becomes a tweak. */
+  readonly ivTweak: number
 }
 
 /** One side of a transfer. */

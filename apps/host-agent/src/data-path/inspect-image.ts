@@ -6,6 +6,9 @@ import { holdsFormatMagic, type ImageMagic } from './image-magic.ts'
 import type { Place } from './place.ts'
 import { inspectQcow2 } from './qcow2.ts'
 
+/** How much of an image's beginning is looked at. */
+export const imageHeadSizeBytes = headerAreaSizeMaxBytes
+
 /** An image that may be imported in the format that the caller named. */
 export interface InspectedImage {
   readonly fileSizeBytes: number
@@ -25,7 +28,11 @@ export async function inspectImage(place: Place, format: 'raw' | 'qcow2'): Promi
     size: (await file.stat()).sizeBytes,
     bytes: await readUpTo(file, headerAreaSizeMaxBytes),
   }))
+  return { fileSizeBytes: size, ...inspectHead(bytes, format) }
+}
+
+/** Looks at the beginning of an image, `imageHeadSizeBytes` or all of it. Throws what `inspectQcow2` throws. */
+export function inspectHead(bytes: Uint8Array, format: 'raw' | 'qcow2'): Omit<InspectedImage, 'fileSizeBytes'> {
   const magic = holdsFormatMagic(bytes)
-  if (format === 'raw') return { fileSizeBytes: size, magic, qcow2: null }
-  return { fileSizeBytes: size, magic, qcow2: inspectQcow2(bytes) }
+  return { magic, qcow2: format === 'raw' ? null : inspectQcow2(bytes) }
 }

@@ -1,5 +1,7 @@
+import type { DataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { SharedDataClusters } from '@cryptvisor/qcow2'
 import type { DataPathErrorCode } from './data-path-error.ts'
+import type { ForeignCipher } from './image.ts'
 
 /** One side of a job. The main thread holds its file open, and closes it only after all lanes have ended. */
 export interface JobSide {
@@ -9,7 +11,9 @@ export interface JobSide {
   readonly offsetBytes: number
   /** The volume key of a LUKS payload, in memory that the main thread wipes when all lanes have taken it; `null`: plain. */
   readonly key: SharedArrayBuffer | null
-  readonly unitSizeBytes: 512 | 4096
+  readonly unitSizeBytes: DataUnitSizeBytes
+  /** Of a volume that somebody else made; left out: ours. */
+  readonly foreign?: ForeignCipher
   /** Zero areas are left out of a plain target: its file has holes there already. */
   readonly skipsZeros: boolean
   /** What lies there is a raw disk, and the image is the thin qcow2 of it; left out: what lies there is the image. */

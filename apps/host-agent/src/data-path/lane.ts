@@ -2,6 +2,7 @@ import { DataUnitMemory } from '@cryptvisor/crypto'
 import { DataClusters } from '@cryptvisor/qcow2'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import { DataPathError } from './data-path-error.ts'
+import type { MakeDecryptor } from './foreign-cipher.ts'
 import { paddedSizeBytes } from './image.ts'
 import { type Job, type Span, spanCountOf, spanOf } from './job.ts'
 import { JobControl } from './job-control.ts'
@@ -19,16 +20,22 @@ export class Lane implements Disposable {
   readonly #target: Payload
   readonly #step: (span: Span) => void
 
-  /** Takes copies of the volume keys. */
-  constructor(job: Job, lane: number, source: PayloadFiles, target: PayloadFiles) {
+  /** Takes copies of the volume keys. `makeDecryptor`: what `decryptorsFor` gives for the job. */
+  constructor(
+    job: Job,
+    lane: number,
+    source: PayloadFiles,
+    target: PayloadFiles,
+    makeDecryptor: MakeDecryptor | null = null,
+  ) {
     this.#job = job
     this.#lane = lane
     this.#control = new JobControl(job.control)
     this.#pace = new Pace(job.pace)
     const sizeBytes = paddedSizeBytes(job.chunkBytes, directAlignmentBytes)
     this.#memory = new DataUnitMemory({ sizeBytes, count: job.task === 'compare' ? 2 : 1 })
-    this.#source = new Payload(job.source, source, this.#memory)
-    this.#target = new Payload(job.target, target, this.#memory)
+    this.#source = new Payload(job.source, source, this.#memory, makeDecryptor)
+    this.#target = new Payload(job.target, target, this.#memory, makeDecryptor)
     const [first, second] = this.#memory.buffers
     if (first === undefined) throw new DataPathError('worker-failed', 'a lane without a buffer')
     if (job.data !== undefined) this.#step = this.#mark(first, DataClusters.of(job.data))

@@ -1,9 +1,11 @@
 import { createXts, type DataUnitCipher, type DataUnitMemory, dataUnitSizeBytes } from '@cryptvisor/crypto'
+import type { DataUnitDecryptor } from '@cryptvisor/luks'
 import { DataClusters, ThinImage } from '@cryptvisor/qcow2'
 import { Secret } from '@cryptvisor/secret'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import type { BlockFile } from './block-file.ts'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
+import type { MakeDecryptor } from './foreign-cipher.ts'
 import { paddedSizeBytes } from './image.ts'
 import type { JobSide, ThinSide } from './job.ts'
 
@@ -22,19 +24,25 @@ export interface PayloadFiles {
 export class Payload implements Disposable {
   readonly #side: JobSide
   readonly #files: PayloadFiles
+  /** What is written goes through it. */
   readonly #cipher: DataUnitCipher | null
+  /** What is read goes through it. */
+  readonly #decryptor: DataUnitDecryptor | null
   readonly #thin: ThinImage | null
 
-  /** Takes a copy of the volume key. `memory` holds the buffers that it is to work on. */
-  constructor(side: JobSide, files: PayloadFiles, memory: DataUnitMemory) {
+  /** Takes a copy of the volume key. `memory` holds the buffers that it is to work on. A foreign volume takes `makeDecryptor`. */
+  constructor(side: JobSide, files: PayloadFiles, memory: DataUnitMemory, makeDecryptor: MakeDecryptor | null) {
     this.#side = side
     this.#files = files
     this.#thin = side.thin === undefined ? null : thinImageOf(side.thin)
+    const { foreign, unitSizeBytes } = side
     if (side.key === null) {
       this.#cipher = null
+      this.#decryptor = null
     } else {
       using key = Secret.from(Uint8Array.from(new Uint8Array(side.key)))
-      this.#cipher = createXts(key, { unitSizeBytes: side.unitSizeBytes, memory })
+      this.#cipher = foreign === undefined ? createXts(key, { unitSizeBytes, memory }) : null
+      this.#decryptor = this.#cipher ?? foreignDecryptor(key, side, makeDecryptor)
     }
   }
 
@@ -49,9 +57,12 @@ export class Payload implements Disposable {
 
   /**
    * Writes `sizeBytes` of the image at `offset`, out of the beginning of `buffer`, whose contents are lost. Into LUKS go
-   * whole data units.
+   * whole data units. A foreign volume is not written: a DataPathError `unsupported-image`.
    */
   write(buffer: Buffer, offset: number, sizeBytes: number): void {
+    if (this.#side.foreign !== undefined) {
+      throw new DataPathError('unsupported-image', `${this.#side.path}: a volume of somebody else's is only read`)
+    }
     if (this.#cipher !== null) {
       const units = buffer.subarray(0, paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes))
       this.#cipher.encrypt(units, offset / dataUnitSizeBytes)
@@ -66,7 +77,7 @@ export class Payload implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#cipher?.[Symbol.dispose]()
+    this.#decryptor?.[Symbol.dispose]()
   }
 
   #readThin(thin: ThinImage, buffer: Buffer, offset: number, sizeBytes: number): void {
@@ -80,14 +91,14 @@ export class Payload implements Disposable {
   }
 
   #readStored(buffer: Buffer, offset: number, sizeBytes: number): void {
-    if (this.#cipher === null) {
+    if (this.#decryptor === null) {
       this.#readFully(buffer, offset, sizeBytes)
       buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
       return
     }
     const paddedBytes = paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes)
     this.#readFully(buffer, offset, paddedBytes)
-    this.#cipher.decrypt(buffer.subarray(0, paddedBytes), offset / dataUnitSizeBytes)
+    this.#decryptor.decrypt(buffer.subarray(0, paddedBytes), offset / dataUnitSizeBytes)
     if (!isZero(buffer.subarray(sizeBytes, paddedBytes))) {
       throw new DataPathError(
         'padding-not-zero',
@@ -127,6 +138,14 @@ export class Payload implements Disposable {
       written += attempt(`cannot write ${path} at ${position}`, () => file.writeSync(part, position))
     }
   }
+}
+
+function foreignDecryptor(key: Secret, side: JobSide, make: MakeDecryptor | null): DataUnitDecryptor {
+  const { foreign, unitSizeBytes, path } = side
+  if (foreign === undefined || make === null) {
+    throw new DataPathError('worker-failed', `${path}: nothing was loaded that decrypts it`)
+  }
+  return make(key, { unitSizeBytes, ...foreign })
 }
 
 function thinImageOf({ virtualSizeBytes, data }: ThinSide): ThinImage {

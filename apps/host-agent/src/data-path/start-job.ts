@@ -1,26 +1,21 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { DataClusters } from '@cryptvisor/qcow2'
-import type { StorageFile } from '@cryptvisor/storage'
 import { DataPathError } from './data-path-error.ts'
-import { type LuksImage, offsetBytesOf } from './image.ts'
+import { decryptorsFor } from './foreign-cipher.ts'
 import {
   bytesBefore,
   type Job,
-  type JobDescriptors,
-  type JobSide,
   type LaneData,
   type LaneMessage,
   packSpans,
   type Span,
 } from './job.ts'
 import { JobControl } from './job-control.ts'
+import { descriptorsOf, filesOf, sideOf } from './job-side.ts'
 import { Lane } from './lane.ts'
 import type { OpenImage } from './open-image.ts'
 import type { Pace } from './pace.ts'
-import type { PayloadFiles } from './payload.ts'
-import { storedImageOf } from './source.ts'
-import { ZeroFile } from './zero-file.ts'
 
 const workerScript = new URL('./worker.ts', import.meta.url)
 
@@ -73,7 +68,7 @@ export async function startJob(
   const shared = descriptorsOf(source) !== null && descriptorsOf(target) !== null
   const laneCount = shared ? lanes.laneCount : 1
   const control = JobControl.start(laneCount, startBytes)
-  const sides = [sideOf(source, task), sideOf(target, task)] as const
+  const sides = [sideOf(source, false), sideOf(target, task === 'copy')] as const
   const job: Job = {
     task,
     source: sides[0],
@@ -153,7 +148,8 @@ class JobRun {
 
   /** Runs lane 0 in this thread; without other lanes it lets the event loop go on between chunks. */
   async #runHere(): Promise<void> {
-    using lane = new Lane(this.#job, 0, filesOf(this.#source), filesOf(this.#target))
+    const decryptors = await decryptorsFor(this.#job)
+    using lane = new Lane(this.#job, 0, filesOf(this.#source), filesOf(this.#target), decryptors)
     this.#keysTaken()
     if (this.#options.lanes.mainThreadToo === true) {
       lane.run()
@@ -224,42 +220,4 @@ class JobRun {
 
 function isAborted(error: unknown): boolean {
   return error instanceof DataPathError && error.code === 'aborted'
-}
-
-function sideOf({ image: source }: OpenImage, task: Job['task']): JobSide {
-  const image = storedImageOf(source)
-  return {
-    path: image.place.path,
-    offsetBytes: offsetBytesOf(image),
-    key: image.kind === 'luks' ? sharedKeyOf(image) : null,
-    unitSizeBytes: (image.kind === 'luks' ? image.unitSizeBytes : undefined) ?? 512,
-    skipsZeros: task === 'copy' && image.kind === 'plain' && image.place.kind === 'file',
-    ...(source.kind === 'thin'
-      ? { thin: { virtualSizeBytes: source.disk.sizeBytes, data: source.data?.shared ?? null } }
-      : {}),
-  }
-}
-
-/** A copy of the volume key that the lanes take and that this thread wipes. */
-function sharedKeyOf({ volumeKey }: LuksImage): SharedArrayBuffer {
-  const memory = new SharedArrayBuffer(volumeKey.sizeBytes)
-  volumeKey.expose((bytes) => new Uint8Array(memory).set(bytes))
-  return memory
-}
-
-function filesOf({ file, directFile }: OpenImage): PayloadFiles {
-  return { buffered: file, direct: directFile }
-}
-
-/** `null` for files that worker threads cannot reach. */
-function descriptorsOf({
-  file,
-  directFile,
-}: {
-  file: StorageFile
-  directFile: StorageFile | null
-}): JobDescriptors | null {
-  if (file instanceof ZeroFile) return 'zeros'
-  if (file.descriptor === null) return null
-  return { buffered: file.descriptor, direct: directFile?.descriptor ?? null }
 }

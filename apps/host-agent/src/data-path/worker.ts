@@ -1,25 +1,18 @@
 /** A worker thread of the data path: one lane of the one job that it was started with. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { DescriptorFile } from './block-file.ts'
 import { DataPathError } from './data-path-error.ts'
-import type { JobDescriptors, LaneData, LaneMessage } from './job.ts'
+import { decryptorsFor } from './foreign-cipher.ts'
+import type { LaneData, LaneMessage } from './job.ts'
 import { JobControl } from './job-control.ts'
 import { Lane } from './lane.ts'
-import type { PayloadFiles } from './payload.ts'
-import { zeroBytes } from './zero-file.ts'
+import { filesOfDescriptors } from './thread-files.ts'
 
 // `start-job.ts` starts this file, with such data.
 const { job, lane: number, source, target } = workerData as LaneData
 const say = (message: LaneMessage) => parentPort?.postMessage(message)
 
-const filesOf = (descriptors: JobDescriptors): PayloadFiles => {
-  if (descriptors === 'zeros') return { buffered: zeroBytes, direct: null }
-  const { buffered, direct } = descriptors
-  return { buffered: new DescriptorFile(buffered), direct: direct === null ? null : new DescriptorFile(direct) }
-}
-
 try {
-  using lane = new Lane(job, number, filesOf(source), filesOf(target))
+  using lane = new Lane(job, number, filesOfDescriptors(source), filesOfDescriptors(target), await decryptorsFor(job))
   say({ kind: 'ready' })
   lane.run()
   say({ kind: 'done' })
