@@ -7,6 +7,7 @@ import { NodeStorage } from '@cryptvisor/storage'
 import type { Logger } from 'pino'
 import type { AgentConfig } from './config.ts'
 import { Datastores } from './datastore/datastores.ts'
+import { Devices } from './disk/devices.ts'
 import { type Enrolled, readEnrolled } from './enrolled.ts'
 import { KeyCache } from './key-cache.ts'
 import { BulkLimit } from './operation/bulk-limit.ts'
@@ -58,7 +59,12 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   const storage = new NodeStorage(descriptorTools)
   const host: OperationHost = {
     storage,
-    datastores: new Datastores(storage, config.datastoreRoots ?? null),
+    datastores: new Datastores(
+      storage,
+      config.datastoreRoots ?? null,
+      undefined,
+      new Devices(storage, config.deviceRoots ?? []),
+    ),
     keys: stack.use(new KeyCache()),
     cryptoSupported,
     bulk: new BulkLimit(bulkOperationsMax),

@@ -25,6 +25,10 @@ export const AgentConfig = Type.Object(
     datastoreRoots: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^/' }), { maxItems: 64 }),
     ),
+    /** Block devices, or folders such as `/dev/disk/by-id`, that disks may lie at or below; without it on none. */
+    deviceRoots: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^/' }), { maxItems: 64 }),
+    ),
   },
   { additionalProperties: false },
 )

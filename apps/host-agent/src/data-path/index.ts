@@ -4,8 +4,16 @@ export { DataPathError, type DataPathErrorCode } from './data-path-error.ts'
 export { readUpTo, writeFully } from './file-bytes.ts'
 export { requireFreeSpace } from './free-space.ts'
 export { type Image, type LuksImage, type PlainImage, paddedSizeBytes } from './image.ts'
+export { InPlaceMove } from './in-place-move.ts'
 export { inspectImage } from './inspect-image.ts'
-export { createLayer, type OpenLayer, openLayer } from './layer-file.ts'
+export {
+  createLayer,
+  newLayerHeader,
+  newVolumeKey,
+  type OpenLayer,
+  openLayer,
+  volumeKeyOf,
+} from './layer-file.ts'
 export { Pace } from './pace.ts'
 export { devicePlace, type Place, placeIn } from './place.ts'
 export { type LayerRecord, readLayerRecord, writeLayerRecord } from './record-file.ts'

@@ -71,7 +71,9 @@ export function newVolumeKey(): Secret {
  * All that goes before an encrypted layer's payload: a LUKS header with the volume key, and the key record in both copies.
  * Throws a KeyRecordError for impossible fields.
  */
-export async function newLayerHeader(layer: Omit<NewLayer, 'place'> & { readonly volumeKey: Secret }): Promise<Uint8Array> {
+export async function newLayerHeader(
+  layer: Omit<NewLayer, 'place'> & { readonly volumeKey: Secret },
+): Promise<Uint8Array> {
   const { header, dek, keks, volumeKey } = layer
   const record = await wrapDek({ dek, keks, header })
   using passphrase = passphraseOf(dek)

@@ -3,6 +3,7 @@ import { isAbsolute, normalize, sep } from 'node:path'
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
 import type { Storage } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
+import { Devices } from '../disk/devices.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 import { type BeforeChange, Folder } from './folder.ts'
 
@@ -11,12 +12,22 @@ export class Datastores {
   readonly #storage: Storage
   readonly #roots: readonly string[] | null
   readonly #beforeChange: BeforeChange
+  readonly #devices: Devices
 
-  /** `roots`: datastores lie at or below one of these; `null`: anywhere that the control plane says. */
-  constructor(storage: Storage, roots: readonly string[] | null, beforeChange: BeforeChange = async () => {}) {
+  /**
+   * `roots`: datastores lie at or below one of these; `null`: anywhere that the control plane says. `devices`: what the disks of
+   * their VMs may lie on; left out: none.
+   */
+  constructor(
+    storage: Storage,
+    roots: readonly string[] | null,
+    beforeChange: BeforeChange = async () => {},
+    devices: Devices = new Devices(storage, []),
+  ) {
     this.#storage = storage
     this.#roots = roots
     this.#beforeChange = beforeChange
+    this.#devices = devices
   }
 
   /**
@@ -28,7 +39,7 @@ export class Datastores {
       throw new AgentError('refused', `datastore ${path}: expected an absolute path without «..» and doubled slashes`)
     }
     await this.#checkRoots(path)
-    const datastore = await Folder.open(this.#storage, path, this.#beforeChange)
+    const datastore = await Folder.open(this.#storage, path, this.#beforeChange, this.#devices)
     if (datastore === null) throw missing(path)
     return datastore
   }

@@ -9,6 +9,7 @@ import { AgentError } from '../agent-error.ts'
 import { readUpTo, writeFully } from '../data-path/file-bytes.ts'
 import { type Place, placeIn } from '../data-path/place.ts'
 import { openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
+import type { Devices } from '../disk/devices.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 
 /** Called before each change that a folder makes on disk; a test stops the world there to play a crash. */
@@ -28,10 +29,12 @@ const namePattern = /^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/
 export class Folder implements AsyncDisposable {
   readonly #folder: StorageFolder
   readonly #beforeChange: BeforeChange
+  readonly #devices: Devices | null
 
-  private constructor(folder: StorageFolder, beforeChange: BeforeChange) {
+  private constructor(folder: StorageFolder, beforeChange: BeforeChange, devices: Devices | null) {
     this.#folder = folder
     this.#beforeChange = beforeChange
+    this.#devices = devices
   }
 
   /** The path, for texts. */
@@ -40,15 +43,20 @@ export class Folder implements AsyncDisposable {
   }
 
   /** Opens a folder by its path, which may lead over links that an administrator made; `null` when there is none. */
-  static async open(storage: Storage, path: string, beforeChange: BeforeChange): Promise<Folder | null> {
+  static async open(
+    storage: Storage,
+    path: string,
+    beforeChange: BeforeChange,
+    devices: Devices | null = null,
+  ): Promise<Folder | null> {
     const folder = await opening(path, () => storage.openFolder(path))
-    return folder === null ? null : new Folder(folder, beforeChange)
+    return folder === null ? null : new Folder(folder, beforeChange, devices)
   }
 
   /** Opens the folder `name` in this one; `null` when there is none. A link is refused. */
   async folder(name: string): Promise<Folder | null> {
     const folder = await opening(`${this.path}/${name}`, () => this.#folder.folder(checked(name)))
-    return folder === null ? null : new Folder(folder, this.#beforeChange)
+    return folder === null ? null : new Folder(folder, this.#beforeChange, this.#devices)
   }
 
   /** Makes the folder `name` in this one for its owner alone, and opens it; durable when it resolves. */
@@ -69,6 +77,12 @@ export class Folder implements AsyncDisposable {
   /** Where a file `name` of this folder lies, as long as this folder is open. */
   place(name: string): Place {
     return placeIn(this.#folder, checked(name))
+  }
+
+  /** Where a block device is that a VM in this folder lies on. Throws AgentError `refused`, `file-missing`. */
+  async device(path: string): Promise<Place> {
+    if (this.#devices === null) throw new AgentError('refused', `device ${path}: no disk of this folder lies on one`)
+    return await this.#devices.place(path)
   }
 
   /** The whole of a file; `null` when it is not there. */

@@ -76,9 +76,9 @@ function disksDifference(found: readonly DiskAuthority[], known: readonly DiskAu
   for (const [index, disk] of known.entries()) {
     const other = found.find(({ diskId }) => diskId === disk.diskId)
     if (other === undefined) return `disks: disk ${disk.diskId} is missing`
-    for (const field of ['number', 'layerId', 'format', 'payloadBytes', 'virtualBytes'] as const) {
+    for (const field of ['number', 'layerId', 'format', 'payloadBytes', 'virtualBytes', 'device'] as const) {
       if (other[field] !== disk[field]) {
-        return `disks.${index}.${field}: it says ${other[field]}, the control plane knows ${disk[field]}`
+        return `disks.${index}.${field}: it says ${other[field] ?? 'none'}, the control plane knows ${disk[field] ?? 'none'}`
       }
     }
     const difference = encryptionDifference(other.encryption, disk.encryption)

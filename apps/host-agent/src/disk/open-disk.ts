@@ -5,7 +5,8 @@ import { AgentError } from '../agent-error.ts'
 import { type OpenLayer, openLayer } from '../data-path/index.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { kidOf } from '../key-cache.ts'
-import { keyName, luksName } from './layer-file.ts'
+import { keyName } from './layer-file.ts'
+import { layerPlace } from './layer-place.ts'
 
 /** What the key record of an encrypted disk has to be. */
 export function recordAuthorityOf({ layerId, encryption }: DiskAuthority): Authority {
@@ -36,7 +37,7 @@ export function newRecordHeader({ layerId, format, payloadBytes, encryption }: D
  */
 export async function openDisk(folder: Folder, disk: DiskAuthority, keks: readonly NamedKek[]): Promise<OpenLayer> {
   const { layerId } = disk
-  const [place, keyPlace] = [folder.place(luksName(layerId)), folder.place(keyName(layerId))]
+  const [place, keyPlace] = [await layerPlace(folder, disk), folder.place(keyName(layerId))]
   const layer = await openLayer(place, keks, recordAuthorityOf(disk), false, keyPlace)
   try {
     const { payloadFormat } = layer.record

@@ -6,6 +6,7 @@ import { createLayer, type Image, type Source, thinViewOf, zeroPlace } from '../
 import { layerName, newLayerEncryption } from '../disk/layer-file.ts'
 import { newRecordHeader } from '../disk/open-disk.ts'
 import { compareImage, copyImage } from './copy-image.ts'
+import { checkDevice, checkDevicePlan } from './device-disk.ts'
 import { newLayerId } from './layer-id.ts'
 import { checkHomeBefore, checkNewDisk, nextVm, type Plan, refused, withSizes } from './plan.ts'
 import { planCopies } from './plan-copies.ts'
@@ -15,7 +16,7 @@ type Request = Static<typeof AddDisk>
 
 const sectorSizeBytes = 512
 
-/** What adding an empty disk changes. Throws AgentError `refused`. */
+/** What adding an empty disk, or what lies on a device, changes. Throws AgentError `refused`. */
 export function addDiskPlan(operationId: string, request: Request): Plan {
   const { vm, key } = request
   checkNewDisk(vm, request)
@@ -24,6 +25,7 @@ export function addDiskPlan(operationId: string, request: Request): Plan {
     throw refused(`virtualBytes: a disk has whole sectors of ${sectorSizeBytes} bytes`)
   }
   const disk = newDisk(operationId, request, request.virtualBytes)
+  if (disk.device !== undefined) checkDevicePlan(disk, vm)
   return {
     operationId,
     vm,
@@ -31,16 +33,20 @@ export function addDiskPlan(operationId: string, request: Request): Plan {
     measured: disk.format === 'qcow2' ? [disk.layerId] : [],
     keys: key === null ? [] : [{ part: `disk ${disk.number}`, anyOf: [key] }],
     rewritesHome: false,
-    makes: [layerName(disk)],
+    makes: disk.device === undefined ? [layerName(disk)] : [],
     removes: [],
     direction: null,
   }
 }
 
-/** Makes the new layer: a hole for plain raw, else an empty image that is written, or encrypted, and compared. */
+/** Makes the new layer; on a device nothing but a look at it. In a file: a hole for plain raw, else an empty image that is written, or encrypted, and compared. */
 export async function makeDisk(work: Work, request: Request): Promise<Made> {
   const { plan } = work
-  const { virtualBytes, key, format } = request
+  const { virtualBytes, key, format, device } = request
+  if (device !== undefined) {
+    await checkDevice(work.folder, device, virtualBytes, plan.vm.disks)
+    return { next: plan.next, journal: null }
+  }
   if (key === null && format === 'raw') {
     await work.folder.makeHole(layerName(newDisk(plan.operationId, request, virtualBytes)), virtualBytes)
     return { next: plan.next, journal: null }
@@ -63,10 +69,11 @@ function emptySource(format: Request['format'], virtualBytes: number): Source {
 }
 
 function newDisk(operationId: string, request: Request, payloadBytes: number): DiskAuthority {
-  const { diskId, number, format, virtualBytes, policy, key } = request
+  const { diskId, number, format, virtualBytes, policy, key, device } = request
   const layerId = newLayerId(operationId, diskId)
   const encryption = key === null ? null : newLayerEncryption(layerId, key)
-  return { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
+  const disk = { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
+  return device === undefined ? disk : { ...disk, device }
 }
 
 async function createTarget(

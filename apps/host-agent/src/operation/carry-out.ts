@@ -7,7 +7,9 @@ import { homeFolderName, requireHome } from '../home/configuration.ts'
 import { type Change, make } from './changes.ts'
 import { checkMade } from './check-made.ts'
 import { finish, undo, undoCreation } from './clean.ts'
+import { staysHalfway } from './halfway.ts'
 import type { OperationHost, Task } from './host.ts'
+import { isInPlace } from './journal.ts'
 import type { Resumed } from './journal-keys.ts'
 import type { KeyLoans } from './key-loans.ts'
 import { homeGenerationAfter, type Plan } from './plan.ts'
@@ -44,18 +46,23 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
     const { storage, datastores, bulk, lanes, checkpointBytes, warn } = host
     const { progress, pace, signal } = task
     const moving = { storage, datastores, bulk, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
-    const work = { plan, folder, home, previous, progress, signal, ...moving, resumed, stack, keys, warn }
+    const work = { plan, folder, home, previous, progress, signal, task, ...moving, resumed, stack, keys, warn }
     made = await make(work, change, content)
     document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))
-    await checkMade(folder, plan, made.next, document, keys)
-    signal.throwIfAborted()
+    if (isInPlace(plan.direction)) {
+      await bringToCommit(folder, plan, made.next, document, keys, task)
+    } else {
+      await checkMade(folder, plan, made.next, document, keys)
+      signal.throwIfAborted()
+    }
   } catch (error) {
-    if (isLeft(task, plan))
+    if (isLeft(task, plan, error))
       throw new AgentError('left', 'the agent stops; it goes on when it is back', { cause: error })
+    if (await staysHalfway(site.folder, plan, error)) throw error
     await task.insist('undoing', () => undoChange(site, plan, previous))
     throw error
   }
-  await commit(site, plan, previous, document, task)
+  if (!isInPlace(plan.direction)) await commit(site, plan, previous, document, task)
   await task.insist('removing what was replaced', () => finish(site.folder, plan, document, made.journal))
   task.progress.begin('done')
   return made.next
@@ -66,10 +73,30 @@ async function newHome(folder: Folder, previous: VmDocument | null): Promise<Fol
   return previous === null ? await folder.makeFolder(homeFolderName) : await requireHome(folder)
 }
 
+/**
+ * Checks and commits what was rewritten in place: nothing leads back, and so both are done until they work. Rejects with
+ * AgentError `stopping` alone.
+ */
+async function bringToCommit(
+  folder: Folder,
+  plan: Plan,
+  next: VmAuthority,
+  document: VmDocument,
+  keys: KeyLoans,
+  task: Task,
+): Promise<void> {
+  await task.insist('checking what was made', () => checkMade(folder, plan, next, document, keys))
+  await task.insist('committing', () => writeVmDocument(folder, document))
+}
+
 /** Whether an operation that was stopped stays as it is: the agent stops, and the journal says how to go on. */
-function isLeft({ signal }: Task, { direction }: Plan): boolean {
-  const reason: unknown = signal.reason
-  return direction !== null && signal.aborted && reason instanceof AgentError && reason.code === 'stopping'
+function isLeft({ signal }: Task, { direction }: Plan, error: unknown): boolean {
+  if (isInPlace(direction) && isStopping(error)) return true
+  return direction !== null && signal.aborted && isStopping(signal.reason)
+}
+
+function isStopping(reason: unknown): boolean {
+  return reason instanceof AgentError && reason.code === 'stopping'
 }
 
 function verifiesOf(change: Change): boolean {

@@ -4,9 +4,13 @@ import { addDiskPlan, makeDisk } from './add-disk.ts'
 import { cloneVmPlan, makeCloned } from './clone-vm.ts'
 import { createVmPlan, makeVm } from './create-vm.ts'
 import { decryptPlan, makeDecrypted } from './decrypt.ts'
+import { decryptInPlacePlan, makeDecryptedInPlace } from './decrypt-in-place.ts'
 import { deepRekeyPlan, makeDeepRekeyed } from './deep-rekey.ts'
 import { encryptPlan, makeEncrypted } from './encrypt.ts'
+import { encryptInPlacePlan, makeEncryptedInPlace } from './encrypt-in-place.ts'
 import { importDiskPlan, makeImported } from './import-disk.ts'
+import { namesDevice } from './in-place.ts'
+import { isInPlace } from './journal.ts'
 import type { Plan } from './plan.ts'
 import { makeShallowRekeyed, shallowRekeyPlan } from './shallow-rekey.ts'
 import type { Made, Work } from './work.ts'
@@ -24,9 +28,13 @@ export function planOf(operationId: string, change: Change): Plan {
     case 'import-disk':
       return importDiskPlan(operationId, change)
     case 'encrypt':
-      return encryptPlan(operationId, change)
+      return namesDevice(change.vm, change.disks)
+        ? encryptInPlacePlan(operationId, change)
+        : encryptPlan(operationId, change)
     case 'decrypt':
-      return decryptPlan(operationId, change)
+      return namesDevice(change.vm, change.disks)
+        ? decryptInPlacePlan(operationId, change)
+        : decryptPlan(operationId, change)
     case 'import-volume':
       throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
     case 'shallow-rekey':
@@ -49,9 +57,13 @@ export async function make(work: Work, change: Change, content: AsyncIterable<Ui
       if (content === null) throw new AgentError('internal', 'an import without content')
       return await makeImported(work, change, content)
     case 'encrypt':
-      return await makeEncrypted(work, change)
+      return isInPlace(work.plan.direction)
+        ? await makeEncryptedInPlace(work, change)
+        : await makeEncrypted(work, change)
     case 'decrypt':
-      return await makeDecrypted(work, change)
+      return isInPlace(work.plan.direction)
+        ? await makeDecryptedInPlace(work, change)
+        : await makeDecrypted(work, change)
     case 'import-volume':
       throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
     case 'shallow-rekey':

@@ -92,7 +92,8 @@ export async function makeDecrypted(work: Work, request: Request): Promise<Made>
   return { next, journal }
 }
 
-async function unsealHome(work: Work, { dek }: HomeKey): Promise<void> {
+/** Writes the plain VM Home beside the sealed one. Does no harm when done again. */
+export async function unsealHome(work: Work, { dek }: HomeKey): Promise<void> {
   const { plan, home, progress } = work
   const { vmId } = plan.vm
   progress.begin('decrypting VM Home')

@@ -11,6 +11,7 @@ import { removeAll, removeStaleConfigurations } from './clean.ts'
 import { creatingName } from './create-vm.ts'
 import type { OperationHost, Task } from './host.ts'
 import { journalName } from './journal.ts'
+import { keptHeaderName } from './kept-header.ts'
 import type { Recovery } from './recover-change.ts'
 import { openVmSite, type VmSite } from './vm-site.ts'
 
@@ -60,7 +61,10 @@ async function ownDocument(folder: Folder, vm: VmAuthority): Promise<VmDocument 
 
 async function removeRest(task: Task, site: VmSite, vm: VmAuthority, document: VmDocument | null): Promise<void> {
   const { datastore, folder } = site
-  const layers = [...vm.disks, ...(document?.disks ?? [])].map(layerName)
+  // A block device is left alone; what was kept of it while it was rewritten in place goes.
+  const layers = [...vm.disks, ...(document?.disks ?? [])].map((disk) =>
+    disk.device === undefined ? layerName(disk) : keptHeaderName(disk.layerId),
+  )
   const names = [keySafeName, creatingName, journalName, vmDocumentName]
   const empty = await task.insist('removing the VM’s files', async () => {
     await removeAll(folder, [...new Set(layers), ...names, ...names.map(freshName)])

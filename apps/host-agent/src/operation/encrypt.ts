@@ -105,7 +105,8 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
   return { next, journal }
 }
 
-async function sealHome(work: Work, key: HomeKey, kek: KeyLoan): Promise<void> {
+/** Writes the sealed VM Home beside the plain one, and its key safe. Does no harm when done again. */
+export async function sealHome(work: Work, key: HomeKey, kek: KeyLoan): Promise<void> {
   const { plan, folder, home, progress } = work
   const { vmId } = plan.vm
   progress.begin('encrypting VM Home')

@@ -26,6 +26,8 @@ export interface Task {
   readonly pace: Pace
   /** Aborted when it is cancelled, or the agent stops. */
   readonly signal: AbortSignal
+  /** Aborted when the agent stops, whether it is cancelled or not. */
+  readonly stopping: AbortSignal
   /** The bytes that an import waits for. Rejects with the signal's reason. */
   content(): Promise<AsyncIterable<Uint8Array>>
   /**

@@ -33,6 +33,11 @@ export const JournalDirection = Type.Union([
 ])
 export type JournalDirection = Static<typeof JournalDirection>
 
+/** Whether an operation rewrites a block device where it is, so that once it has begun nothing leads back. */
+export function isInPlace(direction: JournalDirection | null): boolean {
+  return direction === 'encrypt-in-place' || direction === 'decrypt-in-place'
+}
+
 /** How far one layer that an operation makes has come. */
 const JournalPart = Type.Object(
   {
@@ -49,8 +54,12 @@ const JournalPart = Type.Object(
       /** Read back and compared, or taken as it was copied where that was asked for. */
       Type.Literal('verified'),
     ]),
-    /** All bytes of the image before this one are in the layer, durable. */
+    /** All bytes of the image before this one are in the layer, durable; in place, that many have been moved. */
     doneBytes: Type.Integer({ minimum: 0 }),
+    /** In place: of what is moved next, as it lay before. The digest is keyed. */
+    digest: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    /** In place: SHA-256 of the LUKS header, whose bytes lie in a file beside the journal. */
+    header: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
   },
   { additionalProperties: false },
 )
@@ -126,11 +135,17 @@ export class Journal implements Disposable {
     await this.#write(() => ({ ...this.#content, state }))
   }
 
-  /** Says how far a layer has come; durable when it resolves. */
-  async note(layerId: string, state: JournalPart['state'], doneBytes: number): Promise<void> {
+  /** Says how far a layer has come, and in place what is moved next; durable when it resolves. */
+  async note(layerId: string, state: JournalPart['state'], doneBytes: number, digest?: string): Promise<void> {
+    const noted = ({ digest: _, ...part }: JournalPart): JournalPart => ({
+      ...part,
+      state,
+      doneBytes,
+      ...(digest === undefined ? {} : { digest }),
+    })
     await this.#write(() => ({
       ...this.#content,
-      parts: this.#content.parts.map((part) => (part.layerId === layerId ? { ...part, state, doneBytes } : part)),
+      parts: this.#content.parts.map((part) => (part.layerId === layerId ? noted(part) : part)),
     }))
   }
 

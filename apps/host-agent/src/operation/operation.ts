@@ -33,7 +33,7 @@ export class Operation implements Task {
   readonly gate = new ContentGate()
   /** Aborted when it is cancelled, or the agent stops. */
   readonly signal: AbortSignal
-  readonly #stopping: AbortSignal
+  readonly stopping: AbortSignal
   readonly #cancelling = new AbortController()
   readonly #log: OperationLog
   #outcome: Outcome | null = null
@@ -44,7 +44,7 @@ export class Operation implements Task {
     this.id = id
     this.request = request
     this.signal = AbortSignal.any([this.#cancelling.signal, stopping])
-    this.#stopping = stopping
+    this.stopping = stopping
     this.#log = log
   }
 
@@ -128,8 +128,8 @@ export class Operation implements Task {
         const { message } = agentErrorOf(error)
         this.progress.begin(`${step}: trying again, ${message}`)
         this.#log.warn({ operationId: this.id, step, reason: message }, 'what has to be done does not work yet')
-        await sleep(waitMs, undefined, { signal: this.#stopping }).catch(() => {})
-        if (this.#stopping.aborted) throw new AgentError('stopping', `${step}: not done before the agent stopped`)
+        await sleep(waitMs, undefined, { signal: this.stopping }).catch(() => {})
+        if (this.stopping.aborted) throw new AgentError('stopping', `${step}: not done before the agent stopped`)
       }
     }
   }

@@ -19,3 +19,14 @@ export async function planCopies(
   if (resumed !== null) return
   await requireFreeSpace(folder.place(vmDocumentName), sumBytes + sizesBytes.length * spareBytesPerCopy)
 }
+
+/** The same for a disk that is moved on its own device: only its header is kept beside the journal. */
+export async function planInPlace(
+  { folder, progress, resumed }: Work,
+  sizeBytes: number,
+  headerBytes: number,
+): Promise<void> {
+  progress.totalBytes = sizeBytes
+  if (resumed !== null) return
+  await requireFreeSpace(folder.place(vmDocumentName), headerBytes + spareBytesPerCopy)
+}

@@ -9,9 +9,10 @@ import { type Change, planOf } from './changes.ts'
 import { checkMade } from './check-made.ts'
 import { finish, undo, undoCreation } from './clean.ts'
 import { isCreatedBy } from './create-site.ts'
+import { refuseHalfway, staysHalfway } from './halfway.ts'
 import type { OperationHost, Task } from './host.ts'
 import { virtualBytesOf } from './import-disk.ts'
-import { readJournal } from './journal.ts'
+import { isInPlace, readJournal } from './journal.ts'
 import { authenticJournal, type Resumed, resumableJournal } from './journal-keys.ts'
 import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
@@ -47,7 +48,7 @@ export async function recoverChange(
   const gone = await goOn(host, task, site, plan, change, document)
   if (gone !== null) return gone
   if (plan.vm.generation === 0) return await undoCreated(task, site, plan, document)
-  return await undoChanged(task, site, plan, document)
+  return await undoChanged(host, task, site, plan, document)
 }
 
 /** Goes on with a change whose journal shows how far it is; `null` when it does not, or its keys are not here. */
@@ -71,6 +72,8 @@ async function goOn(
     return { state: 'done', vm: await carryOut(host, task, ready) }
   } catch (error) {
     if (error instanceof AgentError && (error.code === 'left' || error.code === 'stopping')) throw error
+    // It could not be undone: whoever asks next tries again to go on.
+    if (await staysHalfway(site.folder, plan, error)) throw error
     return { state: 'failed', error }
   }
 }
@@ -151,12 +154,23 @@ async function sizesOf(
   return sizes
 }
 
-async function undoChanged(task: Task, { folder }: VmSite, plan: Plan, document: VmDocument | null): Promise<Recovery> {
+async function undoChanged(
+  host: OperationHost,
+  task: Task,
+  { folder }: VmSite,
+  plan: Plan,
+  document: VmDocument | null,
+): Promise<Recovery> {
   const difference = document === null ? 'is missing' : differenceOf(document, plan.vm)
   if (document === null || difference !== null) {
     throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   }
   const traces = await tracesOf(folder, plan)
+  if (traces && isInPlace(plan.direction)) {
+    // Without its keys there is no telling whether its journal is the one to go on with.
+    using _keys = new KeyLoans(host.keys, plan.keys, host.cryptoSupported)
+    await refuseHalfway(folder, plan)
+  }
   await task.insist('undoing', () => undo(folder, plan))
   return traces ? { state: 'failed', error: null } : { state: 'unknown' }
 }

@@ -21,6 +21,10 @@ export interface JournalKey {
 export interface JournalSource {
   readonly layerId: string
   readonly version: SourceVersion
+  /** In place: SHA-256 of the LUKS header, in hex. */
+  readonly header?: string
+  /** In place: of what is moved first. */
+  readonly digest?: string
 }
 
 /**
@@ -52,7 +56,7 @@ export async function startJournal(
       makes: [...plan.makes],
       removes: [...plan.removes],
       records,
-      parts: sources.map(({ layerId, version }) => ({ layerId, source: version, state: 'waiting', doneBytes: 0 })),
+      parts: sources.map(({ version, ...part }) => ({ ...part, source: version, state: 'waiting', doneBytes: 0 })),
     },
   )
   stack.use(journal)

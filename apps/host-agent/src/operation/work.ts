@@ -6,6 +6,7 @@ import type { Datastores } from '../datastore/datastores.ts'
 import type { Folder } from '../datastore/folder.ts'
 import type { VmDocument } from '../datastore/vm-document.ts'
 import type { BulkLimit } from './bulk-limit.ts'
+import type { Task } from './host.ts'
 import type { Journal } from './journal.ts'
 import type { Resumed } from './journal-keys.ts'
 import type { KeyLoans } from './key-loans.ts'
@@ -35,6 +36,8 @@ export interface Work {
   readonly resumed: Resumed | null
   /** Aborted when the operation is to stop; after the commit nobody looks at it. */
   readonly signal: AbortSignal
+  /** What an operation has that nothing can stop any more. */
+  readonly task: Pick<Task, 'insist' | 'stopping'>
   readonly storage: Storage
   /** Where other VMs lie that it reads. */
   readonly datastores: Datastores

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
 import type { SimulatedStorage } from '@cryptvisor/testkit'
 import { Datastores } from '../datastore/datastores.ts'
+import { Devices } from '../disk/devices.ts'
 import type { KeyCache } from '../key-cache.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
 import type { OperationHost } from '../operation/host.ts'
@@ -16,9 +17,10 @@ const chunkBytes = 16_384
 
 /** What operations have of a host whose disks are simulated. */
 export function simulatedHost(storage: SimulatedStorage, keys: KeyCache): OperationHost {
+  const devices = new Devices(storage, ['/dev'], async (path) => path)
   return {
     storage,
-    datastores: new Datastores(storage, null),
+    datastores: new Datastores(storage, null, undefined, devices),
     keys,
     cryptoSupported: true,
     bulk: new BulkLimit(2),

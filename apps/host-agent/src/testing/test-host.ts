@@ -8,6 +8,7 @@ import { Secret } from '@cryptvisor/secret'
 import { NodeStorage } from '@cryptvisor/storage'
 import { Datastores } from '../datastore/datastores.ts'
 import type { BeforeChange } from '../datastore/folder.ts'
+import { Devices } from '../disk/devices.ts'
 import { KeyCache } from '../key-cache.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
 import type { OperationHost } from '../operation/host.ts'
@@ -40,7 +41,7 @@ export class TestHost implements AsyncDisposable {
     const storage = new NodeStorage(descriptorTools)
     return {
       storage,
-      datastores: new Datastores(storage, roots, beforeChange),
+      datastores: new Datastores(storage, roots, beforeChange, new Devices(storage, ['/dev'])),
       keys: this.keys,
       cryptoSupported: true,
       bulk: new BulkLimit(2),

@@ -1,0 +1,102 @@
+import { hkdf } from '@cryptvisor/crypto'
+import type { DiskAuthority } from '@cryptvisor/host-agent-api'
+import type { Secret } from '@cryptvisor/secret'
+import { AgentError } from '../agent-error.ts'
+import { InPlaceMove, type Place } from '../data-path/index.ts'
+import type { Journal, JournalPart } from './journal.ts'
+import { beginCopying } from './start-journal.ts'
+import type { Work } from './work.ts'
+
+/** A disk that is rewritten on its own device. */
+export interface InPlacePart {
+  /** As it will be. */
+  readonly disk: DiskAuthority
+  readonly direction: 'encrypt' | 'decrypt'
+  readonly place: Place
+  /** All that goes before the encrypted payload. */
+  readonly header: Uint8Array
+  readonly volumeKey: Secret
+  readonly dek: Secret
+}
+
+/** A disk on its device, which is open for us alone. */
+export interface OpenMove {
+  readonly move: InPlaceMove
+  /** Of what is moved first, for the journal. */
+  readonly digest: string
+}
+
+/**
+ * Opens the device of a disk that is to be moved, and looks whether what is moved next is what the journal of an earlier try
+ * says (DataPathError `source-changed`). Nothing is written. All goes with `stack`.
+ */
+export async function openMove(
+  { plan, verifies }: Work,
+  { disk, direction, place, header, volumeKey, dek }: InPlacePart,
+  part: JournalPart | undefined,
+  stack: AsyncDisposableStack,
+): Promise<OpenMove> {
+  const digestKey = stack.use(hkdf(dek, { info: `moved in place ${plan.operationId}`, sizeBytes: 32 }))
+  const { doneBytes = 0, digest = null } = part ?? {}
+  const { payloadBytes: sizeBytes } = disk
+  const moved = { place, direction, sizeBytes, shiftBytes: header.length, volumeKey, digestKey, verifies }
+  const move = stack.use(await InPlaceMove.open(moved, { doneBytes, digest }))
+  return { move, digest: await move.look() }
+}
+
+/**
+ * Moves a disk to where it is to lie, from where the journal says that it stands. Until data move, what fails or is cancelled
+ * rejects, and all is as it was. From then on nothing leads back: it is done again until it works, a cancel comes too late, and
+ * this rejects with AgentError `stopping` alone.
+ */
+export async function moveInPlace(work: Work, journal: Journal, move: InPlaceMove, part: InPlacePart): Promise<void> {
+  const { layerId, number } = part.disk
+  const { state } = journal.part(layerId)
+  const { signal, task, progress, bulk } = work
+  const moves = `${part.direction}ing disk ${number} in place`
+  using _turn = await bulk.enter(state === 'waiting' ? signal : task.stopping)
+  progress.begin(moves)
+  progress.advance(moves, move.doneBytes)
+  if (state === 'verified') return
+  if (state === 'waiting') await begin(work, journal, layerId)
+  progress.restartRate()
+  await moveAll(work, journal, move, layerId, moves)
+  if (part.direction === 'encrypt') {
+    await task.insist(`writing the header of disk ${number}`, () => move.writeHeader(part.header))
+  }
+  await task.insist(moves, () => journal.note(layerId, 'verified', move.doneBytes))
+}
+
+/** Says that data are about to move. Where that fails, the journal says again that none have. */
+async function begin({ signal, task }: Work, journal: Journal, layerId: string): Promise<void> {
+  const { digest } = journal.part(layerId)
+  await beginCopying(journal)
+  signal.throwIfAborted()
+  try {
+    await journal.note(layerId, 'copying', 0, digest)
+  } catch (error) {
+    await task.insist('undoing', () => journal.note(layerId, 'waiting', 0, digest))
+    throw error
+  }
+}
+
+async function moveAll(
+  { signal, task, progress, pace }: Work,
+  journal: Journal,
+  move: InPlaceMove,
+  layerId: string,
+  moves: string,
+): Promise<void> {
+  const stopped = () => task.stopping.aborted
+  while (!move.done) {
+    await pace.awaitTurn(move.nextBytes, stopped)
+    if (stopped()) throw new AgentError('stopping', `${moves}: not done before the agent stopped`)
+    const step = signal.aborted ? `${moves}; a cancel comes too late, since data have moved` : moves
+    await task.insist(step, () => move.step((doneBytes, digest) => journal.note(layerId, 'copying', doneBytes, digest)))
+    progress.advance(moves, move.doneBytes)
+  }
+  // There is no next step any more.
+  if (journal.part(layerId).state === 'copying') {
+    await task.insist(moves, () => journal.note(layerId, 'copied', move.doneBytes))
+  }
+}
