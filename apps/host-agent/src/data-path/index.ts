@@ -14,6 +14,7 @@ export {
   openLayer,
   volumeKeyOf,
 } from './layer-file.ts'
+export { type ImageReading, openReading } from './open-reading.ts'
 export { Pace } from './pace.ts'
 export { devicePlace, type Place, placeIn } from './place.ts'
 export { type LayerRecord, readLayerRecord, writeLayerRecord } from './record-file.ts'

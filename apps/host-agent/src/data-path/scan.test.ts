@@ -156,7 +156,7 @@ test('a thin copy that is not what the disk says is found, in data and in metada
 
 test('a disk that is no whole sectors has no thin image', async (context) => {
   const folder = await ImageFolder.open(context)
-  await assert.rejects(scan(folder.plainImage('odd.raw', 1000), unhurried()), { name: 'Qcow2Error', code: 'bad-size' })
+  await assert.rejects(scan(folder.plainImage('odd.raw', 1000), unhurried()), { code: 'bad-image', message: /1000/ })
 })
 
 test('zeros are read, encrypted and compared by several lanes at once', async (context) => {

@@ -1,6 +1,7 @@
-import { DataClusters } from '@cryptvisor/qcow2'
+import { DataClusters, Qcow2Error } from '@cryptvisor/qcow2'
 import { DataPathError } from './data-path-error.ts'
 import type { Image } from './image.ts'
+import { dataPathErrorOfQcow2 } from './qcow2.ts'
 import { type ThinView, thinViewOf } from './source.ts'
 import { openSource } from './source-file.ts'
 import { startJob } from './start-job.ts'
@@ -8,15 +9,23 @@ import type { DataPathOptions } from './transfer.ts'
 
 /**
  * Reads a raw disk to find where it has data, and gives the thin qcow2 image of it: to transfer it, and to verify the
- * copy. A disk that did not change gives the same one again. Rejects with a Qcow2Error `bad-size` for a disk that is not
- * whole sectors or over `thinDiskSizeMaxBytes`, and with a DataPathError as `transfer` does.
+ * copy. A disk that did not change gives the same one again. Rejects with a DataPathError: `bad-image` for a disk
+ * that is not whole sectors or over `thinDiskSizeMaxBytes`, and as `transfer` does.
  */
 export async function scan(disk: Image, options: DataPathOptions): Promise<ThinView> {
   const { signal, lanes, pace, onProgress } = options
-  const data = DataClusters.none(disk.sizeBytes)
+  const data = noData(disk.sizeBytes)
   if (signal.aborted) throw new DataPathError('aborted', `stopped before ${disk.place.path} was read`)
   await using file = await openSource(disk, options.direct)
   await startJob('scan', file, file, { signal, lanes, pace, onProgress, data })
   await file.checkUnchanged()
   return thinViewOf(disk, data)
+}
+
+function noData(sizeBytes: number): DataClusters {
+  try {
+    return DataClusters.none(sizeBytes)
+  } catch (error) {
+    throw error instanceof Qcow2Error ? dataPathErrorOfQcow2(error) : error
+  }
 }

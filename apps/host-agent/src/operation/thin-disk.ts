@@ -23,7 +23,7 @@ export function becomesThin(
 
 /**
  * What a raw disk is to be copied from when it becomes thin: the qcow2 image of what it has, once all of it was read to see
- * where that is. Begins no file; counts what it reads as done. Throws DataPathError, Qcow2Error.
+ * where that is. Begins no file; counts what it reads as done. Throws DataPathError.
  */
 export async function thinSourceOf(work: Work, disk: Image, number: number): Promise<Source> {
   const { signal, pace, lanes, bulk, progress } = work
