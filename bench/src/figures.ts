@@ -6,9 +6,14 @@ export type Figures = Readonly<Record<string, number>>
 
 /** Writes `bench/results/NAME.json`. */
 export function writeFigures(name: string, figures: Figures): void {
+  writeFileSync(`${resultsFolder()}${name}.json`, `${JSON.stringify({ figures }, null, 2)}\n`)
+}
+
+/** `bench/results/`, which is not part of the sources; made where it is missing. */
+export function resultsFolder(): string {
   const folder = fileURLToPath(new URL('../results/', import.meta.url))
   mkdirSync(folder, { recursive: true })
-  writeFileSync(`${folder}${name}.json`, `${JSON.stringify({ figures }, null, 2)}\n`)
+  return folder
 }
 
 /** The middle one of some figures; throws when there is none. */

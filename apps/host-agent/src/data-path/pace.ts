@@ -89,9 +89,9 @@ export class Pace {
       const rate = Atomics.load(this.#numbers, 0)
       if (rate === 0n) return { startUs: 0n, limit }
       const freeUs = Atomics.load(this.#numbers, 1)
-      const now = nowUs()
+      const waitUs = freeUs - nowUs()
       // What was not used is lost: after a rest there is no burst.
-      const startUs = freeUs > now ? freeUs : now
+      const startUs = waitUs > 0n ? freeUs : freeUs - waitUs
       const endUs = startUs + (BigInt(sizeBytes) * microsecondsPerSecond) / rate
       if (Atomics.compareExchange(this.#numbers, 1, freeUs, endUs) === freeUs) return { startUs, limit }
     }

@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { environment } from '@cryptvisor/lab'
+import type { Conversion, ConversionSide } from './convert.ts'
+import type { BenchImage } from './images.ts'
+
+const script = fileURLToPath(new URL('./convert.ts', import.meta.url))
+
+/** Something that is measured: gives the seconds that it took. */
+export type Run = () => number
+
+/** Runs all of `runs` in turn, round after round, so that what disturbs the machine disturbs all; gives each one's seconds. */
+export function interleaved<Name extends string>(
+  runs: Readonly<Record<Name, Run>>,
+  roundCount: number,
+): Record<Name, number[]> {
+  // `Object.entries` forgets the type of the names.
+  const entries = Object.entries(runs) as [Name, Run][]
+  const seconds = Object.fromEntries(entries.map(([name]) => [name, [] as number[]])) as Record<Name, number[]>
+  for (let round = 0; round < roundCount; round++) for (const [name, run] of entries) seconds[name].push(run())
+  return seconds
+}
+
+/** How our side of a measurement works. */
+export interface OurSettings {
+  readonly sizeBytes: number
+  readonly lanes: number
+  readonly direct?: boolean
+  /** Where Node keeps compiled modules, as an installed program does. */
+  readonly compileCache: string
+}
+
+const chunkBytes = 1_048_576
+
+/** Seconds that our data path takes for a conversion, as a process of its own. */
+export function convert(source: BenchImage, target: BenchImage, settings: OurSettings): number {
+  const { sizeBytes, lanes, direct = false, compileCache } = settings
+  const conversion: Conversion = {
+    source: sideOf(source),
+    target: sideOf(target),
+    sizeBytes,
+    lanes,
+    chunkBytes,
+    direct,
+  }
+  const keys = [source, target].flatMap(({ volumeKey }) => (volumeKey === null ? [] : [volumeKey]))
+  const input = Buffer.concat(keys.map((key) => key.expose((bytes) => Uint8Array.from(bytes))))
+  const env = { ...environment(), NODE_COMPILE_CACHE: compileCache }
+  return run(process.execPath, [script, JSON.stringify(conversion)], { input, env })
+}
+
+function sideOf({ path, kind, offsetBytes }: BenchImage): ConversionSide {
+  return { path, kind, offsetBytes }
+}
+
+/** Seconds that a program takes; throws when it fails. */
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { readonly input?: Uint8Array; readonly env?: NodeJS.ProcessEnv } = {},
+): number {
+  const start = performance.now()
+  const { status, stderr, error } = spawnSync(command, args, { env: environment(), encoding: 'utf8', ...options })
+  const seconds = (performance.now() - start) / 1000
+  if (status !== 0) throw new Error(`${command} failed: ${error?.message ?? stderr}`)
+  return seconds
+}
