@@ -46,7 +46,7 @@ export class Lane implements Disposable {
   run(): void {
     const stopped = () => this.#control.stopped
     for (let span = this.take(); span !== null; span = this.take()) {
-      this.#pace.awaitTurnSync(span.sizeBytes, stopped)
+      this.#pace.awaitTurnSync(this.turnBytes(span), stopped)
       this.do(span)
     }
   }
@@ -55,6 +55,11 @@ export class Lane implements Disposable {
   take(): Span | null {
     const index = this.#control.takeChunk(this.#lane)
     return index < spanCountOf(this.#job) ? spanOf(this.#job, index) : null
+  }
+
+  /** How much of a chunk the pace is to be asked for. Of a scan it is told afterwards what was data: zeros are free. */
+  turnBytes({ sizeBytes }: Span): number {
+    return this.#job.task === 'scan' ? 0 : sizeBytes
   }
 
   /** Does a chunk that was taken, unless the job is to stop: throws a DataPathError `aborted` then, and others. */
@@ -82,7 +87,10 @@ export class Lane implements Disposable {
   #mark(buffer: Buffer, data: DataClusters): (span: Span) => void {
     return ({ sourceOffset, sizeBytes }) => {
       this.#source.read(buffer, sourceOffset, sizeBytes)
-      for (const [start, end] of dataRuns(buffer.subarray(0, sizeBytes))) data.mark(sourceOffset + start, end - start)
+      for (const [start, end] of dataRuns(buffer.subarray(0, sizeBytes))) {
+        data.mark(sourceOffset + start, end - start)
+        this.#pace.count(end - start)
+      }
     }
   }
 

@@ -70,6 +70,11 @@ export class Pace {
     }
   }
 
+  /** Counts what went already without having been announced: who comes next waits for it. */
+  count(sizeBytes: number): void {
+    this.#takeTurn(sizeBytes)
+  }
+
   /** Says again and again how long to wait, until `sizeBytes` may go. */
   *#delays(sizeBytes: number): Generator<{ readonly wake: number; readonly delayMs: number }, void> {
     let turn = this.#takeTurn(sizeBytes)

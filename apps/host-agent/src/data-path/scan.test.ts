@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { runTool } from '../process/tool.ts'
 import type { Image } from './image.ts'
+import { Pace } from './pace.ts'
 import { scan } from './scan.ts'
 import { thinViewOf } from './source.ts'
 import { ImageFolder, type TestLuksImage, unhurried } from './testing/images.ts'
@@ -180,4 +181,28 @@ test('an empty thin image is made of no file at all', async (context) => {
   await transfer(odd, target, unhurried())
   await verify(odd, target, unhurried())
   await assertSame(folder.plainImage('zeros.raw', 512, Buffer.alloc(512)), target)
+})
+
+test('a scan is held back by what has data alone, in any thread', async (context) => {
+  const folder = await ImageFolder.open(context)
+  const zeros = folder.plainImage('zeros.raw', 64 * mib, disk(64 * mib))
+  const pace = new Pace()
+  // At this rate the zeros would take an hour.
+  pace.limit(16_384)
+  const options = { ...unhurried(), pace }
+  await scan(zeros, options)
+  await scan({ ...zeros, place: zeroPlace(zeros.sizeBytes) }, options)
+  const stop = new AbortController()
+  const full = folder.plainImage('full.raw', 64 * mib)
+  let doneBytes = 0
+  const running = scan(full, {
+    ...options,
+    signal: stop.signal,
+    onProgress: (bytes) => {
+      doneBytes = bytes
+      if (bytes > 0) stop.abort()
+    },
+  })
+  await assert.rejects(running, { code: 'aborted' })
+  assert.ok(doneBytes <= 2 * mib, `${doneBytes} bytes went in a moment`)
 })

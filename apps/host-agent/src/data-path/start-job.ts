@@ -3,14 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { DataClusters } from '@cryptvisor/qcow2'
 import { DataPathError } from './data-path-error.ts'
 import { decryptorsFor } from './foreign-cipher.ts'
-import {
-  bytesBefore,
-  type Job,
-  type LaneData,
-  type LaneMessage,
-  packSpans,
-  type Span,
-} from './job.ts'
+import { bytesBefore, type Job, type LaneData, type LaneMessage, packSpans, type Span } from './job.ts'
 import { JobControl } from './job-control.ts'
 import { descriptorsOf, filesOf, sideOf } from './job-side.ts'
 import { Lane } from './lane.ts'
@@ -157,7 +150,7 @@ class JobRun {
     }
     const stopped = () => this.#control.stopped
     for (let span = lane.take(); span !== null; span = lane.take()) {
-      await this.#options.pace.awaitTurn(span.sizeBytes, stopped)
+      await this.#options.pace.awaitTurn(lane.turnBytes(span), stopped)
       lane.do(span)
       await this.#look()
       await nextTurn()
