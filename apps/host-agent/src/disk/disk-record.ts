@@ -68,15 +68,17 @@ export async function writeFirstCopy(
   await writeLayerRecord(place, header, 'A', record)
 }
 
-/** Makes `record` the only one of a disk, durably: copy B first, then A. Does no harm when done again. */
+/**
+ * Makes `record` the only one of a disk, durably: copy B first, then A. Does no harm when done again; then it writes what is
+ * there already, since an earlier try may have failed at its sync, and what looks written would be gone after a power cut.
+ */
 export async function writeBothCopies(folder: Folder, disk: DiskAuthority, record: string): Promise<void> {
-  const { header, kept, copies } = await readRecord(folder, disk)
+  const { header, kept } = await readRecord(folder, disk)
   if (kept === 'file') {
     await writeKeyFile(folder, disk, record)
     return
   }
   for (const name of ['B', 'A'] as const) {
-    if (textOf(copies[name]) === record) continue
     await writeLayerRecord(folder.place(luksName(disk.layerId)), header, name, record)
   }
 }
@@ -103,9 +105,10 @@ export async function restoreFirstCopy(folder: Folder, disk: DiskAuthority, newK
   const found = await readable(folder, disk)
   if (found === null || found.kept === 'file') return
   const [first, second] = [textOf(found.copies.A), textOf(found.copies.B)]
-  if (second === null || second === first || !isPlausible(second, recordAuthorityOf(disk))) return
+  if (second === null || !isPlausible(second, recordAuthorityOf(disk))) return
   const kids = first === null ? null : kidsOf(first)
-  if (kids !== null && !kids.some((kid) => newKids.includes(kid))) return
+  // Where both are the same an earlier try may have written A and failed at its sync.
+  if (first !== second && kids !== null && !kids.some((kid) => newKids.includes(kid))) return
   await writeLayerRecord(folder.place(luksName(disk.layerId)), found.header, 'A', second)
 }
 
