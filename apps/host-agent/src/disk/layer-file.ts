@@ -22,6 +22,13 @@ export function layerName({ layerId, format, encryption }: Pick<DiskAuthority, '
   return encryption === null ? plainName(layerId, format) : luksName(layerId)
 }
 
+/** The names of all files of a disk's layer: of an adopted one the file of its key record too, whether it has one or not. */
+export function layerNames(disk: Pick<DiskAuthority, 'layerId' | 'format' | 'encryption'>): string[] {
+  const { layerId, encryption } = disk
+  const isAdopted = encryption !== null && encryption.luksUuid !== layerId
+  return [layerName(disk), ...(isAdopted ? [keyName(layerId)] : [])]
+}
+
 /** A new layer's encryption: its LUKS UUID is its layer ID, since both are new and stay together. */
 export function newLayerEncryption(layerId: string, key: KeyReference): NonNullable<DiskAuthority['encryption']> {
   return { keys: [key], generation: 1, luksUuid: layerId }

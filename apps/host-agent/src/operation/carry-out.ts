@@ -9,6 +9,7 @@ import { checkMade } from './check-made.ts'
 import { finish, undo, undoCreation } from './clean.ts'
 import { staysHalfway } from './halfway.ts'
 import type { OperationHost, Task } from './host.ts'
+import type { Incoming } from './incoming.ts'
 import { isInPlace } from './journal.ts'
 import type { Resumed } from './journal-keys.ts'
 import type { KeyLoans } from './key-loans.ts'
@@ -24,8 +25,8 @@ export interface ReadyChange {
   readonly keys: KeyLoans
   /** `vm.json` as it is; `null` for a VM that is being created. */
   readonly previous: VmDocument | null
-  /** What an import writes. */
-  readonly content: AsyncIterable<Uint8Array> | null
+  /** What an import is sent. */
+  readonly content: Incoming | null
   /** What an earlier try left. */
   readonly resumed: Resumed | null
 }

@@ -9,7 +9,9 @@ import { deepRekeyPlan, makeDeepRekeyed } from './deep-rekey.ts'
 import { encryptPlan, makeEncrypted } from './encrypt.ts'
 import { encryptInPlacePlan, makeEncryptedInPlace } from './encrypt-in-place.ts'
 import { importDiskPlan, makeImported } from './import-disk.ts'
+import { importVolumePlan, makeImportedVolume } from './import-volume.ts'
 import { namesDevice } from './in-place.ts'
+import type { Incoming } from './incoming.ts'
 import { isInPlace } from './journal.ts'
 import type { Plan } from './plan.ts'
 import { makeShallowRekeyed, shallowRekeyPlan } from './shallow-rekey.ts'
@@ -36,7 +38,7 @@ export function planOf(operationId: string, change: Change): Plan {
         ? decryptInPlacePlan(operationId, change)
         : decryptPlan(operationId, change)
     case 'import-volume':
-      throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
+      return importVolumePlan(operationId, change)
     case 'shallow-rekey':
       return shallowRekeyPlan(operationId, change)
     case 'deep-rekey':
@@ -46,16 +48,16 @@ export function planOf(operationId: string, change: Change): Plan {
   }
 }
 
-/** Makes what a change's plan says. `content` is what an import writes. */
-export async function make(work: Work, change: Change, content: AsyncIterable<Uint8Array> | null): Promise<Made> {
+/** Makes what a change's plan says. `incoming` is what an import is sent. */
+export async function make(work: Work, change: Change, incoming: Incoming | null): Promise<Made> {
   switch (change.kind) {
     case 'create-vm':
       return await makeVm(work, change)
     case 'add-disk':
       return await makeDisk(work, change)
     case 'import-disk':
-      if (content === null) throw new AgentError('internal', 'an import without content')
-      return await makeImported(work, change, content)
+      if (incoming === null) throw new AgentError('internal', 'an import without content')
+      return await makeImported(work, change, incoming.content)
     case 'encrypt':
       return isInPlace(work.plan.direction)
         ? await makeEncryptedInPlace(work, change)
@@ -65,7 +67,8 @@ export async function make(work: Work, change: Change, content: AsyncIterable<Ui
         ? await makeDecryptedInPlace(work, change)
         : await makeDecrypted(work, change)
     case 'import-volume':
-      throw new AgentError('refused', `this agent does not do a «${change.kind}» yet`)
+      if (incoming === null) throw new AgentError('internal', 'an import without content')
+      return await makeImportedVolume(work, change, incoming)
     case 'shallow-rekey':
       return await makeShallowRekeyed(work, change)
     case 'deep-rekey':

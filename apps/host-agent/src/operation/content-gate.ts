@@ -1,18 +1,14 @@
 import { addAbortSignal, type Readable } from 'node:stream'
 import { AgentError } from '../agent-error.ts'
-
-/** How long an import waits for its content, with the VM locked. */
-export const contentWaitMaxMs = 600_000
+import { Arrival } from './arrival.ts'
 
 /** How long an import waits for the next bytes of its content: a peer that is gone without a word sends none. */
 const silenceMaxMs = 300_000
 
 /** Where an import waits for the bytes that come in another call. */
 export class ContentGate {
-  readonly #arrival = Promise.withResolvers<Readable>()
+  readonly #arrival = new Arrival<Readable>('content')
   readonly #silenceMaxMs: number
-  #waiting = false
-  #offered = false
 
   constructor(silenceLimitMs = silenceMaxMs) {
     this.#silenceMaxMs = silenceLimitMs
@@ -20,7 +16,7 @@ export class ContentGate {
 
   /** Whether the import waits for content now. */
   get waiting(): boolean {
-    return this.#waiting && !this.#offered
+    return this.#arrival.waiting
   }
 
   /**
@@ -28,27 +24,12 @@ export class ContentGate {
    * does the content when nothing comes for long.
    */
   async wait(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    signal.throwIfAborted()
-    this.#waiting = true
-    const giveUp = () => this.#arrival.reject(signal.reason)
-    const timer = setTimeout(() => {
-      this.#arrival.reject(new AgentError('io', `no content came within ${contentWaitMaxMs / 1000} s; start it again`))
-    }, contentWaitMaxMs)
-    signal.addEventListener('abort', giveUp)
-    try {
-      return watched(addAbortSignal(signal, await this.#arrival.promise), this.#silenceMaxMs)
-    } finally {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', giveUp)
-      this.#waiting = false
-    }
+    return watched(addAbortSignal(signal, await this.#arrival.wait(signal)), this.#silenceMaxMs)
   }
 
   /** Gives the content to the import, which may wait for it already or not yet. Throws AgentError `not-waiting-for-content`. */
   offer(content: Readable): void {
-    if (this.#offered) throw new AgentError('not-waiting-for-content', 'this operation has its content already')
-    this.#offered = true
-    this.#arrival.resolve(content)
+    this.#arrival.offer(content)
   }
 }
 

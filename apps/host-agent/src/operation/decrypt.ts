@@ -1,7 +1,7 @@
 import type { Decrypt } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
 import type { Image } from '../data-path/index.ts'
-import { layerName } from '../disk/layer-file.ts'
+import { layerName, layerNames } from '../disk/layer-file.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
 import { type HomeKey, keySafeName, openKeySafe } from '../home/key-safe.ts'
 import { chosenDisks } from './chosen-disks.ts'
@@ -47,7 +47,7 @@ export function decryptPlan(operationId: string, { vm, home, disks }: Request): 
     ],
     rewritesHome: home !== null,
     makes: Array.from(plain.values(), layerName),
-    removes: [...chosen.map(({ disk }) => layerName(disk)), ...(home === null ? [] : [keySafeName])],
+    removes: [...chosen.flatMap(({ disk }) => layerNames(disk)), ...(home === null ? [] : [keySafeName])],
     direction: 'decrypt',
   }
 }

@@ -1,6 +1,6 @@
 import type { DeepRekey, EncryptionAuthority, KeyReference } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
-import { layerName, luksName, newLayerEncryption } from '../disk/layer-file.ts'
+import { layerNames, luksName, newLayerEncryption } from '../disk/layer-file.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
 import {
   type HomeKey,
@@ -59,7 +59,7 @@ export function deepRekeyPlan(operationId: string, { vm, home, disks }: Request)
       ...(home === null ? [] : [nextKeySafeName]),
       ...Array.from(rekeyed.values(), ({ layerId }) => luksName(layerId)),
     ],
-    removes: chosen.map(({ disk }) => layerName(disk)),
+    removes: chosen.flatMap(({ disk }) => layerNames(disk)),
     direction: 'deep-rekey',
   }
 }

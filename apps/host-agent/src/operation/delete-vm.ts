@@ -4,7 +4,7 @@ import { AgentError } from '../agent-error.ts'
 import { type Folder, freshName } from '../datastore/folder.ts'
 import { readVmDocument, type VmDocument, vmDocumentName } from '../datastore/vm-document.ts'
 import { vmLockName } from '../datastore/vm-lock.ts'
-import { layerName } from '../disk/layer-file.ts'
+import { layerNames } from '../disk/layer-file.ts'
 import { homeFolderName } from '../home/configuration.ts'
 import { keySafeName } from '../home/key-safe.ts'
 import { removeAll, removeStaleConfigurations } from './clean.ts'
@@ -62,8 +62,8 @@ async function ownDocument(folder: Folder, vm: VmAuthority): Promise<VmDocument 
 async function removeRest(task: Task, site: VmSite, vm: VmAuthority, document: VmDocument | null): Promise<void> {
   const { datastore, folder } = site
   // A block device is left alone; what was kept of it while it was rewritten in place goes.
-  const layers = [...vm.disks, ...(document?.disks ?? [])].map((disk) =>
-    disk.device === undefined ? layerName(disk) : keptHeaderName(disk.layerId),
+  const layers = [...vm.disks, ...(document?.disks ?? [])].flatMap((disk) =>
+    disk.device === undefined ? layerNames(disk) : keptHeaderName(disk.layerId),
   )
   const names = [keySafeName, creatingName, journalName, vmDocumentName]
   const empty = await task.insist('removing the VM’s files', async () => {

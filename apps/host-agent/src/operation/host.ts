@@ -1,3 +1,4 @@
+import type { Secret } from '@cryptvisor/secret'
 import type { Storage } from '@cryptvisor/storage'
 import type { LaneSettings, Pace } from '../data-path/index.ts'
 import type { Datastores } from '../datastore/datastores.ts'
@@ -28,6 +29,8 @@ export interface Task {
   readonly signal: AbortSignal
   /** Aborted when the agent stops, whether it is cancelled or not. */
   readonly stopping: AbortSignal
+  /** The passphrase that an import of a volume waits for; it stays the task's. Rejects with the signal's reason. */
+  passphrase(): Promise<Secret>
   /** The bytes that an import waits for. Rejects with the signal's reason. */
   content(): Promise<AsyncIterable<Uint8Array>>
   /**

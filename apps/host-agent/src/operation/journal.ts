@@ -76,7 +76,7 @@ const JournalContent = Type.Object(
     next: VmDocument,
     /** Names in the VM's folder that the operation makes, and those that it removes after the commit. */
     makes: Type.Array(Type.String({ maxLength: 128 }), { maxItems: 66 }),
-    removes: Type.Array(Type.String({ maxLength: 128 }), { maxItems: 66 }),
+    removes: Type.Array(Type.String({ maxLength: 128 }), { maxItems: 130 }),
     /** Key records of the DEKs that authenticate this journal: VM Home's first, then disks by number. */
     records: Type.Array(Type.String({ maxLength: recordSizeMax }), { minItems: 1, maxItems: 65 }),
     parts: Type.Array(JournalPart, { maxItems: 64 }),

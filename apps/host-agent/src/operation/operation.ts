@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OperationRequest, OperationStatus, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
 import { Pace } from '../data-path/index.ts'
 import { ContentGate } from './content-gate.ts'
 import type { Task } from './host.ts'
 import { agentErrorOf, operationErrorOf } from './operation-error.ts'
+import { PassphraseGate } from './passphrase-gate.ts'
 import { Progress } from './progress.ts'
 
 const retryMinMs = 1000
@@ -31,6 +33,8 @@ export class Operation implements Task {
   readonly pace = new Pace()
   /** Where the content of an import arrives. */
   readonly gate = new ContentGate()
+  /** Where the passphrase of a volume arrives; wiped when the operation has ended. */
+  readonly passphrases = new PassphraseGate()
   /** Aborted when it is cancelled, or the agent stops. */
   readonly signal: AbortSignal
   readonly stopping: AbortSignal
@@ -59,7 +63,7 @@ export class Operation implements Task {
     const moves = outcome === null && !this.pace.paused
     return {
       operationId: this.id,
-      state: outcome?.state ?? (this.gate.waiting ? 'waiting-for-content' : 'running'),
+      state: outcome?.state ?? (this.#waits ? 'waiting-for-content' : 'running'),
       step: outcome === null || outcome.state === 'done' ? step : outcome.state,
       doneBytes,
       totalBytes,
@@ -71,6 +75,11 @@ export class Operation implements Task {
     }
   }
 
+  /** Whether it waits for something that is to be sent. */
+  get #waits(): boolean {
+    return this.gate.waiting || this.passphrases.waiting
+  }
+
   /** Resolves when it has ended, and never rejects. */
   get ended(): Promise<void> {
     return this.#ended
@@ -80,16 +89,18 @@ export class Operation implements Task {
   run(work: (task: Task) => Promise<Outcome>): void {
     const fields = { operationId: this.id, kind: this.request.kind, vm: this.request.vm.vmId }
     this.#log.info(fields, 'operation begins')
-    this.#ended = work(this).then(
-      (outcome) => {
-        this.#outcome = outcome
-        this.#log.info({ ...fields, state: outcome.state }, 'operation ended')
-      },
-      (error: unknown) => {
-        if (error instanceof AgentError && error.code === 'left') this.#log.info(fields, 'operation left for later')
-        else this.#outcome = this.#failure(error)
-      },
-    )
+    this.#ended = work(this)
+      .finally(() => this.passphrases[Symbol.dispose]())
+      .then(
+        (outcome) => {
+          this.#outcome = outcome
+          this.#log.info({ ...fields, state: outcome.state }, 'operation ended')
+        },
+        (error: unknown) => {
+          if (error instanceof AgentError && error.code === 'left') this.#log.info(fields, 'operation left for later')
+          else this.#outcome = this.#failure(error)
+        },
+      )
   }
 
   /** Asks it to stop; without effect after its commit. */
@@ -112,6 +123,11 @@ export class Operation implements Task {
   limit(bytesPerSecondMax: number | null): void {
     this.pace.limit(bytesPerSecondMax)
     this.progress.restartRate()
+  }
+
+  async passphrase(): Promise<Secret> {
+    this.progress.begin('waiting for the passphrase')
+    return await this.passphrases.wait(this.signal)
   }
 
   async content(): Promise<AsyncIterable<Uint8Array>> {

@@ -2,10 +2,12 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
+import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
 import { deleteVm, recoverDeletion } from './delete-vm.ts'
 import { forgetJournal } from './forget-journal.ts'
 import type { OperationHost, Task } from './host.ts'
+import { contentBytesOf } from './incoming.ts'
 import { Operation, type OperationLog, type Outcome } from './operation.ts'
 import { agentErrorOf, operationErrorOf } from './operation-error.ts'
 import { type Recovery, recoverChange } from './recover-change.ts'
@@ -78,15 +80,31 @@ export class Operations implements AsyncDisposable {
   async content(id: string, content: Readable, contentBytes: number | null): Promise<OperationStatus> {
     const operation = this.#get(id)
     const { request } = operation
-    if (request.kind !== 'import-disk' || !operation.running) {
+    const expectedBytes = contentBytesOf(request)
+    if (expectedBytes === null || !operation.running) {
       throw new AgentError('not-waiting-for-content', `operation ${id} does not wait for content`)
     }
-    if (contentBytes !== null && contentBytes !== request.payloadBytes) {
-      throw new AgentError('bad-image', `content-length: is ${contentBytes}, the import is for ${request.payloadBytes}`)
+    if (request.kind === 'import-volume' && !operation.passphrases.offered) {
+      throw new AgentError('not-waiting-for-content', 'the passphrase of the volume comes before its content')
+    }
+    if (contentBytes !== null && contentBytes !== expectedBytes) {
+      throw new AgentError('bad-image', `content-length: is ${contentBytes}, the import is for ${expectedBytes}`)
     }
     operation.gate.offer(content)
     await operation.ended
     return operation.status
+  }
+
+  /**
+   * Gives an import the passphrase of its volume, which stays the caller's. Throws AgentError `not-waiting-for-content`,
+   * `no-such-operation`.
+   */
+  passphrase(id: string, passphrase: Secret): void {
+    const operation = this.#get(id)
+    if (operation.request.kind !== 'import-volume' || !operation.running) {
+      throw new AgentError('not-waiting-for-content', `operation ${id} does not wait for a passphrase`)
+    }
+    operation.passphrases.offer(passphrase)
   }
 
   /**

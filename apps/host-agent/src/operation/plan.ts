@@ -36,8 +36,11 @@ export interface KeyNeed {
   readonly anyOf: readonly KeyReference[]
 }
 
-/** Sizes of a layer that its finished file told. */
-export type Sizes = Pick<DiskAuthority, 'payloadBytes' | 'virtualBytes'>
+/** What of a layer its finished file told. */
+export type Sizes = Pick<DiskAuthority, 'payloadBytes' | 'virtualBytes'> & {
+  /** Of a volume that was adopted: somebody else chose it. */
+  readonly luksUuid?: string
+}
 
 /** Refuses what the request itself shows to be impossible. */
 export function refused(text: string): AgentError {
@@ -53,9 +56,15 @@ export function nextVm(vm: VmAuthority, change: Partial<VmAuthority>): VmAuthori
 export function withSizes({ next, measured }: Plan, sizes: ReadonlyMap<string, Sizes>): VmAuthority {
   const disks = next.disks.map((disk) => {
     const found = measured.includes(disk.layerId) ? sizes.get(disk.layerId) : undefined
-    return found === undefined ? disk : { ...disk, ...found }
+    return found === undefined ? disk : withSizesOf(disk, found)
   })
   return { ...next, disks }
+}
+
+function withSizesOf(disk: DiskAuthority, { payloadBytes, virtualBytes, luksUuid }: Sizes): DiskAuthority {
+  const { encryption } = disk
+  const adopted = encryption === null || luksUuid === undefined ? encryption : { ...encryption, luksUuid }
+  return { ...disk, payloadBytes, virtualBytes, encryption: adopted }
 }
 
 /** A disk whose layer an operation changes or adds; `before` is `null` for one that it adds. */

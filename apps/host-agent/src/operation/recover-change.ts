@@ -12,6 +12,7 @@ import { isCreatedBy } from './create-site.ts'
 import { refuseHalfway, staysHalfway } from './halfway.ts'
 import type { OperationHost, Task } from './host.ts'
 import { virtualBytesOf } from './import-disk.ts'
+import { importedSizes } from './imported-sizes.ts'
 import { isInPlace, readJournal } from './journal.ts'
 import { authenticJournal, type Resumed, resumableJournal } from './journal-keys.ts'
 import { KeyLoans } from './key-loans.ts'
@@ -123,11 +124,11 @@ async function finishCommitted(
   change: Change,
   document: VmDocument,
 ): Promise<VmAuthority> {
-  const next = withSizes(plan, await sizesOf(folder, plan, change, document))
-  const difference = differenceOf(document, next)
-  if (difference !== null) throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   using stack = new DisposableStack()
   const keys = stack.use(new KeyLoans(host.keys, plan.keysToFinish ?? plan.keys, host.cryptoSupported))
+  const next = withSizes(plan, await sizesOf(folder, plan, change, document, keys))
+  const difference = differenceOf(document, next)
+  if (difference !== null) throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   const journal = plan.direction === null ? null : stack.use(await authenticJournal(folder, plan, next, document, keys))
   await checkMade(folder, plan, next, document, keys)
   await task.insist('removing what was replaced', () => finish(folder, plan, document, journal))
@@ -141,7 +142,9 @@ async function sizesOf(
   { measured, next }: Plan,
   change: Change,
   document: VmDocument,
+  keys: KeyLoans,
 ): Promise<Map<string, Sizes>> {
+  if (change.kind === 'import-volume') return await importedSizes(folder, next, document, keys)
   const sizes = new Map<string, Sizes>()
   for (const { layerId, format, virtualBytes, encryption } of next.disks) {
     const written = document.disks.find((disk) => disk.layerId === layerId)?.payloadBytes

@@ -3,6 +3,7 @@ import { carryOut } from './carry-out.ts'
 import { type Change, planOf } from './changes.ts'
 import { createVmSite } from './create-site.ts'
 import type { OperationHost, Task } from './host.ts'
+import { awaitIncoming } from './incoming.ts'
 import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
 import { refuseUnfinished } from './refuse-unfinished.ts'
@@ -24,6 +25,6 @@ export async function runChange(
     : await requireVmSite(host.datastores, plan.vm)
   const previous = creates ? null : await agreedDocument(site.folder, plan.vm)
   if (!creates) await refuseUnfinished(site.folder)
-  const content = change.kind === 'import-disk' ? await task.content() : null
+  const content = await awaitIncoming(task, change)
   return await carryOut(host, task, { change, plan, site, keys, previous, content, resumed: null })
 }

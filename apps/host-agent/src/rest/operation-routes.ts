@@ -1,11 +1,14 @@
 import { Readable } from 'node:stream'
 import { Id, OperationRequest, OperationStatus, Speed } from '@cryptvisor/host-agent-api'
-import { RestError, type RestServer } from '@cryptvisor/rest'
+import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import type { Operations } from '../operation/operations.ts'
 
 const Params = Type.Object({ id: Id })
 const answers = { 200: OperationStatus }
+
+/** As much as cryptsetup takes. */
+const passphraseSizeMax = 8192
 
 /** `/v1/operations/{id}…` */
 export function addOperationRoutes(app: RestServer, operations: Operations): void {
@@ -30,6 +33,16 @@ export function addOperationRoutes(app: RestServer, operations: Operations): voi
       }
       const announced = headers['content-length']
       return await operations.content(params.id, body, announced === undefined ? null : Number(announced))
+    },
+  )
+
+  app.put(
+    '/v1/operations/:id/passphrase',
+    { schema: { params: Params, response: { 204: Type.Null({ description: 'No content' }) } } },
+    async ({ params, body, headers }, reply) => {
+      using passphrase = await readSecret(body, passphraseSizeOf(headers['content-length']))
+      operations.passphrase(params.id, passphrase)
+      return await reply.code(204).send(null)
     },
   )
 
@@ -65,4 +78,13 @@ export function addOperationRoutes(app: RestServer, operations: Operations): voi
       return await reply.code(204).send(null)
     },
   )
+}
+
+/** How large the passphrase is that comes. Throws RestError. */
+function passphraseSizeOf(announced: string | undefined): number {
+  const sizeBytes = Number(announced)
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes >= 1 && sizeBytes <= passphraseSizeMax) return sizeBytes
+  throw new RestError(400, 'invalid-request', `content-length: a passphrase has 1 to ${passphraseSizeMax} bytes`, {
+    field: 'content-length',
+  })
 }
