@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, readFileSync, readSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { Disk, Task, Vm } from '@cryptvisor/control-plane-api'
+import type { Disk, Host, Task, Vm } from '@cryptvisor/control-plane-api'
 import { recoveryScript } from '@cryptvisor/lab'
-import { filesWithText } from '@cryptvisor/testkit'
+import { filesWithText, temporaryFolder } from '@cryptvisor/testkit'
 import { knownText, makeQcow2Image, makeRawImage } from './image.ts'
 import { eventually, LabUnderTest, sha256, succeed } from './lab-under-test.ts'
 
@@ -22,6 +24,14 @@ async function recovered(lab: LabUnderTest, disk: Disk): Promise<string> {
   const script = recoveryScript('recover-disk.sh')
   await succeed('sh', ['-s', disk.path, out, host, String(port), ca, controlPlaneCert, controlPlaneKey], script)
   return sha256(out)
+}
+
+/** Reads a disk out through the product; gives the sum of its image. */
+async function exported(lab: LabUnderTest, vm: string, number: number): Promise<string> {
+  const path = lab.path(`export-${vm}-${number}-${Date.now()}.img`)
+  const { sha256: told } = await lab.json<{ sha256: string }>('disk', 'export', vm, String(number), path)
+  assert.equal(await sha256(path), told)
+  return told
 }
 
 /** The first ciphertext behind a LUKS1 header: it is the same as long as the volume key is. */
@@ -57,8 +67,8 @@ async function startEncrypted(context: TestContext) {
   return { lab, text, raw, whole, sums: [await sha256(raw), await sha256(whole)] as const }
 }
 
-test('an encrypted VM gets other keys, and is cloned', async (context) => {
-  const { lab, text, sums } = await startEncrypted(context)
+test('an encrypted VM gets other keys, is cloned and is read out', async (context) => {
+  const { lab, text, whole, sums } = await startEncrypted(context)
   const first = await lab.vm('web')
   const noText = async () => assert.deepEqual(await filesWithText(lab.description.datastore, text), [])
 
@@ -121,13 +131,23 @@ test('an encrypted VM gets other keys, and is cloned', async (context) => {
     })
   }
 
+  await context.test('a disk is read out, raw and as qcow2, and who did it is on record', async () => {
+    for (const [number, sum] of sums.entries()) assert.equal(await exported(lab, 'web', number), sum)
+    const path = lab.path('export.qcow2')
+    await lab.json('disk', 'export', 'web', '1', path, '--format', 'qcow2')
+    await succeed('qemu-img', ['check', '-q', '-f', 'qcow2', path])
+    await succeed('qemu-img', ['compare', '-f', 'qcow2', '-F', 'raw', path, whole])
+    const events = await lab.events('--type', 'vm.disk-exported')
+    assert.equal(events.length, 3)
+    assert.ok(events.every(({ user, vm }) => user === lab.description.controlPlane.user && vm === 'web'))
+    const { exitCode, stderr } = await lab.cryptvisor('disk', 'export', 'web', '1', path)
+    assert.equal(exitCode, 2)
+    assert.match(stderr, /is there already/)
+  })
+
   await context.test('deleted with its source, a clone still opens', async () => {
     await lab.json('vm', 'delete', 'web')
-    for (const name of ['clone-new', 'clone-same']) {
-      assert.equal((await lab.vm(name)).lock.state, 'unlocked')
-      await lab.json('vm', 'rekey', name)
-      assert.equal(await recovered(lab, diskOf(await lab.vm(name), 0)), sums[0])
-    }
+    for (const name of ['clone-new', 'clone-same']) assert.equal(await exported(lab, name, 0), sums[0])
   })
 })
 
@@ -184,5 +204,86 @@ test('a task is paused, slowed down, resumed and cancelled; thin disks are thin'
     assert.ok(disk.payloadBytes < 44 * mib, `${disk.payloadBytes} bytes`)
     assert.equal(disk.sizeBytes, 48 * mib)
     assert.equal(await recovered(lab, disk), sum)
+    assert.equal(await exported(lab, 'web', 0), sum)
   })
 })
+
+test('a block device is encrypted where it lies', async (context) => {
+  const backing = await makeBacking(context, 2 * mib)
+  const device = loopDevice(context, backing.path)
+  if (device === null) return context.skip('no loop device can be made here')
+  const tight = await makeBacking(context, 0)
+  const other = loopDevice(context, tight.path)
+  assert.ok(other !== null)
+  const lab = await LabUnderTest.start(context)
+  await lab.json('vm', 'create', 'web', '--host', 'host-a')
+  const refused = await lab.cryptvisor('disk', 'add', 'web', '--device', device, '--size', String(backing.diskBytes))
+  assert.match(refused.stderr, /deviceRoots/)
+  await permitDevices(lab, [device, other])
+  await lab.json('disk', 'add', 'web', '--device', device, '--size', String(backing.diskBytes))
+  const plain = diskOf(await lab.vm('web'), 0)
+  assert.deepEqual([plain.device, plain.path, plain.encrypted], [device, device, false])
+  const sum = await exported(lab, 'web', 0)
+  assert.equal(sum, backing.sum)
+
+  await context.test('a device without room for the header is refused, and is as it was', async () => {
+    await lab.json('vm', 'create', 'tight', '--host', 'host-a')
+    await lab.json('disk', 'add', 'tight', '--device', other, '--size', String(tight.diskBytes))
+    const { exitCode, stderr } = await lab.cryptvisor('vm', 'encrypt', 'tight', '--disk', '0')
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /2 MiB/)
+    assert.equal(await exported(lab, 'tight', 0), tight.sum)
+  })
+
+  await context.test('encrypted, the device is a LUKS volume that standard tools open', async () => {
+    await lab.json('vm', 'encrypt', 'web', '--home')
+    await lab.json('vm', 'encrypt', 'web', '--disk', '0')
+    const disk = diskOf(await lab.vm('web'), 0)
+    assert.deepEqual([disk.device, disk.encrypted], [device, true])
+    assert.ok((await succeed('/sbin/cryptsetup', ['luksDump', device])).includes(disk.luksUuid ?? 'none'))
+    assert.equal(await exported(lab, 'web', 0), sum)
+    // A copy of the device, as a backup has it, stands alone.
+    const copy = lab.path('copy.luks')
+    await succeed('dd', [`if=${device}`, `of=${copy}`, 'bs=1M', 'status=none'])
+    assert.equal(await recovered(lab, { ...disk, path: copy }), sum)
+  })
+
+  await context.test('decrypted, it is as it was', async () => {
+    await lab.json('vm', 'decrypt', 'web', '--disk', '0')
+    assert.equal(await exported(lab, 'web', 0), sum)
+  })
+})
+
+/** Has host-a take the devices: a host takes none that its own configuration does not name. */
+async function permitDevices(lab: LabUnderTest, deviceRoots: readonly string[]): Promise<void> {
+  const path = join(lab.lab.places.data('host-a'), 'config.json')
+  // A file of our own making.
+  const config = JSON.parse(readFileSync(path, 'utf8')) as object
+  await lab.lab.stop('host-a')
+  writeFileSync(path, JSON.stringify({ ...config, deviceRoots }))
+  await lab.lab.start('host-a')
+  await eventually('that host-a is connected', async () =>
+    (await lab.json<Host[]>('host', 'list')).find(({ name }) => name === 'host-a')?.connection === 'connected'
+      ? true
+      : null,
+  )
+}
+
+/** What a loop device lies on: a disk of random data and text, and room behind it. */
+async function makeBacking(context: TestContext, roomBytes: number) {
+  const path = join(temporaryFolder(context), 'device.img')
+  const diskBytes = 6 * mib
+  makeRawImage(path, diskBytes, knownText())
+  const sum = await sha256(path)
+  truncateSync(path, diskBytes + roomBytes)
+  return { path, sum, diskBytes }
+}
+
+/** The loop device of a file, gone after the test; `null` where that takes rights that we do not have. */
+function loopDevice(context: TestContext, path: string): string | null {
+  const { status, stdout } = spawnSync('/usr/sbin/losetup', ['--find', '--show', path], { encoding: 'utf8' })
+  if (status !== 0) return null
+  const device = stdout.trim()
+  context.after(() => spawnSync('/usr/sbin/losetup', ['--detach', device]))
+  return device
+}
