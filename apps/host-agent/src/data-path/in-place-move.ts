@@ -23,7 +23,7 @@ export interface InPlaceDisk {
   readonly volumeKey: Secret
   /** Keys the digests of what is moved. */
   readonly digestKey: Secret
-  /** Whether each step is read back and compared before the next one overwrites its source. */
+  /** Whether each step is read twice, and read back and compared before the next one overwrites its source. */
   readonly verifies: boolean
 }
 
@@ -170,6 +170,7 @@ export class InPlaceMove implements AsyncDisposable {
     )
     const digest = this.#digestOf(this.#moved.subarray(0, sizeBytes), from)
     if (this.#digest === null) {
+      await this.#readAgain(source, sizeBytes)
       await note?.(this.#doneBytes, digest)
       this.#digest = digest
     }
@@ -178,6 +179,17 @@ export class InPlaceMove implements AsyncDisposable {
       'source-changed',
       `${place.path}: the ${sizeBytes} bytes at ${source} are not those that the journal says are moved next; is it an old one?`,
     )
+  }
+
+  /** What is read wrong once is not to take the place of what lies there: it is read a second time, and compared. */
+  async #readAgain(source: number, sizeBytes: number): Promise<void> {
+    const { place, verifies } = this.#disk
+    if (!verifies) return
+    await attempt(`cannot read ${place.path} at ${source}`, () =>
+      readDevice(this.#readBack, this.#found, source, sizeBytes),
+    )
+    if (this.#found.subarray(0, sizeBytes).equals(this.#moved.subarray(0, sizeBytes))) return
+    throw new DataPathError('mismatch', `${place.path}: the ${sizeBytes} bytes at ${source} read differently each time`)
   }
 
   /** Reads back what was written, crosses it back, and compares it with its source. */

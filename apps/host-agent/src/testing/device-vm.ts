@@ -21,6 +21,10 @@ export const diskMark = 'device-mark'
 
 export const devicePath = '/dev/vda'
 
+/** A device that no disk lies on. */
+export const otherDevicePath = '/dev/vdb'
+export const otherDeviceBytes = 1_048_576
+
 const details = { memoryMib: 512, cpuCount: 1, firmware: 'bios', notes: 'made by a test' } as const
 const policy = 'a policy'
 
@@ -41,7 +45,7 @@ export class DeviceVm implements Disposable {
   /** With a plain disk of `sizeBytes`; the device has `spareBytes` more. */
   static async make(random: SeededRandom, sizeBytes: number, spareBytes = shiftBytes): Promise<DeviceVm> {
     const content = contentOf(random, sizeBytes)
-    const devices = { [devicePath]: sizeBytes + spareBytes }
+    const devices = { [devicePath]: sizeBytes + spareBytes, [otherDevicePath]: otherDeviceBytes }
     const storage = new SimulatedStorage({ fileSystems: { [datastorePath]: {}, '/agent': {} }, devices })
     await using device = await storage.openDevice(devicePath, 'write')
     await device.write(content, 0)
