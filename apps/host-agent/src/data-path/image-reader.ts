@@ -1,5 +1,5 @@
 import { DataUnitMemory } from '@cryptvisor/crypto'
-import { Qcow2Error, Qcow2Image } from '@cryptvisor/qcow2'
+import { DataClusters, Qcow2Error, Qcow2Image, ThinImage } from '@cryptvisor/qcow2'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import { DataPathError } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
@@ -32,7 +32,7 @@ export class ImageReader implements Disposable {
     using stack = new DisposableStack()
     this.#job = job
     this.#memory = stack.use(new DataUnitMemory({ sizeBytes: job.chunkBytes }))
-    this.#payload = stack.use(new Payload(job.side, files, this.#memory, null))
+    this.#payload = stack.use(new Payload(job.side, files, this.#memory, { qcow2: { DataClusters, ThinImage } }))
     const readStored = (offsetBytes: number, target: Uint8Array) => this.#readStored(offsetBytes, target)
     if (job.guest) {
       const { disk } = ofFormat(() => new Qcow2Image({ sizeBytes: job.sizeBytes, readAt: readStored }))

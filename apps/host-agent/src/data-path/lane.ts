@@ -1,13 +1,13 @@
 import { DataUnitMemory } from '@cryptvisor/crypto'
-import { DataClusters } from '@cryptvisor/qcow2'
+import type { DataClusters } from '@cryptvisor/qcow2'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import { DataPathError } from './data-path-error.ts'
-import type { MakeDecryptor } from './foreign-cipher.ts'
 import { paddedSizeBytes } from './image.ts'
 import { type Job, type Span, spanCountOf, spanOf } from './job.ts'
 import { JobControl } from './job-control.ts'
+import type { LaneParts } from './lane-parts.ts'
 import { Pace } from './pace.ts'
-import { dataRuns, Payload, type PayloadFiles } from './payload.ts'
+import { dataRuns, loaded, Payload, type PayloadFiles } from './payload.ts'
 
 /** One of those that work a job off, chunk by chunk, each with buffers and ciphers of its own. */
 export class Lane implements Disposable {
@@ -20,25 +20,19 @@ export class Lane implements Disposable {
   readonly #target: Payload
   readonly #step: (span: Span) => void
 
-  /** Takes copies of the volume keys. `makeDecryptor`: what `decryptorsFor` gives for the job. */
-  constructor(
-    job: Job,
-    lane: number,
-    source: PayloadFiles,
-    target: PayloadFiles,
-    makeDecryptor: MakeDecryptor | null = null,
-  ) {
+  /** Takes copies of the volume keys. `parts`: what `partsFor` gives for the job. */
+  constructor(job: Job, lane: number, source: PayloadFiles, target: PayloadFiles, parts: LaneParts = {}) {
     this.#job = job
     this.#lane = lane
     this.#control = new JobControl(job.control)
     this.#pace = new Pace(job.pace)
     const sizeBytes = paddedSizeBytes(job.chunkBytes, directAlignmentBytes)
     this.#memory = new DataUnitMemory({ sizeBytes, count: job.task === 'compare' ? 2 : 1 })
-    this.#source = new Payload(job.source, source, this.#memory, makeDecryptor)
-    this.#target = new Payload(job.target, target, this.#memory, makeDecryptor)
+    this.#source = new Payload(job.source, source, this.#memory, parts)
+    this.#target = new Payload(job.target, target, this.#memory, parts)
     const [first, second] = this.#memory.buffers
     if (first === undefined) throw new DataPathError('worker-failed', 'a lane without a buffer')
-    if (job.data !== undefined) this.#step = this.#mark(first, DataClusters.of(job.data))
+    if (job.data !== undefined) this.#step = this.#mark(first, loaded(parts.qcow2).DataClusters.of(job.data))
     else this.#step = second === undefined ? this.#copy(first) : this.#compare(first, second)
   }
 

@@ -1,13 +1,13 @@
 import { createXts, type DataUnitCipher, type DataUnitMemory, dataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { DataUnitDecryptor } from '@cryptvisor/luks'
-import { DataClusters, ThinImage } from '@cryptvisor/qcow2'
+import type { ThinImage } from '@cryptvisor/qcow2'
 import { Secret } from '@cryptvisor/secret'
 import { directAlignmentBytes } from '@cryptvisor/storage'
 import type { BlockFile } from './block-file.ts'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
-import type { MakeDecryptor } from './foreign-cipher.ts'
 import { paddedSizeBytes } from './image.ts'
 import type { JobSide, ThinSide } from './job.ts'
+import type { LaneParts } from './lane-parts.ts'
 
 /** Zero areas of this size become holes in a plain target. */
 const holeSizeBytes = 65_536
@@ -30,11 +30,11 @@ export class Payload implements Disposable {
   readonly #decryptor: DataUnitDecryptor | null
   readonly #thin: ThinImage | null
 
-  /** Takes a copy of the volume key. `memory` holds the buffers that it is to work on. A foreign volume takes `makeDecryptor`. */
-  constructor(side: JobSide, files: PayloadFiles, memory: DataUnitMemory, makeDecryptor: MakeDecryptor | null) {
+  /** Takes a copy of the volume key. `memory` holds the buffers that it is to work on. `parts`: what `partsFor` gives. */
+  constructor(side: JobSide, files: PayloadFiles, memory: DataUnitMemory, parts: LaneParts = {}) {
     this.#side = side
     this.#files = files
-    this.#thin = side.thin === undefined ? null : thinImageOf(side.thin)
+    this.#thin = side.thin === undefined ? null : thinImageOf(side.thin, parts)
     const { foreign, unitSizeBytes } = side
     if (side.key === null) {
       this.#cipher = null
@@ -42,7 +42,7 @@ export class Payload implements Disposable {
     } else {
       using key = Secret.from(Uint8Array.from(new Uint8Array(side.key)))
       this.#cipher = foreign === undefined ? createXts(key, { unitSizeBytes, memory }) : null
-      this.#decryptor = this.#cipher ?? foreignDecryptor(key, side, makeDecryptor)
+      this.#decryptor = this.#cipher ?? foreignDecryptor(key, side, parts)
     }
   }
 
@@ -140,16 +140,19 @@ export class Payload implements Disposable {
   }
 }
 
-function foreignDecryptor(key: Secret, side: JobSide, make: MakeDecryptor | null): DataUnitDecryptor {
-  const { foreign, unitSizeBytes, path } = side
-  if (foreign === undefined || make === null) {
-    throw new DataPathError('worker-failed', `${path}: nothing was loaded that decrypts it`)
-  }
-  return make(key, { unitSizeBytes, ...foreign })
+function foreignDecryptor(key: Secret, { foreign, unitSizeBytes }: JobSide, parts: LaneParts): DataUnitDecryptor {
+  return loaded(parts.createDecryptor)(key, { unitSizeBytes, ...loaded(foreign) })
 }
 
-function thinImageOf({ virtualSizeBytes, data }: ThinSide): ThinImage {
+function thinImageOf({ virtualSizeBytes, data }: ThinSide, parts: LaneParts): ThinImage {
+  const { DataClusters, ThinImage } = loaded(parts.qcow2)
   return data === null ? ThinImage.empty(virtualSizeBytes) : ThinImage.with(DataClusters.of(data))
+}
+
+/** A part that was loaded for the job, since the job needs it. */
+export function loaded<Part>(part: Part | undefined): Part {
+  if (part === undefined) throw new DataPathError('worker-failed', 'a lane was started without what its job needs')
+  return part
 }
 
 /** The areas of `bytes` that are not zero, as pairs of start and end; they are cut at multiples of the hole size. */

@@ -2,9 +2,10 @@ import { DataClusters, Qcow2Error } from '@cryptvisor/qcow2'
 import { DataPathError } from './data-path-error.ts'
 import type { Image } from './image.ts'
 import { dataPathErrorOfQcow2 } from './qcow2.ts'
-import { type ThinView, thinViewOf } from './source.ts'
+import type { ThinView } from './source.ts'
 import { openSource } from './source-file.ts'
 import { startJob } from './start-job.ts'
+import { thinViewOf } from './thin-view.ts'
 import type { DataPathOptions } from './transfer.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { type DataClusters, ThinImage } from '@cryptvisor/qcow2'
+import type { DataClusters } from '@cryptvisor/qcow2'
 import type { Image } from './image.ts'
 import type { Place } from './place.ts'
 
@@ -16,12 +16,6 @@ export interface ThinView {
 
 /** What a transfer reads. */
 export type Source = Image | ThinView
-
-/** The thin qcow2 image of a raw disk. Throws a Qcow2Error `bad-size` for an empty one that none can be made of. */
-export function thinViewOf(disk: Image, data: DataClusters | null): ThinView {
-  const { sizeBytes } = data === null ? ThinImage.empty(disk.sizeBytes) : ThinImage.with(data)
-  return { kind: 'thin', place: disk.place, disk, data, sizeBytes }
-}
 
 /** The image that lies in the file of a source. */
 export function storedImageOf(source: Source): Image {

@@ -2,11 +2,11 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { Worker } from 'node:worker_threads'
 import type { DataClusters } from '@cryptvisor/qcow2'
 import { DataPathError } from './data-path-error.ts'
-import { decryptorsFor } from './foreign-cipher.ts'
 import { bytesBefore, type Job, type LaneData, type LaneMessage, packSpans, type Span } from './job.ts'
 import { JobControl } from './job-control.ts'
 import { descriptorsOf, filesOf, sideOf } from './job-side.ts'
 import { Lane } from './lane.ts'
+import { partsFor } from './lane-parts.ts'
 import type { OpenImage } from './open-image.ts'
 import type { Pace } from './pace.ts'
 
@@ -141,8 +141,8 @@ class JobRun {
 
   /** Runs lane 0 in this thread; without other lanes it lets the event loop go on between chunks. */
   async #runHere(): Promise<void> {
-    const decryptors = await decryptorsFor(this.#job)
-    using lane = new Lane(this.#job, 0, filesOf(this.#source), filesOf(this.#target), decryptors)
+    const parts = await partsFor(this.#job)
+    using lane = new Lane(this.#job, 0, filesOf(this.#source), filesOf(this.#target), parts)
     this.#keysTaken()
     if (this.#options.lanes.mainThreadToo === true) {
       lane.run()

@@ -1,10 +1,10 @@
 /** A worker thread of the data path: one lane of the one job that it was started with. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { DataPathError } from './data-path-error.ts'
-import { decryptorsFor } from './foreign-cipher.ts'
 import type { LaneData, LaneMessage } from './job.ts'
 import { JobControl } from './job-control.ts'
 import { Lane } from './lane.ts'
+import { partsFor } from './lane-parts.ts'
 import { filesOfDescriptors } from './thread-files.ts'
 
 // `start-job.ts` starts this file, with such data.
@@ -12,7 +12,7 @@ const { job, lane: number, source, target } = workerData as LaneData
 const say = (message: LaneMessage) => parentPort?.postMessage(message)
 
 try {
-  using lane = new Lane(job, number, filesOfDescriptors(source), filesOfDescriptors(target), await decryptorsFor(job))
+  using lane = new Lane(job, number, filesOfDescriptors(source), filesOfDescriptors(target), await partsFor(job))
   say({ kind: 'ready' })
   lane.run()
   say({ kind: 'done' })
