@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, readSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Disk, Host, Task, Vm } from '@cryptvisor/control-plane-api'
 import { recoveryScript } from '@cryptvisor/lab'
 import { filesWithText, temporaryFolder } from '@cryptvisor/testkit'
 import { knownText, makeQcow2Image, makeRawImage } from './image.ts'
-import { eventually, LabUnderTest, sha256, succeed } from './lab-under-test.ts'
+import { eventually, LabUnderTest, run, sha256, succeed } from './lab-under-test.ts'
 
 const mib = 1_048_576
 
@@ -151,6 +161,78 @@ test('an encrypted VM gets other keys, is cloned and is read out', async (contex
   })
 })
 
+test('LUKS volumes of others become disks', async (context) => {
+  const lab = await LabUnderTest.start(context)
+  const text = knownText()
+  const passphrase = lab.path('passphrase')
+  writeFileSync(passphrase, 'a passphrase of somebody', { mode: 0o600 })
+  const plain = lab.path('plain.img')
+  makeRawImage(plain, 6 * mib, text)
+  const sum = await sha256(plain)
+  const luks1 = lab.path('one.luks')
+  await makeLuks1(plain, luks1, passphrase)
+  const luks2 = lab.path('two.luks')
+  copyFileSync(plain, luks2)
+  // cryptsetup moves the data to make room for its header.
+  truncateSync(luks2, 6 * mib + 32 * mib)
+  await succeed('/sbin/cryptsetup', [
+    ...['reencrypt', '--encrypt', '--type', 'luks2', '--batch-mode', '--reduce-device-size', '32M'],
+    ...['--pbkdf', 'argon2id', '--pbkdf-memory', '32768', '--pbkdf-force-iterations', '4', '--pbkdf-parallel', '1'],
+    ...['--key-file', passphrase, luks2],
+  ])
+  await lab.json('vm', 'create', 'web')
+
+  await context.test('on a plain VM they are laid down plain', async () => {
+    await lab.json('disk', 'import', 'web', luks1, '--luks', '--passphrase-file', passphrase)
+    const disk = diskOf(await lab.vm('web'), 0)
+    assert.equal(disk.encrypted, false)
+    assert.equal(await exported(lab, 'web', 0), sum)
+  })
+
+  await context.test('a wrong passphrase leaves nothing', async () => {
+    const wrong = lab.path('wrong')
+    writeFileSync(wrong, 'another one', { mode: 0o600 })
+    const before = readdirSync(lab.description.datastore, { recursive: true }).length
+    const { exitCode, stderr } = await lab.cryptvisor(
+      ...['disk', 'import', 'web', luks1, '--luks', '--passphrase-file', wrong],
+    )
+    assert.equal(exitCode, 1, stderr)
+    assert.match(stderr, /passphrase/)
+    assert.equal((await lab.vm('web')).disks.length, 1)
+    assert.equal(readdirSync(lab.description.datastore, { recursive: true }).length, before)
+  })
+
+  await context.test('on an encrypted VM LUKS1 and LUKS2 are encrypted anew', async () => {
+    await lab.json('vm', 'encrypt', 'web')
+    for (const [number, path] of [
+      [1, luks1],
+      [2, luks2],
+    ] as const) {
+      await lab.json('disk', 'import', 'web', path, '--luks', '--passphrase-file', passphrase)
+      const disk = diskOf(await lab.vm('web'), number)
+      assert.equal(disk.encrypted, true)
+      assert.notEqual(disk.luksUuid, (await succeed('/sbin/cryptsetup', ['luksUUID', path])).trim())
+      const there = await exported(lab, 'web', number)
+      // What cryptsetup made room with lies behind the data.
+      if (number === 1) assert.equal(there, sum)
+      assert.equal(await recovered(lab, disk), there)
+    }
+    assert.deepEqual(await filesWithText(lab.description.datastore, text), [])
+  })
+
+  await context.test('an adopted one keeps its data as they lie, and opens with our key alone', async () => {
+    await lab.json('disk', 'import', 'web', luks1, '--luks', '--adopt', '--passphrase-file', passphrase)
+    const disk = diskOf(await lab.vm('web'), 3)
+    assert.equal(disk.luksUuid, (await succeed('/sbin/cryptsetup', ['luksUUID', luks1])).trim())
+    assert.equal(ciphertextOf(disk.path), ciphertextOf(luks1))
+    assert.equal(await exported(lab, 'web', 3), sum)
+    const old = await run('/sbin/cryptsetup', ['open', '--test-passphrase', '--key-file', passphrase, disk.path])
+    assert.notEqual(old.exitCode, 0, 'the old passphrase opens it no more')
+    await lab.json('vm', 'rekey', 'web', '--deep', '--disk', '3')
+    assert.equal(await exported(lab, 'web', 3), sum)
+  })
+})
+
 test('a task is paused, slowed down, resumed and cancelled; thin disks are thin', async (context) => {
   const lab = await LabUnderTest.start(context)
   const text = knownText()
@@ -286,4 +368,16 @@ function loopDevice(context: TestContext, path: string): string | null {
   const device = stdout.trim()
   context.after(() => spawnSync('/usr/sbin/losetup', ['--detach', device]))
   return device
+}
+
+/** QEMU times its key derivation with a coarse clock and fails at random (docs of QEMU's «luks» driver). */
+async function makeLuks1(plain: string, path: string, passphrase: string): Promise<void> {
+  for (let tryCount = 1; ; tryCount++) {
+    const { exitCode, stderr } = await run('qemu-img', [
+      ...['convert', '-f', 'raw', '-O', 'luks', '--object', `secret,id=s,file=${passphrase}`],
+      ...['-o', 'key-secret=s,iter-time=10', plain, path],
+    ])
+    if (exitCode === 0) return
+    if (tryCount === 20) throw new Error(`qemu-img made no LUKS volume: ${stderr}`)
+  }
 }
