@@ -3,6 +3,7 @@ import { RestClientError } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError, type ControlPlaneErrorCode } from '../../control-plane-error.ts'
+import { agentRefusal } from '../agent-refusal.ts'
 import type { Database } from '../context.ts'
 import { ContentTakenError } from './import-content.ts'
 import { parseContext, type VmChange } from './task-context.ts'
@@ -76,8 +77,7 @@ export async function sendImportPassphrase(
     await run.content.sendPassphrase(passphrase, signal)
   } catch (error) {
     if (!(error instanceof RestClientError)) throw error
-    const refused = error.status !== undefined && error.status < 500
-    throw new ControlPlaneError(refused ? 'invalid' : 'agent-failed', `passphrase: ${error.message}`, { cause: error })
+    throw agentRefusal('passphrase', error)
   }
 }
 

@@ -2,6 +2,7 @@ import type { HostAgentClient, OperationStatus } from '@cryptvisor/host-agent-ap
 import { RestClientError } from '@cryptvisor/rest'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { agentRefusal } from '../agent-refusal.ts'
 import type { WorkContext } from '../context.ts'
 import { hostDisconnected } from '../vms/change-request.ts'
 import type { TaskRunner } from './task-runner.ts'
@@ -35,10 +36,7 @@ export async function changePace(
     run.noteStatus(await change(connection.client, operation.id))
   } catch (error) {
     if (!(error instanceof RestClientError)) throw error
-    const refused = error.status !== undefined && error.status < 500
-    throw new ControlPlaneError(refused ? 'invalid' : 'agent-failed', `host ${operation.host}: ${error.message}`, {
-      cause: error,
-    })
+    throw agentRefusal(`host ${operation.host}`, error)
   }
   return row
 }

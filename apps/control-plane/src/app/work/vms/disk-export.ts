@@ -5,6 +5,7 @@ import { RestClientError } from '@cryptvisor/rest'
 import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, NewEvent, Principal } from '../../ports.ts'
+import { agentRefusal } from '../agent-refusal.ts'
 import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { watchedStream } from '../watched-stream.ts'
@@ -98,10 +99,7 @@ export class DiskExports {
       return await connection.client.exportDisk({ vm: authority, diskId, format }, stop)
     } catch (error) {
       if (!(error instanceof RestClientError)) throw error
-      const refused = error.status !== undefined && error.status < 500
-      throw new ControlPlaneError(refused ? 'invalid' : 'agent-failed', `host ${vm.hostName}: ${error.message}`, {
-        cause: error,
-      })
+      throw agentRefusal(`host ${vm.hostName}`, error)
     }
   }
 

@@ -1,0 +1,21 @@
+import type { RestClientError } from '@cryptvisor/rest'
+import { ControlPlaneError, type ControlPlaneErrorCode } from '../control-plane-error.ts'
+
+/** What users are told of a call to an agent that failed; `what` names the host or field that the text begins with. */
+export function agentRefusal(what: string, error: RestClientError): ControlPlaneError {
+  return new ControlPlaneError(codeOf(error), `${what}: ${error.message}`, { cause: error })
+}
+
+function codeOf({ status, answerCode }: RestClientError): ControlPlaneErrorCode {
+  if (status === undefined || status >= 500) return 'agent-failed'
+  switch (answerCode ?? '') {
+    case 'vm-busy':
+      return 'vm-busy'
+    case 'key-not-held':
+      return 'send-key-failed'
+    case 'too-many':
+      return 'too-busy'
+    default:
+      return 'invalid'
+  }
+}
