@@ -115,6 +115,22 @@ export class InPlaceMove implements AsyncDisposable {
   }
 
   /**
+   * Reads all of the disk, so that what cannot be read is found while nothing has been moved. `proceed` is told how much was
+   * read, and may stop it by rejecting.
+   */
+  async readThrough(proceed: (readBytes: number) => Promise<void>): Promise<void> {
+    const { place, direction, sizeBytes, shiftBytes } = this.#disk
+    for (let at = 0; at < sizeBytes; at += stepMaxBytes) {
+      await proceed(at)
+      const source = direction === 'encrypt' ? at : at + shiftBytes
+      await attempt(`cannot read ${place.path} at ${source}`, () =>
+        readDevice(this.#readBack, this.#found, source, Math.min(stepMaxBytes, sizeBytes - at)),
+      )
+    }
+    await proceed(sizeBytes)
+  }
+
+  /**
    * The digest of what the next step moves, to be noted; empty when all is done. Rejects with a DataPathError `source-changed`
    * when that was noted and it is another: the note is an old one, or somebody wrote on the device.
    */

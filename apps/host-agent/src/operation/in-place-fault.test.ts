@@ -60,7 +60,8 @@ for (const kind of ['encrypt', 'decrypt'] as const) {
     {
       await using operations = startedOperations(made.storage, made.keys)
       operations.start(id, request)
-      while (operations.status(id).doneBytes === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      // It reads the disk through first.
+      while (operations.status(id).doneBytes <= sizeBytes) await new Promise((resolve) => setTimeout(resolve, 2))
       operations.cancel(id)
       // The agent stops before it is done.
     }
@@ -68,6 +69,27 @@ for (const kind of ['encrypt', 'decrypt'] as const) {
     const { state, vm } = await later.recover(id, request)
     assert.ok(state === 'done' && vm !== null)
     await made.checkWhole(made.storage, vm)
+  })
+
+  test(`${kind} in place: where a sector cannot be read nothing is moved`, async (context) => {
+    using made = await DeviceVm.make(SeededRandom.of(context, seedDefault), sizeBytes)
+    if (kind === 'decrypt') await made.run(made.encrypt())
+    const { storage } = made
+    const before = deviceOf(storage)
+    const bad = sizeBytes / 2
+    storage.fail({
+      when: ({ path, kind: call, position = 0, sizeBytes: asked = 0 }) =>
+        path === devicePath && call === 'read' && position <= bad && bad < position + asked,
+      outcome: { code: 'EIO' },
+      times: Number.POSITIVE_INFINITY,
+    })
+    await using operations = startedOperations(storage, made.keys)
+    const { state, error } = await runToEnd(operations, randomUUID(), made[kind](), null)
+    assert.equal(state, 'failed')
+    assert.equal(error?.code, 'io')
+    storage.clearFaults()
+    assert.ok(deviceOf(storage).equals(before))
+    await made.checkWhole(storage, made.vm)
   })
 
   test(`${kind} in place: cancelled before data move, all is as it was`, async (context) => {

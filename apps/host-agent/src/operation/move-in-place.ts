@@ -27,21 +27,38 @@ export interface OpenMove {
 }
 
 /**
- * Opens the device of a disk that is to be moved, and looks whether what is moved next is what the journal of an earlier try
- * says (DataPathError `source-changed`). Nothing is written. All goes with `stack`.
+ * Waits for a turn and opens the device of a disk that is to be moved. Where an earlier try began, looks whether what is moved
+ * next is what its journal says (DataPathError `source-changed`); else reads all of the disk once, since nobody could go on
+ * past what cannot be read. Nothing is written. All goes with `stack`.
  */
 export async function openMove(
-  { plan, verifies }: Work,
+  work: Work,
   { disk, direction, place, header, volumeKey, dek }: InPlacePart,
   part: JournalPart | undefined,
   stack: AsyncDisposableStack,
 ): Promise<OpenMove> {
+  const { plan, verifies, bulk, signal, task } = work
+  stack.use(await bulk.enter(part === undefined || part.state === 'waiting' ? signal : task.stopping))
   const digestKey = stack.use(hkdf(dek, { info: `moved in place ${plan.operationId}`, sizeBytes: 32 }))
   const { doneBytes = 0, digest = null } = part ?? {}
   const { payloadBytes: sizeBytes } = disk
   const moved = { place, direction, sizeBytes, shiftBytes: header.length, volumeKey, digestKey, verifies }
   const move = stack.use(await InPlaceMove.open(moved, { doneBytes, digest }))
+  const reads = `reading disk ${disk.number} through`
+  if (part === undefined && verifies) await readThrough(work, move, reads)
+  else if (verifies) work.progress.advance(reads, sizeBytes)
   return { move, digest: await move.look() }
+}
+
+async function readThrough({ pace, signal, progress }: Work, move: InPlaceMove, reads: string): Promise<void> {
+  progress.begin(reads)
+  let before = 0
+  await move.readThrough(async (readBytes) => {
+    progress.advance(reads, readBytes)
+    await pace.awaitTurn(readBytes - before, () => signal.aborted)
+    signal.throwIfAborted()
+    before = readBytes
+  })
 }
 
 /**
@@ -52,9 +69,8 @@ export async function openMove(
 export async function moveInPlace(work: Work, journal: Journal, move: InPlaceMove, part: InPlacePart): Promise<void> {
   const { layerId, number } = part.disk
   const { state } = journal.part(layerId)
-  const { signal, task, progress, bulk } = work
+  const { task, progress } = work
   const moves = `${part.direction}ing disk ${number} in place`
-  using _turn = await bulk.enter(state === 'waiting' ? signal : task.stopping)
   progress.begin(moves)
   progress.advance(moves, move.doneBytes)
   if (state === 'verified') return

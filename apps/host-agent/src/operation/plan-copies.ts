@@ -22,11 +22,11 @@ export async function planCopies(
 
 /** The same for a disk that is moved on its own device: only its header is kept beside the journal. */
 export async function planInPlace(
-  { folder, progress, resumed }: Work,
+  { folder, progress, verifies, resumed }: Work,
   sizeBytes: number,
   headerBytes: number,
 ): Promise<void> {
-  progress.totalBytes = sizeBytes
+  progress.totalBytes = verifies ? 2 * sizeBytes : sizeBytes
   if (resumed !== null) return
   await requireFreeSpace(folder.place(vmDocumentName), headerBytes + spareBytesPerCopy)
 }
