@@ -12,7 +12,7 @@ const seedsPerEvent = 10
 const longCutCountMin = 10_000
 
 /** How many events of an operation are cut in the short run, each in one way. */
-const eventsMax = 40
+const eventsMax = 25
 
 const fixedFates: readonly Survival[] = ['nothing', 'everything', 'killed']
 

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import type { KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
+import { ThinImage } from '@cryptvisor/qcow2'
+import { Secret } from '@cryptvisor/secret'
+import { type FileSystemOptions, type SeededRandom, SimulatedStorage } from '@cryptvisor/testkit'
+import { KeyCache } from '../key-cache.ts'
+import type { Scenario } from './crash-simulation.ts'
+import { datastorePath, runToEnd, startedOperations } from './simulated-host.ts'
+import { importRequest } from './test-host.ts'
+import { encryptAll, newVm } from './test-vm.ts'
+import { assertWhole, diskMark, homeMark } from './whole-vm.ts'
+
+const sectorBytes = 512
+
+/** What VM Home says. */
+export const markedDetails = { memoryMib: 512, cpuCount: 1, firmware: 'bios', notes: homeMark } as const
+
+/** A simulated datastore with a VM on it, and what its disks hold. */
+export class SimulatedVm {
+  readonly keys = new KeyCache()
+  readonly key: KeyReference = { provider: 'kms', keyId: 'key-1' }
+  readonly otherKey: KeyReference = { provider: 'kms', keyId: 'key-2' }
+  readonly storage: SimulatedStorage
+  /** What each disk holds, by its ID. */
+  readonly contents = new Map<string, Buffer>()
+  #vm: VmAuthority = newVm(datastorePath)
+
+  /** Without a VM yet. `fileSystem`: what the datastore's is like. */
+  constructor(fileSystem: FileSystemOptions = {}) {
+    this.storage = new SimulatedStorage({ fileSystems: { [datastorePath]: fileSystem, '/agent': {} } })
+    for (const key of [this.key, this.otherKey]) this.keys.add(key, Secret.random(32))
+  }
+
+  /** A plain VM with a raw disk and a qcow2. */
+  static async plain(random: SeededRandom, fileSystem: FileSystemOptions = {}): Promise<SimulatedVm> {
+    const made = new SimulatedVm(fileSystem)
+    await made.make({ kind: 'create-vm', vm: made.vm, details: markedDetails, key: null })
+    await made.addDisk(rawContent(random, 1), 'raw')
+    await made.addDisk(emptyQcow2(1_048_576), 'qcow2')
+    return made
+  }
+
+  /** The same, all of it encrypted. */
+  static async encrypted(random: SeededRandom, fileSystem: FileSystemOptions = {}): Promise<SimulatedVm> {
+    const made = await SimulatedVm.plain(random, fileSystem)
+    return await made.make(encryptAll(made.vm, made.key))
+  }
+
+  /** As it is now. */
+  get vm(): VmAuthority {
+    return this.#vm
+  }
+
+  /** Does something to it that a scenario begins with. */
+  async make(request: OperationRequest, content: Buffer | null = null): Promise<this> {
+    const id = randomUUID()
+    await using operations = startedOperations(this.storage, this.keys)
+    const { vm, error } = await runToEnd(operations, id, request, content)
+    assert.ok(vm !== null, `${request.kind}: ${error?.code} ${error?.message}`)
+    await operations.forget(id)
+    this.#vm = vm
+    return this
+  }
+
+  /** Adds a plain disk that holds `content`. */
+  async addDisk(content: Buffer, format: 'raw' | 'qcow2'): Promise<void> {
+    const request = importRequest(this.#vm, content.length, format)
+    this.contents.set(request.diskId, content)
+    await this.make(request, content)
+  }
+
+  /** The operation that is to be cut off; with `clones` its VM is another one, and this one stays as it is. */
+  scenario(name: string, request: OperationRequest, content: Buffer | null = null): Scenario {
+    const { keys, contents, storage } = this
+    const before = this.#vm.generation === 0 ? [] : [this.#vm]
+    const staying = request.kind === 'clone-vm' ? before : []
+    return {
+      name,
+      storage,
+      keys,
+      request,
+      content,
+      checkWhole: async (storage, vm) => {
+        const after = vm === 'before' ? before : [...staying, ...(vm === null ? [] : [vm])]
+        await assertWhole(storage, { keys, contents }, after)
+      },
+    }
+  }
+}
+
+/** A raw disk of a size that no chunk divides: sectors that are marked, random ones, zeros. */
+export function rawContent(random: SeededRandom, number: number): Buffer {
+  const sectors = Array.from({ length: 150 + random.below(40) }, (_, index) => {
+    const sector = index % 3 === 0 ? random.bytes(sectorBytes) : Buffer.alloc(sectorBytes)
+    if (index % 2 === 0) sector.write(`${diskMark(number)} ${index}`, 100)
+    return sector
+  })
+  return Buffer.concat([...sectors, Buffer.alloc(40 * sectorBytes)])
+}
+
+/** An empty qcow2 image. */
+export function emptyQcow2(virtualBytes: number): Buffer {
+  const image = ThinImage.empty(virtualBytes)
+  const bytes = Buffer.alloc(image.sizeBytes)
+  for (const piece of image.pieces()) {
+    if (piece.kind === 'metadata') bytes.set(piece.bytes, piece.offsetBytes)
+  }
+  return bytes
+}
