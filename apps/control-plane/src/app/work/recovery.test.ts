@@ -110,6 +110,20 @@ test('files that are neither old nor new: the task waits, and ends without undoi
   assert.equal((await world.work.showVm('web')).lock.state, 'locked')
 })
 
+test('a device that was rewritten in part, and cannot be gone on with: no key is given up, whatever the user does', async (context) => {
+  const world = await World.start(context)
+  const task = await underWay(world)
+  await killAgent(world, true)
+  world.hostA.refuseRecovery = { code: 'refused', message: 'the device is not what the journal says' }
+  await world.connect(world.hostA)
+  await world.until(async () => /not what the journal says/.test((await world.work.showTask(task.id)).step))
+  assert.equal((await world.work.showTask(task.id)).state, 'running', 'it waits for somebody to look')
+  await world.work.cancelTask(task.id)
+  const ended = await world.ended(task)
+  assert.match(ended.error?.message ?? '', /not what the journal says.*every key is kept/)
+  assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
+})
+
 test('a host key whose making was cut short is given up with its task', async (context) => {
   const world = await World.start(context)
   await world.plainVm()

@@ -239,13 +239,12 @@ function isRefusal(error: unknown): error is RestClientError {
   return error instanceof RestClientError && error.status !== undefined && error.status < 500 && error.status !== 429
 }
 
-/** The VM's files are neither as they were nor as they should be. */
+/** The VM's files, or its device, are neither as they were nor as they should be. */
 function isAboutFiles(error: unknown): error is RestClientError {
-  return (
-    error instanceof RestClientError &&
-    (error.answerCode === 'datastore-mismatch' || error.answerCode === 'file-missing')
-  )
+  return error instanceof RestClientError && fileCodes.has(error.answerCode ?? '')
 }
+
+const fileCodes: ReadonlySet<string> = new Set(['datastore-mismatch', 'file-missing', 'refused'])
 
 /** Waiting may help: the host is not to be reached, or cannot say yet. */
 function isTransient(error: unknown): error is Error {

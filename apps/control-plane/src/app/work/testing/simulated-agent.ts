@@ -52,6 +52,8 @@ export class SimulatedAgent {
   failWith: NonNullable<OperationStatus['error']> | null = null
   /** Awaited before a key is taken. */
   onAddKey: (name: string) => Promise<void> = async () => undefined
+  /** What an operation is refused with that is to be brought to its end. */
+  refuseRecovery: { readonly code: string; readonly message: string } | null = null
   /** Called before an operation starts. */
   onStart: (asked: OperationRequest) => void = () => undefined
   /** Awaited at each chunk of an import. */
@@ -311,6 +313,8 @@ export class SimulatedAgent {
   #recover(id: string, asked: OperationRequest): OperationStatus {
     const known = this.operations.get(id)
     if (known !== undefined) return known.status
+    const { refuseRecovery } = this
+    if (refuseRecovery !== null) throw refusal(409, refuseRecovery.code, refuseRecovery.message)
     const stored = this.datastore.vms.get(asked.vm.folder)
     if (asked.kind === 'delete-vm') return statusOf(id, stored === undefined ? 'done' : 'unknown')
     if (stored !== undefined && stored.authority.generation === asked.vm.generation + 1) {
