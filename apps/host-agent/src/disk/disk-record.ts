@@ -15,7 +15,8 @@ import { AgentError } from '../agent-error.ts'
 import { DataPathError } from '../data-path/index.ts'
 import { type LayerRecord, readLayerRecord, writeLayerRecord } from '../data-path/record-file.ts'
 import type { Folder } from '../datastore/folder.ts'
-import { keyName, luksName } from './layer-file.ts'
+import { keyName } from './layer-file.ts'
+import { layerPlace } from './layer-place.ts'
 import { recordAuthorityOf } from './open-disk.ts'
 
 /** The key record of an encrypted disk, opened. Disposing of it wipes the DEK. */
@@ -63,7 +64,7 @@ export async function writeFirstCopy(
 ): Promise<void> {
   const { header, kept } = await readRecord(folder, disk)
   if (kept === 'file') return
-  const place = folder.place(luksName(disk.layerId))
+  const place = await layerPlace(folder, disk)
   if (opened.name === 'A' && !opened.inStep) await writeLayerRecord(place, header, 'B', opened.record)
   await writeLayerRecord(place, header, 'A', record)
 }
@@ -78,9 +79,8 @@ export async function writeBothCopies(folder: Folder, disk: DiskAuthority, recor
     await writeKeyFile(folder, disk, record)
     return
   }
-  for (const name of ['B', 'A'] as const) {
-    await writeLayerRecord(folder.place(luksName(disk.layerId)), header, name, record)
-  }
+  const place = await layerPlace(folder, disk)
+  for (const name of ['B', 'A'] as const) await writeLayerRecord(place, header, name, record)
 }
 
 /** Puts a record into the file beside its disk, durably, and makes sure that it reads back. */
@@ -109,11 +109,11 @@ export async function restoreFirstCopy(folder: Folder, disk: DiskAuthority, newK
   const kids = first === null ? null : kidsOf(first)
   // Where both are the same an earlier try may have written A and failed at its sync.
   if (first !== second && kids !== null && !kids.some((kid) => newKids.includes(kid))) return
-  await writeLayerRecord(folder.place(luksName(disk.layerId)), found.header, 'A', second)
+  await writeLayerRecord(await layerPlace(folder, disk), found.header, 'A', second)
 }
 
-async function readRecord(folder: Folder, { layerId }: DiskAuthority): Promise<LayerRecord> {
-  return await readLayerRecord(folder.place(luksName(layerId)), folder.place(keyName(layerId)))
+async function readRecord(folder: Folder, disk: DiskAuthority): Promise<LayerRecord> {
+  return await readLayerRecord(await layerPlace(folder, disk), folder.place(keyName(disk.layerId)))
 }
 
 /** `null` for what is no disk of ours any more; there is nothing to take back. */
@@ -121,7 +121,8 @@ async function readable(folder: Folder, disk: DiskAuthority): Promise<LayerRecor
   try {
     return await readRecord(folder, disk)
   } catch (error) {
-    if (error instanceof LuksError || (error instanceof DataPathError && error.code !== 'io')) return null
+    if (error instanceof LuksError) return null
+    if ((error instanceof DataPathError || error instanceof AgentError) && error.code !== 'io') return null
     throw error
   }
 }

@@ -30,8 +30,14 @@ export async function lockStateOf(host: OperationHost, vm: VmAuthority): Promise
     return { state: 'unlocked', reason: null }
   } catch (error) {
     const { code, message } = agentErrorOf(error)
-    return locked(reasonCodes[code] ?? 'file-damaged', message, [])
+    const isRefused = code === 'key-not-held' && holdsAll(host, needs)
+    return locked(isRefused ? 'record-refused' : (reasonCodes[code] ?? 'file-damaged'), message, [])
   }
+}
+
+/** Whether no key is missing: then a record that names another one is not the one that the control plane knows. */
+function holdsAll({ keys }: OperationHost, needs: readonly KeyNeed[]): boolean {
+  return needs.every(({ anyOf }) => anyOf.every((key) => keys.has(key)))
 }
 
 type ReasonCode = NonNullable<LockState['reason']>['code']

@@ -5,7 +5,10 @@ import { test } from 'node:test'
 import type { KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
 import { payloadOffsetWrittenBytes } from '@cryptvisor/luks'
 import { Secret } from '@cryptvisor/secret'
+import { SeededRandom } from '@cryptvisor/testkit'
 import { layerName } from '../disk/layer-file.ts'
+import { DeviceVm } from '../testing/device-vm.ts'
+import { simulatedHost } from '../testing/simulated-host.ts'
 import { endOf, importRequest, TestHost } from '../testing/test-host.ts'
 import { decryptAll, encryptAll, sha256Of } from '../testing/test-vm.ts'
 import type { JournalFile } from './journal.ts'
@@ -194,7 +197,7 @@ test('after a rekey no earlier record opens anything: not the old one, nor the o
   const { vm } = await operations.recover(id, request)
   assert.ok(vm !== null)
   const restore = host.snapshot()
-  const assertLocked = async () => assert.notEqual(await stateOf(prepared, vm), 'unlocked')
+  const assertLocked = async () => assert.equal(await stateOf(prepared, vm), 'record-refused')
   for (const records of [old, both]) {
     putRecords(prepared, vm, records)
     await assertLocked()
@@ -278,4 +281,14 @@ test('a committed rekey is not ended with a journal that somebody made', async (
   await assert.rejects(operations.recover(id, request), { code: 'datastore-mismatch' })
   writeFileSync(host.path('journal.json'), JSON.stringify(journal))
   assert.equal((await operations.recover(id, request)).state, 'done')
+})
+
+test('a disk on a block device is rekeyed where it lies', async (context) => {
+  using made = await DeviceVm.make(SeededRandom.of(context, 20_260_712), 65_536)
+  await made.run(made.encrypt())
+  made.keys.add(newKey, Secret.random(32))
+  await made.run(rekeyAll(made.vm))
+  made.keys.remove(made.key)
+  const { state } = await lockStateOf(simulatedHost(made.storage, made.keys), made.vm)
+  assert.equal(state, 'unlocked')
 })
