@@ -186,6 +186,7 @@ test('task show, watch and cancel', async (context) => {
     const { exitCode, stdout, stderr } = await desk.run(['task', verb, id])
     assert.equal(exitCode, 0, stderr)
     assert.match(stdout, new RegExp(`^ID: +${id}$`, 'm'))
+    if (verb === 'show') assert.match(stdout, /^progress: +25%, 1 MiB of 4 MiB, 1 MiB\/s, 3 s left$/m)
     const { call } = fake.calls.findLast(() => true) ?? {}
     assert.equal(call, `${verb === 'cancel' ? 'POST' : 'GET'} /api/v1/tasks/${id}${verb === 'cancel' ? '/cancel' : ''}`)
   }

@@ -137,8 +137,11 @@ function stateOf({ state, cancelRequested, paused }: Task, paint: Paint) {
   }
 }
 
-function progressOf({ progressPercent, doneBytes, totalBytes, secondsLeft }: Task): string {
-  const bytes = totalBytes > 0 ? `, ${formatSize(doneBytes)} of ${formatSize(totalBytes)}` : ''
-  const left = secondsLeft === null ? '' : `, ${formatDuration(secondsLeft)} left`
-  return `${Math.floor(progressPercent)}%${bytes}${left}`
+function progressOf({ progressPercent, doneBytes, totalBytes, rateBytesPerSecond, secondsLeft }: Task): string {
+  return [
+    `${Math.floor(progressPercent)}%`,
+    ...(totalBytes > 0 ? [`${formatSize(doneBytes)} of ${formatSize(totalBytes)}`] : []),
+    ...(rateBytesPerSecond === null ? [] : [`${formatSize(rateBytesPerSecond)}/s`]),
+    ...(secondsLeft === null ? [] : [`${formatDuration(secondsLeft)} left`]),
+  ].join(', ')
 }
