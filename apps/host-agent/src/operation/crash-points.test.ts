@@ -8,7 +8,7 @@ import { type CutCount, cutAndRecover, record } from '../testing/crash-simulatio
 const long = process.env['CRYPTVISOR_TEST_LONG'] !== undefined
 
 const seedDefault = 20_260_705
-const seedsPerEvent = 10
+const seedsPerEvent = 2
 const longCutCountMin = 10_000
 
 /** How many events of an operation are cut in the short run, each in one way. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { FileSystemOptions, SeededRandom } from '@cryptvisor/testkit'
 import type { Scenario } from './crash-simulation.ts'
 import { datastorePath } from './simulated-host.ts'
-import { emptyQcow2, markedDetails, rawContent, SimulatedVm } from './simulated-vm.ts'
+import { emptyQcow2, foreignVolume, markedDetails, rawContent, SimulatedVm } from './simulated-vm.ts'
 import { importRequest } from './test-host.ts'
 import { decryptAll, encryptAll, newVm } from './test-vm.ts'
 
@@ -29,6 +29,12 @@ export const scenarios = {
     made.contents.set(request.diskId, content)
     return made.scenario(name, request, content)
   },
+  'import a LUKS volume': async (name, random, fileSystem) =>
+    await volume(name, random, await SimulatedVm.encrypted(random, fileSystem), 'import', true),
+  'adopt a LUKS volume': async (name, random, fileSystem) =>
+    await volume(name, random, await SimulatedVm.encrypted(random, fileSystem), 'adopt', true),
+  'adopt a LUKS volume without room for a key record': async (name, random, fileSystem) =>
+    await volume(name, random, await SimulatedVm.encrypted(random, fileSystem), 'adopt', false),
   'add an encrypted disk': async (name, random, fileSystem) => {
     const made = await SimulatedVm.encrypted(random, fileSystem)
     const diskId = randomUUID()
@@ -73,6 +79,22 @@ export const scenarios = {
 /** All of a VM under another KEK. */
 function rekeyed({ vm, otherKey: key }: SimulatedVm) {
   return { home: { key }, disks: vm.disks.map(({ diskId }) => ({ diskId, key })) }
+}
+
+async function volume(
+  name: string,
+  random: SeededRandom,
+  made: SimulatedVm,
+  mode: 'import' | 'adopt',
+  hasRoom: boolean,
+): Promise<Scenario> {
+  const { vm, key, contents } = made
+  const content = rawContent(random, 2)
+  const bytes = await foreignVolume(content, hasRoom)
+  const diskId = randomUUID()
+  contents.set(diskId, content)
+  const disk = { diskId, number: 2, mode, format: 'raw', contentBytes: bytes.length, policy, key } as const
+  return made.scenario(name, { kind: 'import-volume', vm, ...disk }, bytes)
 }
 
 function clone(name: string, made: SimulatedVm, dek: 'same' | 'new'): Scenario {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
+import { Secret } from '@cryptvisor/secret'
 import type { SimulatedStorage } from '@cryptvisor/testkit'
 import { Datastores } from '../datastore/datastores.ts'
 import { Devices } from '../disk/devices.ts'
@@ -35,7 +36,10 @@ export function startedOperations(storage: SimulatedStorage, keys: KeyCache): Op
   return new Operations(simulatedHost(storage, keys), { info: () => {}, warn: () => {}, error: () => {} })
 }
 
-/** Runs an operation to its end, as the control plane would have it done. */
+/** Opens the volumes that are imported here. */
+export const volumePassphrase = 'a passphrase that somebody chose'
+
+/** Runs an operation to its end, and gives it what it waits for. */
 export async function runToEnd(
   operations: Operations,
   id: string,
@@ -43,6 +47,10 @@ export async function runToEnd(
   content: Uint8Array | null,
 ): Promise<OperationStatus> {
   operations.start(id, request)
+  if (request.kind === 'import-volume') {
+    using passphrase = Secret.from(new TextEncoder().encode(volumePassphrase))
+    operations.passphrase(id, passphrase)
+  }
   if (content === null) return await endOf(operations, id)
   return await operations.content(id, Readable.from([content]), content.length)
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { createXts } from '@cryptvisor/crypto'
 import type { KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
+import { createHeader } from '@cryptvisor/luks'
 import { ThinImage } from '@cryptvisor/qcow2'
 import { Secret } from '@cryptvisor/secret'
 import { type FileSystemOptions, type SeededRandom, SimulatedStorage } from '@cryptvisor/testkit'
 import { KeyCache } from '../key-cache.ts'
 import type { Scenario } from './crash-simulation.ts'
-import { datastorePath, runToEnd, startedOperations } from './simulated-host.ts'
+import { datastorePath, runToEnd, startedOperations, volumePassphrase } from './simulated-host.ts'
 import { importRequest } from './test-host.ts'
 import { encryptAll, newVm } from './test-vm.ts'
 import { assertWhole, diskMark, homeMark } from './whole-vm.ts'
@@ -108,3 +110,22 @@ export function emptyQcow2(virtualBytes: number): Buffer {
   }
   return bytes
 }
+
+/** A LUKS1 volume that somebody else made; without room for a key record its payload begins where QEMU lets it. */
+export async function foreignVolume(content: Buffer, hasRoom: boolean): Promise<Buffer> {
+  using volumeKey = Secret.random(64)
+  using passphrase = Secret.from(new TextEncoder().encode(volumePassphrase))
+  const made = Buffer.from(await createHeader({ volumeKey, passphrase, uuid: randomUUID() }))
+  const header = hasRoom ? made : made.subarray(0, tightPayloadSector * sectorBytes)
+  header.writeUInt32BE(header.length / sectorBytes, payloadOffsetField)
+  const payload = Buffer.from(content)
+  using cipher = createXts(volumeKey)
+  cipher.encrypt(payload, 0)
+  return Buffer.concat([header, payload])
+}
+
+/** Where the last of eight key slots ends. */
+const tightPayloadSector = 4040
+
+/** LUKS On-Disk Format 1.2.3, 2.4: where the header says in which sector the payload begins. */
+const payloadOffsetField = 104

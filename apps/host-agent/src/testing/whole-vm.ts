@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { createXts } from '@cryptvisor/crypto'
 import type { DiskAuthority, VmAuthority } from '@cryptvisor/host-agent-api'
+import { parseHeader, recordPlaceOf } from '@cryptvisor/luks'
 import { Qcow2Image } from '@cryptvisor/qcow2'
 import type { SimulatedStorage } from '@cryptvisor/testkit'
-import { layerName } from '../disk/layer-file.ts'
+import { keyName, layerName } from '../disk/layer-file.ts'
 import { openDisk } from '../disk/open-disk.ts'
 import type { KeyCache } from '../key-cache.ts'
 import { lockStateOf } from '../operation/lock-state.ts'
@@ -67,7 +68,14 @@ function pathsOf(vm: VmAuthority, files: ReadonlyMap<string, Buffer>): string[] 
     `home/${configuration}`,
     ...(vm.encryption === null ? [] : ['vm.keysafe']),
     ...vm.disks.map(layerName),
+    ...vm.disks.filter((disk) => hasKeyFile(vm, disk, files)).map(({ layerId }) => keyName(layerId)),
   ].map((name) => `${folder}/${name}`)
+}
+
+/** Whether the header of a disk has no room for its key record. */
+function hasKeyFile({ folder }: VmAuthority, disk: DiskAuthority, files: ReadonlyMap<string, Buffer>): boolean {
+  const file = files.get(`${datastorePath}/${folder}/${layerName(disk)}`)
+  return disk.encryption !== null && file !== undefined && recordPlaceOf(parseHeader(file)) === 'file'
 }
 
 async function assertHolds(
