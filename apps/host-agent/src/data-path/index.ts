@@ -17,7 +17,7 @@ export {
 export { type ImageReading, openReading } from './open-reading.ts'
 export { Pace } from './pace.ts'
 export { devicePlace, type Place, placeIn } from './place.ts'
-export { scan } from './scan.ts'
+export { checkScan, scan } from './scan.ts'
 export type { Source } from './source.ts'
 export { openSource, type SourceFile, type SourceVersion, sameVersion } from './source-file.ts'
 export type { LaneSettings } from './start-job.ts'

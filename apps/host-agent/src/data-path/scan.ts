@@ -23,6 +23,17 @@ export async function scan(disk: Image, options: DataPathOptions): Promise<ThinV
   return thinViewOf(disk, data)
 }
 
+/**
+ * Reads the disk of a thin image once more, since a comparison of the image reads only where data was found. Rejects with a
+ * DataPathError: `mismatch` when that is not where data is, and as `transfer` does.
+ */
+export async function checkScan({ disk, data }: ThinView, options: DataPathOptions): Promise<void> {
+  if (data === null) return
+  const again = (await scan(disk, options)).data
+  if (again !== null && Buffer.from(again.shared.bits).equals(Buffer.from(data.shared.bits))) return
+  throw new DataPathError('mismatch', `${disk.place.path} has data elsewhere than was found at first`)
+}
+
 function noData(sizeBytes: number): DataClusters {
   try {
     return DataClusters.none(sizeBytes)

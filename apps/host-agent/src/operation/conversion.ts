@@ -1,7 +1,7 @@
 import type { DiskAuthority } from '@cryptvisor/host-agent-api'
 import { type Image, type Source, type SourceFile, transfer } from '../data-path/index.ts'
 import { layerName } from '../disk/layer-file.ts'
-import { compareImage } from './copy-image.ts'
+import { comparedBytesOf, compareImage } from './copy-image.ts'
 import type { Journal } from './journal.ts'
 import type { Work } from './work.ts'
 
@@ -64,7 +64,7 @@ async function convert(work: Work, journal: PartLog, conversion: Conversion): Pr
   const { sizeBytes } = conversion.source
   if (state === 'verified') {
     progress.advance(copying, sizeBytes)
-    if (work.verifies) progress.advance(comparing, sizeBytes)
+    if (work.verifies) progress.advance(comparing, comparedBytesOf(conversion.source))
     return
   }
   const whole = state === 'copied' || (state === 'copying' && doneBytes >= sizeBytes)

@@ -26,10 +26,11 @@ export function becomesThin(
  * where that is. Begins no file; counts what it reads as done. Throws DataPathError.
  */
 export async function thinSourceOf(work: Work, disk: Image, number: number): Promise<Source> {
-  const { signal, pace, lanes, bulk, progress } = work
+  const { signal, pace, lanes, bulk, progress, verifies } = work
   using _turn = await bulk.enter(signal)
   const step = `looking for the data of disk ${number}`
   progress.begin(step)
-  progress.totalBytes += disk.sizeBytes
+  // Where the copy is verified, so is that nothing was missed.
+  progress.totalBytes += verifies ? 2 * disk.sizeBytes : disk.sizeBytes
   return await scan(disk, { signal, pace, lanes, onProgress: (doneBytes) => progress.advance(step, doneBytes) })
 }
