@@ -1,4 +1,8 @@
 import { readSync, writeSync } from 'node:fs'
+import type { directAlignmentBytes } from '@cryptvisor/storage'
+
+/** What direct reads and writes are aligned to, for lanes: a thread that loads all of the storage for it begins later. */
+export const alignmentBytes: typeof directAlignmentBytes = 4096
 
 /** What a job reads and writes, blocking. A StorageFile is one. */
 export interface BlockFile {

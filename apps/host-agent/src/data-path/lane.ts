@@ -1,6 +1,6 @@
 import { DataUnitMemory } from '@cryptvisor/crypto'
 import type { DataClusters } from '@cryptvisor/qcow2'
-import { directAlignmentBytes } from '@cryptvisor/storage'
+import { alignmentBytes } from './block-file.ts'
 import { DataPathError } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
 import { type Job, type Span, spanCountOf, spanOf } from './job.ts'
@@ -26,7 +26,7 @@ export class Lane implements Disposable {
     this.#lane = lane
     this.#control = new JobControl(job.control)
     this.#pace = new Pace(job.pace)
-    const sizeBytes = paddedSizeBytes(job.chunkBytes, directAlignmentBytes)
+    const sizeBytes = paddedSizeBytes(job.chunkBytes, alignmentBytes)
     this.#memory = new DataUnitMemory({ sizeBytes, count: job.task === 'compare' ? 2 : 1 })
     this.#source = new Payload(job.source, source, this.#memory, parts)
     this.#target = new Payload(job.target, target, this.#memory, parts)

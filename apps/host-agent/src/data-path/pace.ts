@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 const microsecondsPerSecond = 1_000_000n
 const nanosecondsPerMicrosecond = 1000n
 const microsecondsPerMs = 1000
@@ -66,7 +64,7 @@ export class Pace {
   async awaitTurn(sizeBytes: number, stopped: () => boolean): Promise<void> {
     for (const { delayMs } of this.#delays(sizeBytes)) {
       if (stopped()) return
-      await sleep(delayMs)
+      await new Promise((resolve) => setTimeout(resolve, delayMs))
     }
   }
 

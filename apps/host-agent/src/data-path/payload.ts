@@ -2,8 +2,7 @@ import { createXts, type DataUnitCipher, type DataUnitMemory, dataUnitSizeBytes 
 import type { DataUnitDecryptor } from '@cryptvisor/luks'
 import type { ThinImage } from '@cryptvisor/qcow2'
 import { Secret } from '@cryptvisor/secret'
-import { directAlignmentBytes } from '@cryptvisor/storage'
-import type { BlockFile } from './block-file.ts'
+import { alignmentBytes, type BlockFile } from './block-file.ts'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
 import type { JobSide, ThinSide } from './job.ts'
@@ -87,13 +86,13 @@ export class Payload implements Disposable {
       else if (piece.kind === 'padding') buffer.fill(0, start, start + piece.sizeBytes)
       else this.#readStored(buffer.subarray(start), piece.guestOffsetBytes, piece.sizeBytes)
     }
-    buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
+    buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, alignmentBytes))
   }
 
   #readStored(buffer: Buffer, offset: number, sizeBytes: number): void {
     if (this.#decryptor === null) {
       this.#readFully(buffer, offset, sizeBytes)
-      buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
+      buffer.fill(0, sizeBytes, paddedSizeBytes(sizeBytes, alignmentBytes))
       return
     }
     const paddedBytes = paddedSizeBytes(sizeBytes, this.#side.unitSizeBytes)
@@ -105,7 +104,7 @@ export class Payload implements Disposable {
         `${this.#side.path} holds data after the ${offset + sizeBytes} bytes of its image, up to ${offset + paddedBytes}: use that as its size`,
       )
     }
-    buffer.fill(0, paddedBytes, paddedSizeBytes(sizeBytes, directAlignmentBytes))
+    buffer.fill(0, paddedBytes, paddedSizeBytes(sizeBytes, alignmentBytes))
   }
 
   #readFully(buffer: Buffer, offset: number, sizeBytes: number): void {
@@ -113,9 +112,9 @@ export class Payload implements Disposable {
     for (let filled = 0; filled < sizeBytes; ) {
       const position = offsetBytes + offset + filled
       const missing = sizeBytes - filled
-      const direct = position % directAlignmentBytes === 0 && filled % directAlignmentBytes === 0
+      const direct = position % alignmentBytes === 0 && filled % alignmentBytes === 0
       const file = direct ? (this.#files.direct ?? this.#files.buffered) : this.#files.buffered
-      const asked = direct ? paddedSizeBytes(missing, directAlignmentBytes) : missing
+      const asked = direct ? paddedSizeBytes(missing, alignmentBytes) : missing
       const count = attempt(`cannot read ${path} at ${position}`, () =>
         file.readSync(buffer.subarray(filled, filled + asked), position),
       )
@@ -128,11 +127,9 @@ export class Payload implements Disposable {
     const { path, offsetBytes } = this.#side
     for (let written = 0; written < bytes.length; ) {
       const position = offsetBytes + offset + written
-      const aligned = bytes.length - written - ((bytes.length - written) % directAlignmentBytes)
+      const aligned = bytes.length - written - ((bytes.length - written) % alignmentBytes)
       const direct =
-        this.#files.direct !== null &&
-        aligned > 0 &&
-        (position | (bytes.byteOffset + written)) % directAlignmentBytes === 0
+        this.#files.direct !== null && aligned > 0 && (position | (bytes.byteOffset + written)) % alignmentBytes === 0
       const file = direct ? (this.#files.direct ?? this.#files.buffered) : this.#files.buffered
       const part = bytes.subarray(written, direct ? written + aligned : bytes.length)
       written += attempt(`cannot write ${path} at ${position}`, () => file.writeSync(part, position))
