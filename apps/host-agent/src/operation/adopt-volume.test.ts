@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { DiskAuthority, KeyReference, OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
@@ -8,7 +8,7 @@ import { Secret } from '@cryptvisor/secret'
 import { keyName, layerName, luksName } from '../disk/layer-file.ts'
 import { cryptsetupLuks1, cryptsetupLuks2, importVolume, qemuLuks1, volumeRequest } from '../testing/foreign-volume.ts'
 import { TestHost } from '../testing/test-host.ts'
-import { decryptAll, encryptAll } from '../testing/test-vm.ts'
+import { decryptAll, encryptAll, newVm } from '../testing/test-vm.ts'
 import { lockStateOf } from './lock-state.ts'
 
 const mib = 1_048_576
@@ -141,4 +141,33 @@ test('what cannot be adopted is refused by its reason, and nothing is left', asy
   await refused(cryptsetupLuks1(host.root, payload, '--cipher', 'aes-cbc-essiv:sha256', '--key-size', '256'), /import/)
   const uuid = vm.disks.at(-1)?.encryption?.luksUuid ?? ''
   await refused(cryptsetupLuks1(host.root, payload, '--uuid', uuid), /has LUKS UUID .* already/)
+})
+
+/** A clone of all of a VM. */
+function cloneOf(host: TestHost, source: VmAuthority, dek: 'same' | 'new') {
+  const disks = source.disks.map(({ diskId }) => ({ sourceDiskId: diskId, diskId: randomUUID(), key: newKey, dek }))
+  const vm = newVm(host.datastore, `clone-${dek}`)
+  return { kind: 'clone-vm', vm, source, home: { key: newKey }, disks } satisfies OperationRequest
+}
+
+test('an adopted disk is cloned with its DEK or a new one', async () => {
+  await using host = new TestHost()
+  const { vm, payload } = await adopt(host, cryptsetupLuks1)
+  for (const dek of ['same', 'new'] as const) {
+    const made = await host.done(cloneOf(host, vm, dek))
+    assert.deepEqual(await lockStateOf(host.host(), made), unlocked)
+    const plain = await host.done(decryptAll(made))
+    const disk = plain.disks.at(-1)
+    assert.ok(disk !== undefined)
+    assert.ok(readFileSync(host.path(layerName(disk), made.folder)).equals(payload), dek)
+  }
+})
+
+test('a volume key of AES-128 is not taken over into a layer of ours', async () => {
+  await using host = new TestHost()
+  const { vm } = await adopt(host, (folder, bytes) => cryptsetupLuks1(folder, bytes, '--key-size', '256'))
+  const { error } = await host.run(cloneOf(host, vm, 'same'))
+  assert.equal(error?.code, 'refused')
+  assert.match(error?.message ?? '', /AES-128.*new DEK/)
+  assert.equal((await host.run(cloneOf(host, vm, 'new'))).state, 'done')
 })

@@ -22,6 +22,10 @@ import { agreedDocument, requireVmSite, type VmSite } from './vm-site.ts'
 import type { Made, Work } from './work.ts'
 
 type Request = Static<typeof CloneVm>
+
+/** Of aes-xts-plain64 with 256 bits, as all layers that we make. */
+const volumeKeySizeBytes = 64
+
 type DiskChoice = Request['disks'][number]
 
 /** What cloning makes. Throws AgentError `refused`. */
@@ -174,6 +178,11 @@ async function partOf(
   if (choice.dek === 'new' || layer === null) {
     const target = newEncryptedLayer(work, disk, keks, deks.next(), stack)
     return { disk, verb, source: whole, watched: stack.use(await openSource(whole)), ...target }
+  }
+  if (layer.image.volumeKey.sizeBytes !== volumeKeySizeBytes) {
+    throw refused(
+      `disks: disk ${old.number} was adopted with a volume key of AES-128, which a new layer does not take: clone it with a new DEK`,
+    )
   }
   // The DEK in the journal is the source's own; the layer takes its volume key too, and so the ciphertext as it lies.
   deks.skip()
