@@ -21,7 +21,7 @@ async function start(context: TestContext, sizeBytes: number) {
   const plain = await importDisk(client, await createVm(client, newVm(agent.datastore)), content)
   const vm = await done(client, encryptAll(plain, key))
   const diskId = vm.disks[0]?.diskId ?? ''
-  return { client, content, vm, diskId }
+  return { agent, client, content, vm, diskId }
 }
 
 test('a disk is read out over REST, as it is and as a qcow2, and refusals are answers', async (context) => {
@@ -53,6 +53,15 @@ test('whoever reads slowly holds the agent back, and whoever goes away ends it',
     assert.ok((await buffer(again.stream)).equals(content))
     break
   }
+})
+
+test('an agent stops while a disk is read out, and whoever reads it knows that it is not whole', async (context) => {
+  const { agent, client, vm, diskId } = await start(context, 48 * mib)
+  const { stream } = await client.exportDisk({ vm, diskId, format: 'raw' })
+  await once(stream, 'readable')
+  const broken = assert.rejects(buffer(stream), { name: 'RestClientError' })
+  assert.equal(await agent.kill('SIGTERM'), 0)
+  await broken
 })
 
 test('an operation is slowed down, paused and resumed over REST', async (context) => {
