@@ -116,6 +116,45 @@ export async function runWithFault(scenario: Scenario, prepare: (storage: Simula
   return { state, error }
 }
 
+/**
+ * Runs an operation and does something to it at call `at` to its disk: cancels it, or stops its agent; then one that knows
+ * nothing recovers it. All must be whole in the end. Gives how it ended; `null` when it made fewer calls.
+ */
+export async function interrupt(
+  scenario: Scenario,
+  interruption: 'cancel' | 'stop',
+  at: number,
+): Promise<OperationStatus['state'] | null> {
+  const storage = scenario.storage.cut(scenario.storage.trace.length, 'everything')
+  const id = randomUUID()
+  const operations = startedOperations(storage, scenario.keys)
+  const over = new AbortController()
+  let [callCount, ending] = [0, Promise.resolve()]
+  const end = async () => {
+    if (interruption === 'cancel') operations.cancel(id)
+    else await operations[Symbol.asyncDispose]()
+    if (interruption === 'stop') over.abort()
+  }
+  storage.fail({
+    when: () => {
+      if (callCount++ === at) ending = end()
+      return false
+    },
+    outcome: { code: 'EIO' },
+    times: 1,
+  })
+  const { state, vm } = await runToEnd(operations, id, scenario.request, scenario.content, over.signal)
+  await ending
+  await operations[Symbol.asyncDispose]()
+  storage.clearFaults()
+  if (callCount <= at) return null
+  if (state !== 'running') await scenario.checkWhole(storage, state === 'done' ? vm : 'before')
+  const recovered = await recoverOn({ scenario, id }, storage)
+  if (state !== 'running') assert.equal(recovered.state === 'done', state === 'done')
+  await scenario.checkWhole(storage, recovered.vm)
+  return state === 'running' ? recovered.state : state
+}
+
 /** How a recovery ended. */
 interface Recovered {
   readonly state: OperationStatus['state']
@@ -126,7 +165,10 @@ interface Recovered {
 }
 
 /** An agent that knows nothing recovers the operation, and has its outcome put on record. */
-async function recoverOn({ scenario, id }: Recording, storage: SimulatedStorage): Promise<Recovered> {
+async function recoverOn(
+  { scenario, id }: Pick<Recording, 'scenario' | 'id'>,
+  storage: SimulatedStorage,
+): Promise<Recovered> {
   await using operations = startedOperations(storage, scenario.keys)
   const { state, vm } = await operations.recover(id, scenario.request)
   assert.ok(['done', 'failed', 'unknown'].includes(state), `the recovery says ${state}`)

@@ -39,18 +39,19 @@ export function startedOperations(storage: SimulatedStorage, keys: KeyCache): Op
 /** Opens the volumes that are imported here. */
 export const volumePassphrase = 'a passphrase that somebody chose'
 
-/** Runs an operation to its end, and gives it what it waits for. */
+/** Runs an operation to its end, and gives it what it waits for; `over`: its agent was stopped. */
 export async function runToEnd(
   operations: Operations,
   id: string,
   request: OperationRequest,
   content: Uint8Array | null,
+  over?: AbortSignal,
 ): Promise<OperationStatus> {
   operations.start(id, request)
   if (request.kind === 'import-volume') {
     using passphrase = Secret.from(new TextEncoder().encode(volumePassphrase))
     operations.passphrase(id, passphrase)
   }
-  if (content === null) return await endOf(operations, id)
+  if (content === null) return await endOf(operations, id, over)
   return await operations.content(id, Readable.from([content]), content.length)
 }
