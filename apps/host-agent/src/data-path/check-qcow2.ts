@@ -1,22 +1,27 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { dataUnitSizeBytes } from '@cryptvisor/crypto'
+import type { DataUnitDecryptor } from '@cryptvisor/luks'
 import { type ImageSource, Qcow2Error, Qcow2Image } from '@cryptvisor/qcow2'
 import type { StorageFile } from '@cryptvisor/storage'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
+import { type Image, offsetBytesOf, paddedSizeBytes } from './image.ts'
 import { openImageFile } from './image-file.ts'
-import type { Place } from './place.ts'
 import { dataPathErrorOfQcow2 } from './qcow2.ts'
+import { decryptorOf, unitSizeBytesOf } from './read-head.ts'
 
 /** How many stretches of an image are looked at before others get their turn. */
 const extentsAtOnce = 1000
 
 /**
- * Reads all tables of a qcow2 file, those of its snapshots too: every cluster that they name lies inside the file. Refcounts
+ * Reads all tables of a qcow2 image, those of its snapshots too: every cluster that they name lies inside the image. Refcounts
  * and data are not looked at. Rejects with a DataPathError `bad-image` that names what is wrong, `aborted`, and what
  * `inspectQcow2` throws.
  */
-export async function checkQcow2(place: Place, signal: AbortSignal): Promise<void> {
+export async function checkQcow2(qcow2: Image, signal: AbortSignal): Promise<void> {
+  const { place } = qcow2
   await using file = await openImageFile(place, 'read')
-  const source = sourceOf(file, (await file.stat()).sizeBytes)
+  using decryptor = qcow2.kind === 'luks' ? decryptorOf(qcow2) : null
+  const source = sourceOf(file, qcow2, decryptor)
   try {
     const image = new Qcow2Image(source)
     const disks = [image.disk, ...image.snapshots().map((snapshot) => image.diskAt(snapshot))]
@@ -33,17 +38,27 @@ export async function checkQcow2(place: Place, signal: AbortSignal): Promise<voi
   }
 }
 
-/** An open file as the source of an image. */
-function sourceOf(file: StorageFile, sizeBytes: number): ImageSource {
+/** The plaintext of an image in an open file, as the source of a qcow2. */
+function sourceOf(file: StorageFile, image: Image, decryptor: DataUnitDecryptor | null): ImageSource {
+  const { sizeBytes } = image
+  const unitSizeBytes = image.kind === 'luks' ? unitSizeBytesOf(image) : 1
   return {
     sizeBytes,
     readAt: (offsetBytes, target) => {
-      for (let filled = 0; filled < target.length; ) {
-        const count = readAt(file, target.subarray(filled), offsetBytes + filled)
-        if (count === 0) throw new DataPathError('truncated', `${file.path} ends at ${offsetBytes + filled}`)
-        filled += count
-      }
+      const start = offsetBytes - (offsetBytes % unitSizeBytes)
+      const units = new Uint8Array(paddedSizeBytes(offsetBytes + target.length, unitSizeBytes) - start)
+      readFully(file, units, offsetBytesOf(image) + start)
+      decryptor?.decrypt(units, start / dataUnitSizeBytes)
+      target.set(units.subarray(offsetBytes - start, offsetBytes - start + target.length))
     },
+  }
+}
+
+function readFully(file: StorageFile, target: Uint8Array, position: number): void {
+  for (let filled = 0; filled < target.length; ) {
+    const count = readAt(file, target.subarray(filled), position + filled)
+    if (count === 0) throw new DataPathError('truncated', `${file.path} ends at ${position + filled}`)
+    filled += count
   }
 }
 

@@ -4,7 +4,7 @@ import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
 import { readAt } from '../data-path/file-bytes.ts'
 import { openImageFile } from '../data-path/image-file.ts'
-import { attempt, type Image, type LuksImage, type Place } from '../data-path/index.ts'
+import { attempt, checkQcow2, type Image, type LuksImage, type Place } from '../data-path/index.ts'
 import { imageHeadSizeBytes, inspectHead } from '../data-path/inspect-image.ts'
 import { readHead } from '../data-path/read-head.ts'
 
@@ -26,6 +26,7 @@ export async function openForeignFile(
   place: Place,
   passphrase: Secret,
   format: DiskAuthority['format'],
+  signal: AbortSignal,
 ): Promise<ForeignFile> {
   await using file = await openImageFile(place, 'read')
   const { sizeBytes } = await attempt(`cannot look at ${place.path}`, () => file.stat())
@@ -40,6 +41,7 @@ export async function openForeignFile(
     const warnings = [...volume.warnings, ...checkEnd(volume, sizeBytes)]
     const image = imageOf(place, volume)
     const virtualBytes = await virtualBytesOfPayload(image, format)
+    if (format === 'qcow2') await checkQcow2(image, signal)
     return { volume, image, virtualBytes, warnings, [Symbol.dispose]: () => volumeKey[Symbol.dispose]() }
   } catch (error) {
     volumeKey[Symbol.dispose]()

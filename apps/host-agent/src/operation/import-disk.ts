@@ -56,7 +56,7 @@ export async function makeImported(work: Work, request: Request, content: AsyncI
   await folder.sync()
   progress.begin(`looking at disk ${disk.number}`)
   const virtualBytes = await virtualBytesOf(place, format, payloadBytes)
-  if (format === 'qcow2') await checkQcow2(place, work.signal)
+  if (format === 'qcow2') await checkQcow2({ kind: 'plain', place, sizeBytes: payloadBytes }, work.signal)
   return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
 }
 

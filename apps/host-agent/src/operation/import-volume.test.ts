@@ -91,6 +91,12 @@ test('a qcow2 inside a volume is looked at like any other, and a raw disk must n
   const raw = await importVolume(host, volumeRequest(vm, volume.length, host.key), volume)
   assert.equal(raw.error?.code, 'bad-image')
   assert.match(raw.error?.message ?? '', /qcow2/)
+  const cut = Buffer.from(payload.subarray(0, mib))
+  // The first entry of the L1 table names a cluster far behind the end.
+  cut.writeBigUInt64BE(0x8000_0000_4000_0000n, Number(cut.readBigUInt64BE(40)))
+  const damaged = cryptsetupLuks1(host.root, cut)
+  const broken = volumeRequest(vm, damaged.length, host.key, { format: 'qcow2' })
+  assert.equal((await importVolume(host, broken, damaged)).error?.code, 'bad-image')
   const { vm: next } = await importVolume(host, volumeRequest(vm, volume.length, host.key, { format: 'qcow2' }), volume)
   assert.deepEqual([next?.disks.at(-1)?.format, next?.disks.at(-1)?.virtualBytes], ['qcow2', 16 * mib])
   spawnSync('qemu-img', ['create', '-f', 'qcow2', '-F', 'raw', '-b', '/etc/hostname', image, '16M'])
