@@ -23,25 +23,37 @@ export interface InPlaceDisk {
   readonly volumeKey: Secret
   /** Keys the digests of what is moved. */
   readonly digestKey: Secret
-  /** Whether each step is read twice, and read back and compared before the next one overwrites its source. */
+  /** Whether each step is read back and compared before the next one overwrites its source. */
   readonly verifies: boolean
+  /** How many steps are looked at and noted together. */
+  readonly stepsPerNote: number
 }
 
-/** Where an earlier try stood: that much was moved, durably, and what comes next had this digest before it was touched. */
+/** Where an earlier try stood at least: that much was moved, durably, and what the next steps move had these digests before. */
 export interface InPlaceStand {
   readonly doneBytes: number
-  readonly digest: string | null
+  readonly digests: readonly string[]
 }
 
-/** Makes it durable that so many bytes are moved, and what the digest is of those that come next. */
-export type NoteStand = (doneBytes: number, digest: string) => Promise<void>
+/** Makes it durable that so many bytes are moved, and what the digests are of what the next steps move. */
+export type NoteStand = (doneBytes: number, digests: readonly string[]) => Promise<void>
+
+/** A part of the disk that is moved at once. */
+interface Step {
+  /** Where in the disk it begins. */
+  readonly from: number
+  readonly sizeBytes: number
+  /** Where it lies on the device, and is to lie. */
+  readonly source: number
+  readonly target: number
+}
 
 /**
  * Moves a disk on its own device while it is encrypted or decrypted: encrypting from its end on, towards the device's end,
- * decrypting from its beginning on. A step writes only over the step before it, which is durable by then, and over nothing
- * that it reads; before its first write it is noted what it is to move. So whenever the power goes, the step that was
- * noted last still has its source, and is done again. A note that is not the last one does not fit what lies there any
- * more, and nothing is done on its word.
+ * decrypting from its beginning on. A step writes only over the source of the step before it, which is durable where it
+ * belongs by then, and over nothing that it reads; before the first write of some steps it is noted what they are to move. So
+ * whenever the power goes, the first of them whose source is still as it was noted is the one to go on with: all before it
+ * are done. Where there is none, the note is an old one, and nothing is done on its word.
  */
 export class InPlaceMove implements AsyncDisposable {
   readonly #disk: InPlaceDisk
@@ -54,8 +66,8 @@ export class InPlaceMove implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack
   readonly #stepBytes: number
   #doneBytes: number
-  /** Of the next step's source, as it was noted. */
-  #digest: string | null
+  /** Of the next steps' sources, as they were noted. */
+  #digests: readonly string[]
 
   private constructor(
     disk: InPlaceDisk,
@@ -77,7 +89,7 @@ export class InPlaceMove implements AsyncDisposable {
     this.#found = found
     this.#cipher = stack.use(createXts(disk.volumeKey, { memory: this.#memory }))
     this.#doneBytes = stand.doneBytes
-    this.#digest = stand.digest
+    this.#digests = stand.digests
   }
 
   /** Opens the device for this alone. Rejects with a DataPathError, `no-space` where disk and shift do not fit on it. */
@@ -111,7 +123,7 @@ export class InPlaceMove implements AsyncDisposable {
 
   /** How much the next step moves. */
   get nextBytes(): number {
-    return this.#next().sizeBytes
+    return this.#stepAt(this.#doneBytes).sizeBytes
   }
 
   /**
@@ -131,28 +143,36 @@ export class InPlaceMove implements AsyncDisposable {
   }
 
   /**
-   * The digest of what the next step moves, to be noted; empty when all is done. Rejects with a DataPathError `source-changed`
-   * when that was noted and it is another: the note is an old one, or somebody wrote on the device.
+   * The digests of what the next steps move, to be noted; none when all is done. Where some were noted, finds the step to go on
+   * with. Rejects with a DataPathError `source-changed` when there is none: the note is an old one, or somebody wrote on the
+   * device.
    */
-  async look(): Promise<string> {
-    return this.done ? '' : await this.#load(null)
+  async look(): Promise<string[]> {
+    if (this.done) return []
+    if (this.#digests.length === 0) this.#digests = await this.#lookAhead()
+    else await this.#locate()
+    return [...this.#digests]
   }
 
   /** Moves the next piece, durably, and compares it; `note` is for what was not looked at before. When it rejects it may be done again. */
   async step(note: NoteStand): Promise<void> {
-    const { from, sizeBytes } = this.#next()
-    const { place, direction, shiftBytes, verifies } = this.#disk
-    const digest = await this.#load(note)
-    const bytes = this.#moved.subarray(0, sizeBytes)
-    this.#cross(direction, bytes, from)
-    const target = direction === 'encrypt' ? from + shiftBytes : from
-    await attempt(`cannot write ${place.path} at ${target}`, async () => {
-      await writeDevice(this.#device, bytes, target)
-      await this.#device.sync()
-    })
-    if (verifies) await this.#compare(from, sizeBytes, target, digest)
-    this.#doneBytes += sizeBytes
-    this.#digest = null
+    const step = this.#stepAt(this.#doneBytes)
+    if (this.#digests.length === 0) {
+      const digests = await this.#lookAhead()
+      await note(this.#doneBytes, digests)
+      this.#digests = digests
+    }
+    const digest = await this.#read(step)
+    if (digest !== this.#digests[0]) {
+      // All before it is durable, so that the steps from here on can be noted anew.
+      this.#digests = []
+      const { path } = this.#disk.place
+      throw new DataPathError('mismatch', `${path}: what lies at ${step.source} reads differently each time`)
+    }
+    await this.#move(step)
+    if (this.#disk.verifies) await this.#compare(step, digest)
+    this.#doneBytes += step.sizeBytes
+    this.#digests = this.#digests.slice(1)
   }
 
   /** Writes what goes before the encrypted bytes, durably, and reads it back. When it rejects it may be done again. */
@@ -176,48 +196,71 @@ export class InPlaceMove implements AsyncDisposable {
     await this.#stack.disposeAsync()
   }
 
-  /** Reads the next step's source, and notes its digest or compares it with what was noted. */
-  async #load(note: NoteStand | null): Promise<string> {
-    const { from, sizeBytes } = this.#next()
-    const { place, direction, shiftBytes } = this.#disk
-    const source = direction === 'encrypt' ? from : from + shiftBytes
-    await attempt(`cannot read ${place.path} at ${source}`, () =>
-      readDevice(this.#device, this.#moved, source, sizeBytes),
-    )
-    const digest = this.#digestOf(this.#moved.subarray(0, sizeBytes), from)
-    if (this.#digest === null) {
-      await this.#readAgain(source, sizeBytes)
-      await note?.(this.#doneBytes, digest)
-      this.#digest = digest
+  async #lookAhead(): Promise<string[]> {
+    const { stepsPerNote, sizeBytes } = this.#disk
+    const digests: string[] = []
+    for (let at = this.#doneBytes; at < sizeBytes && digests.length < stepsPerNote; ) {
+      const step = this.#stepAt(at)
+      digests.push(await this.#read(step))
+      at += step.sizeBytes
     }
-    if (this.#digest === digest) return digest
+    return digests
+  }
+
+  /** Goes on to the first of the noted steps whose source is still there, past those that lie where they belong. */
+  async #locate(): Promise<void> {
+    for (const [index, digest] of this.#digests.entries()) {
+      if (this.done) break
+      const step = this.#stepAt(this.#doneBytes)
+      if ((await this.#read(step)) === digest) {
+        this.#digests = this.#digests.slice(index)
+        return
+      }
+      if (!(await this.#lies(step, digest))) break
+      this.#doneBytes += step.sizeBytes
+    }
     throw new DataPathError(
       'source-changed',
-      `${place.path}: the ${sizeBytes} bytes at ${source} are not those that the journal says are moved next; is it an old one?`,
+      `${this.#disk.place.path}: what lies there is not what the journal says; is it an old one?`,
     )
   }
 
-  /** What is read wrong once is not to take the place of what lies there: it is read a second time, and compared. */
-  async #readAgain(source: number, sizeBytes: number): Promise<void> {
-    const { place, verifies } = this.#disk
-    if (!verifies) return
-    await attempt(`cannot read ${place.path} at ${source}`, () =>
-      readDevice(this.#readBack, this.#found, source, sizeBytes),
+  /** Reads a step's source into memory; gives its digest. */
+  async #read(step: Step): Promise<string> {
+    const { source, sizeBytes } = step
+    await attempt(`cannot read ${this.#disk.place.path} at ${source}`, () =>
+      readDevice(this.#device, this.#moved, source, sizeBytes),
     )
-    if (this.#found.subarray(0, sizeBytes).equals(this.#moved.subarray(0, sizeBytes))) return
-    throw new DataPathError('mismatch', `${place.path}: the ${sizeBytes} bytes at ${source} read differently each time`)
+    return this.#digestOf(this.#moved.subarray(0, sizeBytes), step)
   }
 
-  /** Reads back what was written, crosses it back, and compares it with its source. */
-  async #compare(from: number, sizeBytes: number, target: number, digest: string): Promise<void> {
+  /** Writes the step that is in memory where it belongs, durably. */
+  async #move({ from, sizeBytes, target }: Step): Promise<void> {
     const { place, direction } = this.#disk
+    const bytes = this.#moved.subarray(0, sizeBytes)
+    this.#cross(direction, bytes, from)
+    await attempt(`cannot write ${place.path} at ${target}`, async () => {
+      await writeDevice(this.#device, bytes, target)
+      await this.#device.sync()
+    })
+  }
+
+  async #compare(step: Step, digest: string): Promise<void> {
+    if (await this.#lies(step, digest)) return
+    const { path } = this.#disk.place
+    throw new DataPathError('mismatch', `${path}: what was written at ${step.target} does not read back as it was`)
+  }
+
+  /** Whether a step lies where it belongs: read back and crossed back it is what its source was. */
+  async #lies(step: Step, digest: string): Promise<boolean> {
+    const { place, direction } = this.#disk
+    const { from, sizeBytes, target } = step
     await attempt(`cannot read ${place.path} back at ${target}`, () =>
       readDevice(this.#readBack, this.#found, target, sizeBytes),
     )
     const found = this.#found.subarray(0, sizeBytes)
     this.#cross(direction === 'encrypt' ? 'decrypt' : 'encrypt', found, from)
-    if (this.#digestOf(found, from) === digest) return
-    throw new DataPathError('mismatch', `${place.path}: what was written at ${target} does not read back as it was`)
+    return this.#digestOf(found, step) === digest
   }
 
   #cross(direction: InPlaceDisk['direction'], bytes: Buffer, from: number): void {
@@ -226,18 +269,19 @@ export class InPlaceMove implements AsyncDisposable {
     else this.#cipher.decrypt(bytes, sector)
   }
 
-  /** The part of the disk that is moved next. */
-  #next(): { readonly from: number; readonly sizeBytes: number } {
-    const { direction, sizeBytes } = this.#disk
+  /** The step that comes when so many bytes are moved. */
+  #stepAt(doneBytes: number): Step {
+    const { direction, sizeBytes: diskBytes, shiftBytes } = this.#disk
     if (direction === 'decrypt') {
-      return { from: this.#doneBytes, sizeBytes: Math.min(this.#stepBytes, sizeBytes - this.#doneBytes) }
+      const sizeBytes = Math.min(this.#stepBytes, diskBytes - doneBytes)
+      return { from: doneBytes, sizeBytes, source: doneBytes + shiftBytes, target: doneBytes }
     }
-    const end = sizeBytes - this.#doneBytes
+    const end = diskBytes - doneBytes
     const from = Math.max(0, Math.ceil(end / this.#stepBytes) - 1) * this.#stepBytes
-    return { from, sizeBytes: end - from }
+    return { from, sizeBytes: end - from, source: from, target: from + shiftBytes }
   }
 
-  #digestOf(bytes: Uint8Array, from: number): string {
+  #digestOf(bytes: Uint8Array, { from }: Step): string {
     return this.#disk.digestKey.expose((key) =>
       createHmac('sha256', key).update(`${this.#disk.direction} ${from} ${bytes.length}\n`).update(bytes).digest('hex'),
     )

@@ -52,13 +52,13 @@ export async function makeDecryptedInPlace(work: Work, request: Request): Promis
   await planInPlace(work, disk.payloadBytes, header.length)
   const volumeKey = stack.use(await volumeKeyOf(header, dek))
   const moved: InPlacePart = { disk, direction: 'decrypt', place, header, volumeKey, dek }
-  const { move, digest } = await openMove(work, moved, part, stack)
+  const { move, digests } = await openMove(work, moved, part, stack)
   const homeKeyed = homeKey === null || homeKeks === null ? [] : [{ ...homeKey, keks: homeKeks }]
   const journal = await startJournal(
     work,
     plan.next,
     first === null ? [] : [...homeKeyed, first.key],
-    first === null ? [] : [{ layerId: disk.layerId, version: first.version, header: headerDigestOf(header), digest }],
+    first === null ? [] : [{ layerId: disk.layerId, version: first.version, header: headerDigestOf(header), digests }],
   )
   if (first !== null) await keepHeader(folder, name, header)
   if (homeKey !== null) await unsealHome(work, homeKey)

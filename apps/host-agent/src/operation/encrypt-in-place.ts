@@ -53,13 +53,13 @@ export async function makeEncryptedInPlace(work: Work, request: Request): Promis
   const header = part === undefined ? await newHeader(record) : await keptHeader(folder, name, part)
   const volumeKey = stack.use(await volumeKeyOf(header, record.dek))
   const moved: InPlacePart = { disk, direction: 'encrypt', place, header, volumeKey, dek: record.dek }
-  const { move, digest } = await openMove(work, moved, part, stack)
+  const { move, digests } = await openMove(work, moved, part, stack)
   const home = homeKey === null || homeKek === null ? null : { homeKey, homeKek }
   const journal = await startJournal(
     work,
     plan.next,
     [...(home === null ? [] : [{ dek: home.homeKey.dek, keks: [home.homeKek], header: home.homeKey.header }]), record],
-    part === undefined ? [{ layerId: disk.layerId, version, header: headerDigestOf(header), digest }] : [],
+    part === undefined ? [{ layerId: disk.layerId, version, header: headerDigestOf(header), digests }] : [],
   )
   if (part === undefined) await keepHeader(folder, name, header)
   if (home !== null) await sealHome(work, home.homeKey, home.homeKek)

@@ -154,8 +154,8 @@ for (const kind of ['encrypt', 'decrypt'] as const) {
         .replace('"state": "copying",\n', '"state": "waiting",\n'),
       'ready already': text.replace('"state": "copying"', '"state": "ready"'),
       'another header': text.replace(/"header": "[0-9a-f]+"/, `"header": "${'0'.repeat(64)}"`),
-      'another digest': text.replace(/"digest": "[0-9a-f]+"/, `"digest": "${'0'.repeat(64)}"`),
-      'no digest': text.replace(/,\s*"digest": "[0-9a-f]+"/, ''),
+      'another digest': text.replace(/"digests": \[\s*"[0-9a-f]+"/, `"digests": ["${'0'.repeat(64)}"`),
+      'no digest': text.replace(/,\s*"digests": \[[^\]]*\]/, ''),
     }
     for (const [what, forgery] of Object.entries(forged)) {
       assert.notEqual(forgery, text, what)

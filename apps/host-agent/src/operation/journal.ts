@@ -56,8 +56,8 @@ const JournalPart = Type.Object(
     ]),
     /** All bytes of the image before this one are in the layer, durable; in place, that many have been moved. */
     doneBytes: Type.Integer({ minimum: 0 }),
-    /** In place: of what is moved next, as it lay before. The digest is keyed. */
-    digest: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+    /** In place: keyed digests of what the next steps move, as it lay before. */
+    digests: Type.Optional(Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { maxItems: 64 })),
     /** In place: SHA-256 of the LUKS header, whose bytes lie in a file beside the journal. */
     header: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
   },
@@ -135,13 +135,18 @@ export class Journal implements Disposable {
     await this.#write(() => ({ ...this.#content, state }))
   }
 
-  /** Says how far a layer has come, and in place what is moved next; durable when it resolves. */
-  async note(layerId: string, state: JournalPart['state'], doneBytes: number, digest?: string): Promise<void> {
-    const noted = ({ digest: _, ...part }: JournalPart): JournalPart => ({
+  /** Says how far a layer has come, and in place what the next steps move; durable when it resolves. */
+  async note(
+    layerId: string,
+    state: JournalPart['state'],
+    doneBytes: number,
+    digests?: readonly string[],
+  ): Promise<void> {
+    const noted = ({ digests: _, ...part }: JournalPart): JournalPart => ({
       ...part,
       state,
       doneBytes,
-      ...(digest === undefined ? {} : { digest }),
+      ...(digests === undefined ? {} : { digests: [...digests] }),
     })
     await this.#write(() => ({
       ...this.#content,

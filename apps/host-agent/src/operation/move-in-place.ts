@@ -7,6 +7,9 @@ import type { Journal, JournalPart } from './journal.ts'
 import { beginCopying } from './start-journal.ts'
 import type { Work } from './work.ts'
 
+/** Of 2 MiB each. As many digests as a journal has room for. */
+const stepsPerNoteMax = 64
+
 /** A disk that is rewritten on its own device. */
 export interface InPlacePart {
   /** As it will be. */
@@ -22,8 +25,8 @@ export interface InPlacePart {
 /** A disk on its device, which is open for us alone. */
 export interface OpenMove {
   readonly move: InPlaceMove
-  /** Of what is moved first, for the journal. */
-  readonly digest: string
+  /** Of what the next steps move, for the journal. */
+  readonly digests: string[]
 }
 
 /**
@@ -40,14 +43,21 @@ export async function openMove(
   const { plan, verifies, bulk, signal, task } = work
   stack.use(await bulk.enter(part === undefined || part.state === 'waiting' ? signal : task.stopping))
   const digestKey = stack.use(hkdf(dek, { info: `moved in place ${plan.operationId}`, sizeBytes: 32 }))
-  const { doneBytes = 0, digest = null } = part ?? {}
+  const { doneBytes = 0, digests = [] } = part ?? {}
   const { payloadBytes: sizeBytes } = disk
-  const moved = { place, direction, sizeBytes, shiftBytes: header.length, volumeKey, digestKey, verifies }
-  const move = stack.use(await InPlaceMove.open(moved, { doneBytes, digest }))
+  const moved = { place, direction, sizeBytes, shiftBytes: header.length, volumeKey, digestKey }
+  const move = stack.use(
+    await InPlaceMove.open({ ...moved, verifies, stepsPerNote: stepsPerNoteOf(work) }, { doneBytes, digests }),
+  )
   const reads = `reading disk ${disk.number} through`
   if (part === undefined && verifies) await readThrough(work, move, reads)
   else if (verifies) work.progress.advance(reads, sizeBytes)
-  return { move, digest: await move.look() }
+  return { move, digests: await move.look() }
+}
+
+/** As many as the journal has room for, and fewer where little is to be looked at again after a crash. */
+function stepsPerNoteOf({ checkpointBytes, lanes }: Work): number {
+  return Math.max(1, Math.min(stepsPerNoteMax, Math.floor(checkpointBytes / lanes.chunkBytes)))
 }
 
 async function readThrough({ pace, signal, progress }: Work, move: InPlaceMove, reads: string): Promise<void> {
@@ -85,13 +95,13 @@ export async function moveInPlace(work: Work, journal: Journal, move: InPlaceMov
 
 /** Says that data are about to move. Where that fails, the journal says again that none have. */
 async function begin({ signal, task }: Work, journal: Journal, layerId: string): Promise<void> {
-  const { digest } = journal.part(layerId)
+  const { digests } = journal.part(layerId)
   await beginCopying(journal)
   signal.throwIfAborted()
   try {
-    await journal.note(layerId, 'copying', 0, digest)
+    await journal.note(layerId, 'copying', 0, digests)
   } catch (error) {
-    await task.insist('undoing', () => journal.note(layerId, 'waiting', 0, digest))
+    await task.insist('undoing', () => journal.note(layerId, 'waiting', 0, digests))
     throw error
   }
 }
@@ -108,7 +118,9 @@ async function moveAll(
     await pace.awaitTurn(move.nextBytes, stopped)
     if (stopped()) throw new AgentError('stopping', `${moves}: not done before the agent stopped`)
     const step = signal.aborted ? `${moves}; a cancel comes too late, since data have moved` : moves
-    await task.insist(step, () => move.step((doneBytes, digest) => journal.note(layerId, 'copying', doneBytes, digest)))
+    await task.insist(step, () =>
+      move.step((doneBytes, digests) => journal.note(layerId, 'copying', doneBytes, digests)),
+    )
     progress.advance(moves, move.doneBytes)
   }
   // There is no next step any more.

@@ -23,8 +23,8 @@ export interface JournalSource {
   readonly version: SourceVersion
   /** In place: SHA-256 of the LUKS header, in hex. */
   readonly header?: string
-  /** In place: of what is moved first. */
-  readonly digest?: string
+  /** In place: of what the first steps move. */
+  readonly digests?: string[]
 }
 
 /**
