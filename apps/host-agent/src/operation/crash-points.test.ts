@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom, type Survival } from '@cryptvisor/testkit'
 import { scenarios } from '../testing/crash-scenarios.ts'
-import { type CutCount, cutAndRecover, record } from '../testing/crash-simulation.ts'
+import { type CutCount, cutAndRecover, record, recoverWithFault } from '../testing/crash-simulation.ts'
 
 /** `./run test --long`: every event is cut in each fixed way and in many seeded ones. */
 const long = process.env['CRYPTVISOR_TEST_LONG'] !== undefined
@@ -13,6 +13,12 @@ const longCutCountMin = 10_000
 
 /** How many events of an operation are cut in the short run, each in one way. */
 const eventsMax = 25
+
+/** How many recoveries of each operation meet a fault; some of them are over before. */
+const faultedRecoveries = long ? 100 : 8
+
+/** They wait a second before they try again. */
+const recoveriesAtOnce = 8
 
 const fixedFates: readonly Survival[] = ['nothing', 'everything', 'killed']
 
@@ -48,6 +54,29 @@ for (const [name, prepare] of Object.entries(scenarios)) {
     assert.ok(count.states.has('done'), 'some cuts came after the commit')
     assert.ok(count.cutCount >= Math.min(eventCount, eventsMax))
     total.cutCount += count.cutCount
+  })
+}
+
+for (const [name, prepare] of Object.entries(scenarios)) {
+  test(`${name}: a recovery that meets a fault is done again`, async (context) => {
+    const random = SeededRandom.of(context, seedDefault)
+    const scenario = await prepare(name, random, {})
+    using _keys = scenario.keys
+    const recording = await record(scenario)
+    const runs = Array.from({ length: faultedRecoveries }, () => ({
+      at: random.below(recording.doneAt + 1),
+      random: random.fork(),
+    }))
+    let faultCount = 0
+    for (let start = 0; start < runs.length; start += recoveriesAtOnce) {
+      const met = runs.slice(start, start + recoveriesAtOnce).map(async (run) => {
+        const code = run.random.pick(['EIO', 'ENOSPC'] as const)
+        if (await recoverWithFault(recording, run.at, run.random.fork(), { code }, run.random)) faultCount++
+      })
+      await Promise.all(met)
+    }
+    context.diagnostic(`${faultCount} faults`)
+    assert.ok(faultCount > 0)
   })
 }
 

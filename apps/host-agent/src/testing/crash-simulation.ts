@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { OperationRequest, OperationStatus, VmAuthority } from '@cryptvisor/host-agent-api'
-import type { SeededRandom, SimulatedStorage, Survival } from '@cryptvisor/testkit'
+import type { FaultOutcome, SeededRandom, SimulatedStorage, Survival } from '@cryptvisor/testkit'
 import type { KeyCache } from '../key-cache.ts'
 import { runToEnd, startedOperations } from './simulated-host.ts'
 
@@ -115,6 +115,47 @@ export async function runWithFault(scenario: Scenario, prepare: (storage: Simula
   await scenario.checkWhole(storage.cut(storage.trace.length, 'nothing'), left)
   return { state, error }
 }
+
+/**
+ * Cuts a recorded operation before event `at`, lets its recovery meet one fault at a call of `random`'s choice, and then lets it
+ * be asked for again until it says how it ended. All must be whole. Gives whether the fault came.
+ */
+export async function recoverWithFault(
+  recording: Recording,
+  at: number,
+  fate: Survival,
+  outcome: FaultOutcome,
+  random: SeededRandom,
+): Promise<boolean> {
+  // Short recoveries are met as often as long ones.
+  const call = Math.floor(faultCallsMax ** random.fraction()) - 1
+  let [callCount, where] = [0, '']
+  try {
+    const storage = recording.storage.cut(at, fate)
+    storage.fail({
+      when: (found) => {
+        if (callCount++ !== call) return false
+        where = `${found.kind} ${found.path}`
+        return true
+      },
+      outcome,
+      times: 1,
+    })
+    const first = await recoverOn(recording, storage).catch(() => null)
+    storage.clearFaults()
+    const { state, vm } = first ?? (await recoverOn(recording, storage))
+    if (at === recording.doneAt) assert.equal(state, 'done', 'what was done stays done')
+    await recording.scenario.checkWhole(storage, vm)
+    await recording.scenario.checkWhole(storage.cut(storage.trace.length, 'nothing'), vm)
+    return where !== ''
+  } catch (error) {
+    const what = `cut before event ${at}, ${String(fate)}, ${JSON.stringify(outcome)} at ${where}`
+    throw new Error(`${recording.scenario.name}, ${what}`, { cause: error })
+  }
+}
+
+/** Recoveries make about as many calls. */
+const faultCallsMax = 200
 
 /**
  * Runs an operation and does something to it at call `at` to its disk: cancels it, or stops its agent; then one that knows
