@@ -1,33 +1,11 @@
-import { createHmac } from 'node:crypto'
 import { createXts, type DataUnitCipher, DataUnitMemory, dataUnitSizeBytes } from '@cryptvisor/crypto'
-import type { Secret } from '@cryptvisor/secret'
 import { directAlignmentBytes, type StorageFile } from '@cryptvisor/storage'
 import { attempt } from './attempt.ts'
 import { DataPathError } from './data-path-error.ts'
 import { readDevice, writeDevice } from './device-bytes.ts'
 import { openImageFile } from './image-file.ts'
-import type { Place } from './place.ts'
+import { digestOf, type InPlaceDisk, type Step, stepAt, stepMaxBytes } from './in-place-step.ts'
 import { openDirect, openReadBack } from './read-back.ts'
-
-/** What is moved at once: no more than the shift, so that a step never writes what it reads. */
-const stepMaxBytes = 2_097_152
-
-/** A disk that is to be rewritten where it lies. */
-export interface InPlaceDisk {
-  readonly place: Place
-  readonly direction: 'encrypt' | 'decrypt'
-  /** Of the disk, in whole data units. */
-  readonly sizeBytes: number
-  /** How far behind the plain bytes the encrypted ones lie: the LUKS header goes before them. A multiple of 512. */
-  readonly shiftBytes: number
-  readonly volumeKey: Secret
-  /** Keys the digests of what is moved. */
-  readonly digestKey: Secret
-  /** Whether each step is read back and compared before the next one overwrites its source. */
-  readonly verifies: boolean
-  /** How many steps are looked at and noted together. */
-  readonly stepsPerNote: number
-}
 
 /** Where an earlier try stood at least: that much was moved, durably, and what the next steps move had these digests before. */
 export interface InPlaceStand {
@@ -37,16 +15,6 @@ export interface InPlaceStand {
 
 /** Makes it durable that so many bytes are moved, and what the digests are of what the next steps move. */
 export type NoteStand = (doneBytes: number, digests: readonly string[]) => Promise<void>
-
-/** A part of the disk that is moved at once. */
-interface Step {
-  /** Where in the disk it begins. */
-  readonly from: number
-  readonly sizeBytes: number
-  /** Where it lies on the device, and is to lie. */
-  readonly source: number
-  readonly target: number
-}
 
 /**
  * Moves a disk on its own device while it is encrypted or decrypted: encrypting from its end on, towards the device's end,
@@ -59,12 +27,10 @@ export class InPlaceMove implements AsyncDisposable {
   readonly #disk: InPlaceDisk
   readonly #device: StorageFile
   readonly #readBack: StorageFile
-  readonly #memory: DataUnitMemory
   readonly #moved: Buffer
   readonly #found: Buffer
   readonly #cipher: DataUnitCipher
   readonly #stack: AsyncDisposableStack
-  readonly #stepBytes: number
   #doneBytes: number
   /** Of the next steps' sources, as they were noted. */
   #digests: readonly string[]
@@ -80,14 +46,13 @@ export class InPlaceMove implements AsyncDisposable {
     this.#device = device
     this.#readBack = readBack
     this.#stack = stack
-    this.#stepBytes = stepBytesOf(disk)
-    this.#memory = stack.use(new DataUnitMemory({ sizeBytes: stepMaxBytes, count: 2 }))
-    const [moved, found] = this.#memory.buffers
+    const memory = stack.use(new DataUnitMemory({ sizeBytes: stepMaxBytes, count: 2 }))
+    const [moved, found] = memory.buffers
     if (moved === undefined || found === undefined)
       throw new DataPathError('worker-failed', 'no memory to move through')
     this.#moved = moved
     this.#found = found
-    this.#cipher = stack.use(createXts(disk.volumeKey, { memory: this.#memory }))
+    this.#cipher = stack.use(createXts(disk.volumeKey, { memory }))
     this.#doneBytes = stand.doneBytes
     this.#digests = stand.digests
   }
@@ -123,7 +88,7 @@ export class InPlaceMove implements AsyncDisposable {
 
   /** How much the next step moves. */
   get nextBytes(): number {
-    return this.#stepAt(this.#doneBytes).sizeBytes
+    return stepAt(this.#disk, this.#doneBytes).sizeBytes
   }
 
   /**
@@ -156,7 +121,7 @@ export class InPlaceMove implements AsyncDisposable {
 
   /** Moves the next piece, durably, and compares it; `note` is for what was not looked at before. When it rejects it may be done again. */
   async step(note: NoteStand): Promise<void> {
-    const step = this.#stepAt(this.#doneBytes)
+    const step = stepAt(this.#disk, this.#doneBytes)
     if (this.#digests.length === 0) {
       const digests = await this.#lookAhead()
       await note(this.#doneBytes, digests)
@@ -200,7 +165,7 @@ export class InPlaceMove implements AsyncDisposable {
     const { stepsPerNote, sizeBytes } = this.#disk
     const digests: string[] = []
     for (let at = this.#doneBytes; at < sizeBytes && digests.length < stepsPerNote; ) {
-      const step = this.#stepAt(at)
+      const step = stepAt(this.#disk, at)
       digests.push(await this.#read(step))
       at += step.sizeBytes
     }
@@ -211,7 +176,7 @@ export class InPlaceMove implements AsyncDisposable {
   async #locate(): Promise<void> {
     for (const [index, digest] of this.#digests.entries()) {
       if (this.done) break
-      const step = this.#stepAt(this.#doneBytes)
+      const step = stepAt(this.#disk, this.#doneBytes)
       if ((await this.#read(step)) === digest) {
         this.#digests = this.#digests.slice(index)
         return
@@ -231,7 +196,7 @@ export class InPlaceMove implements AsyncDisposable {
     await attempt(`cannot read ${this.#disk.place.path} at ${source}`, () =>
       readDevice(this.#device, this.#moved, source, sizeBytes),
     )
-    return this.#digestOf(this.#moved.subarray(0, sizeBytes), step)
+    return digestOf(this.#disk, step, this.#moved.subarray(0, sizeBytes))
   }
 
   /** Writes the step that is in memory where it belongs, durably. */
@@ -260,7 +225,7 @@ export class InPlaceMove implements AsyncDisposable {
     )
     const found = this.#found.subarray(0, sizeBytes)
     this.#cross(direction === 'encrypt' ? 'decrypt' : 'encrypt', found, from)
-    return this.#digestOf(found, step) === digest
+    return digestOf(this.#disk, step, found) === digest
   }
 
   #cross(direction: InPlaceDisk['direction'], bytes: Buffer, from: number): void {
@@ -268,29 +233,4 @@ export class InPlaceMove implements AsyncDisposable {
     if (direction === 'encrypt') this.#cipher.encrypt(bytes, sector)
     else this.#cipher.decrypt(bytes, sector)
   }
-
-  /** The step that comes when so many bytes are moved. */
-  #stepAt(doneBytes: number): Step {
-    const { direction, sizeBytes: diskBytes, shiftBytes } = this.#disk
-    if (direction === 'decrypt') {
-      const sizeBytes = Math.min(this.#stepBytes, diskBytes - doneBytes)
-      return { from: doneBytes, sizeBytes, source: doneBytes + shiftBytes, target: doneBytes }
-    }
-    const end = diskBytes - doneBytes
-    const from = Math.max(0, Math.ceil(end / this.#stepBytes) - 1) * this.#stepBytes
-    return { from, sizeBytes: end - from, source: from, target: from + shiftBytes }
-  }
-
-  #digestOf(bytes: Uint8Array, { from }: Step): string {
-    return this.#disk.digestKey.expose((key) =>
-      createHmac('sha256', key).update(`${this.#disk.direction} ${from} ${bytes.length}\n`).update(bytes).digest('hex'),
-    )
-  }
-}
-
-/** The largest step that is no larger than the shift and begins at whole blocks. */
-function stepBytesOf({ place, shiftBytes }: InPlaceDisk): number {
-  const stepBytes = Math.min(stepMaxBytes, shiftBytes - (shiftBytes % directAlignmentBytes))
-  if (stepBytes > 0) return stepBytes
-  throw new DataPathError('size-mismatch', `${place.path}: a shift of ${shiftBytes} bytes leaves no room for a step`)
 }

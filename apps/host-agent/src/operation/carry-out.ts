@@ -59,7 +59,7 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
   } catch (error) {
     if (isLeft(task, plan, error))
       throw new AgentError('left', 'the agent stops; it goes on when it is back', { cause: error })
-    if (await staysHalfway(site.folder, plan, error)) throw error
+    if (await staysHalfway(site.folder, plan, resumed !== null, error)) throw error
     await task.insist('undoing', () => undoChange(site, plan, previous))
     throw error
   }

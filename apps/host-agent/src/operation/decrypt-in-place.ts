@@ -63,7 +63,7 @@ export async function makeDecryptedInPlace(work: Work, request: Request): Promis
   if (first !== null) await keepHeader(folder, name, header)
   if (homeKey !== null) await unsealHome(work, homeKey)
   await moveInPlace(work, journal, move, moved)
-  await work.task.insist('verifying', () => journal.write('ready'))
+  await work.task.insist('finishing', () => journal.write('ready'))
   return { next: plan.next, journal }
 }
 

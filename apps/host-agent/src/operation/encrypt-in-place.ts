@@ -64,7 +64,7 @@ export async function makeEncryptedInPlace(work: Work, request: Request): Promis
   if (part === undefined) await keepHeader(folder, name, header)
   if (home !== null) await sealHome(work, home.homeKey, home.homeKek)
   await moveInPlace(work, journal, move, moved)
-  await work.task.insist('verifying', () => journal.write('ready'))
+  await work.task.insist('finishing', () => journal.write('ready'))
   return { next: plan.next, journal }
 }
 

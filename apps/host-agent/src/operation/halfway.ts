@@ -1,17 +1,22 @@
 import { AgentError } from '../agent-error.ts'
-import { DataPathError } from '../data-path/index.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { isInPlace, readJournal } from './journal.ts'
 import { isKeptHeaderName } from './kept-header.ts'
 import type { Plan } from './plan.ts'
 
 /**
- * Whether an operation that rewrites a device in place and ran into `error` has to stay as it is: it has begun to move data, or
- * what lies on the device is not what the journal says, which then may be an old one.
+ * Whether an operation that rewrites a device in place and ran into `error` has to stay as it is, since it has begun to move
+ * data. One that is gone on with stays in any case: its journal may be an old one that somebody put back. Only where the header
+ * that it kept is missing there is nothing left to go on with.
  */
-export async function staysHalfway(folder: Folder, { operationId, direction }: Plan, error: unknown): Promise<boolean> {
+export async function staysHalfway(
+  folder: Folder,
+  { operationId, direction }: Plan,
+  resumed: boolean,
+  error: unknown,
+): Promise<boolean> {
   if (!isInPlace(direction)) return false
-  if (error instanceof DataPathError && error.code === 'source-changed') return true
+  if (resumed) return !(error instanceof AgentError && error.code === 'interrupted')
   const content = (await readJournal(folder))?.content
   return content?.operationId === operationId && content.parts.some(({ state }) => state !== 'waiting')
 }

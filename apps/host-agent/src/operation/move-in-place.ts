@@ -41,7 +41,7 @@ export async function openMove(
   stack: AsyncDisposableStack,
 ): Promise<OpenMove> {
   const { plan, verifies, bulk, signal, task } = work
-  stack.use(await bulk.enter(part === undefined || part.state === 'waiting' ? signal : task.stopping))
+  stack.use(await bulk.enter(part === undefined ? signal : task.stopping))
   const digestKey = stack.use(hkdf(dek, { info: `moved in place ${plan.operationId}`, sizeBytes: 32 }))
   const { doneBytes = 0, digests = [] } = part ?? {}
   const { payloadBytes: sizeBytes } = disk
@@ -93,11 +93,14 @@ export async function moveInPlace(work: Work, journal: Journal, move: InPlaceMov
   await task.insist(moves, () => journal.note(layerId, 'verified', move.doneBytes))
 }
 
-/** Says that data are about to move. Where that fails, the journal says again that none have. */
-async function begin({ signal, task }: Work, journal: Journal, layerId: string): Promise<void> {
+/**
+ * Says that data are about to move. Where that fails, the journal says again that none have. A cancel counts in a first try
+ * alone: the journal of an earlier one may be an old one that somebody put back.
+ */
+async function begin({ resumed, signal, task }: Work, journal: Journal, layerId: string): Promise<void> {
   const { digests } = journal.part(layerId)
   await beginCopying(journal)
-  signal.throwIfAborted()
+  if (resumed === null) signal.throwIfAborted()
   try {
     await journal.note(layerId, 'copying', 0, digests)
   } catch (error) {

@@ -74,7 +74,7 @@ async function goOn(
   } catch (error) {
     if (error instanceof AgentError && (error.code === 'left' || error.code === 'stopping')) throw error
     // It could not be undone: whoever asks next tries again to go on.
-    if (await staysHalfway(site.folder, plan, error)) throw error
+    if (await staysHalfway(site.folder, plan, true, error)) throw error
     return { state: 'failed', error }
   }
 }
