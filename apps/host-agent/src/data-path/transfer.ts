@@ -76,6 +76,8 @@ async function openTarget(target: Image, options: TransferOptions): Promise<Targ
   const isNew = offsetBytesOf(target) === 0 && resumeAtBytes === 0
   if (isNew) await requireFreeSpace(place, target.sizeBytes)
   const file = stack.use(isNew ? await createImageFile(place) : await openImageFile(place, 'write'))
+  // What a checkpoint says of a file counts for nothing while its name may vanish.
+  if (isNew) await syncName(place)
   if (!isNew) await checkBegun(target, file, offsetBytesOf(target) + resumeAtBytes, resumeAtBytes > 0)
   const directFile = direct ? await openDirect(place, 'write') : null
   if (directFile !== null) stack.use(directFile)
