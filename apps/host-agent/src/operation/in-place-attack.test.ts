@@ -4,7 +4,7 @@ import type { OperationStatus } from '@cryptvisor/host-agent-api'
 import { SeededRandom, type SimulatedStorage } from '@cryptvisor/testkit'
 import { KeyCache } from '../key-cache.ts'
 import { record } from '../testing/crash-simulation.ts'
-import { DeviceVm, deviceOf } from '../testing/device-vm.ts'
+import { DeviceVm, deviceOf, devicePath } from '../testing/device-vm.ts'
 import { datastorePath, simulatedHost, startedOperations } from '../testing/simulated-host.ts'
 import { lockStateOf } from './lock-state.ts'
 
@@ -58,6 +58,11 @@ class Recorded implements Disposable {
 
   path(name: string): string {
     return `${datastorePath}/${this.made.vm.folder}/${name}`
+  }
+
+  /** Right after the first step was made durable. */
+  get firstStepAt(): number {
+    return this.recording.storage.trace.findIndex(({ kind, path }) => kind === 'sync' && path === devicePath) + 1
   }
 
   get headerPath(): string {
@@ -138,6 +143,22 @@ for (const kind of ['encrypt', 'decrypt'] as const) {
     }
     context.diagnostic(JSON.stringify(found))
     assert.ok(found.refused > 0 && found.done > 0)
+  })
+
+  test(`${kind} in place: the first journal put back, and a cancel, do not take the header away`, async (context) => {
+    using recorded = await Recorded.of(kind, SeededRandom.of(context, seedDefault))
+    const [first] = recorded.journals
+    assert.ok(first !== undefined && stateOf(first.text) === 'prepared')
+    // The first step is done, and its source is whole still.
+    const storage = recorded.at(recorded.firstStepAt)
+    storage.plant(recorded.path('journal.json'), { kind: 'file', bytes: first.text })
+    await using operations = startedOperations(storage, recorded.made.keys)
+    const { id, scenario } = recorded.recording
+    const recovering = operations.recover(id, scenario.request)
+    operations.cancel(id)
+    const { state, vm } = await recovering
+    assert.ok(state === 'done' && vm !== null)
+    await recorded.made.checkWhole(storage, vm)
   })
 
   test(`${kind} in place: a journal that was changed, removed or swapped moves nothing`, async (context) => {

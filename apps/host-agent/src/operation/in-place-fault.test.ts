@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import type { OperationRequest } from '@cryptvisor/host-agent-api'
+import { Secret } from '@cryptvisor/secret'
 import { SeededRandom, type StorageCall } from '@cryptvisor/testkit'
 import { DeviceVm, deviceOf, devicePath, otherDeviceBytes, otherDevicePath } from '../testing/device-vm.ts'
-import { runToEnd, startedOperations } from '../testing/simulated-host.ts'
+import { runToEnd, simulatedHost, startedOperations } from '../testing/simulated-host.ts'
 import { endOf } from '../testing/test-host.ts'
+import { newVm } from '../testing/test-vm.ts'
+import { lockStateOf } from './lock-state.ts'
 
 const seedDefault = 20_260_713
 const sizeBytes = 5_242_880
@@ -166,4 +169,30 @@ test('a disk on a device goes by itself, and it stays as it is when its VM is de
     false,
   )
   assert.ok(deviceOf(storage).equals(before))
+})
+
+test('an encrypted device takes a new KEK where it is, and what is cloned of it is a file', async (context) => {
+  using made = await DeviceVm.make(SeededRandom.of(context, seedDefault), 65_536)
+  const { storage, keys, key } = made
+  await made.run(made.encrypt())
+  const source = made.vm
+  const vm = { ...newVm('/datastore', 'vm-2'), name: 'a clone' }
+  const disks = source.disks.map(({ diskId }) => ({
+    sourceDiskId: diskId,
+    diskId: randomUUID(),
+    key,
+    dek: 'new' as const,
+  }))
+  await using operations = startedOperations(storage, keys)
+  const clone = await runToEnd(operations, randomUUID(), { kind: 'clone-vm', vm, source, home: { key }, disks }, null)
+  assert.equal(clone.state, 'done', clone.error?.message)
+  assert.equal(clone.vm?.disks[0]?.device, undefined)
+  const other = { provider: 'kms', keyId: 'key-2' }
+  keys.add(other, Secret.random(32))
+  const rekeyed = source.disks.map(({ diskId }) => ({ diskId, key: other }))
+  await made.run({ kind: 'shallow-rekey', vm: source, home: { key: other }, disks: rekeyed })
+  assert.deepEqual(made.vm.disks[0]?.encryption?.keys, [other])
+  assert.deepEqual(await lockStateOf(simulatedHost(storage, keys), made.vm), { state: 'unlocked', reason: null })
+  await made.run(made.decrypt())
+  assert.ok(deviceOf(storage).subarray(0, made.content.length).equals(made.content))
 })
