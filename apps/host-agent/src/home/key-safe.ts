@@ -66,6 +66,16 @@ export async function writeNextKeySafe(folder: Folder, vmId: string, key: HomeKe
   await writeChecked(folder, nextKeySafeName, vmId, key, kek)
 }
 
+/**
+ * Makes `record`, an authentic one, the key safe, durably, and makes sure that it reads back; what lies there as the next
+ * one goes, whatever it is. Does no harm when done again.
+ */
+export async function keepKeySafe(folder: Folder, record: string): Promise<void> {
+  await writeRecord(folder, keySafeName, record)
+  await folder.remove(nextKeySafeName)
+  await folder.sync()
+}
+
 /** Puts the key safe that was to come in the place of the old one, durably. Does no harm when done again. */
 export async function promoteKeySafe(folder: Folder): Promise<void> {
   await folder.replace(keySafeName, nextKeySafeName)
@@ -112,15 +122,18 @@ export function homeAuthorityOf(vmId: string, { keys, generation }: EncryptionAu
 }
 
 async function writeChecked(folder: Folder, name: string, vmId: string, key: HomeKey, kek: NamedKek): Promise<void> {
-  await folder.write(name, Buffer.from(key.record))
+  await writeRecord(folder, name, key.record)
   const expected: Authority = { kind: 'vm-home', vmId, kids: [kek.kid], generationMin: key.header.generation }
-  const bytes = await folder.readBack(name, recordSizeMax)
-  if (bytes?.toString('utf8') !== key.record) {
-    throw new AgentError('verification-failed', `${folder.path}/${name}: does not read back as it was written`)
-  }
   const { dek } = await unwrapDek(key.record, kek, expected)
   using found = dek
   if (!found.equal(key.dek)) throw new AgentError('internal', 'a key record opens to another DEK')
+}
+
+async function writeRecord(folder: Folder, name: string, record: string): Promise<void> {
+  await folder.write(name, Buffer.from(record))
+  const bytes = await folder.readBack(name, recordSizeMax)
+  if (bytes?.toString('utf8') === record) return
+  throw new AgentError('verification-failed', `${folder.path}/${name}: does not read back as it was written`)
 }
 
 /** Opens one of the two key safes; `null` when it is not there. */

@@ -1,14 +1,20 @@
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { restoreFirstCopy, writeBothCopies } from '../disk/disk-record.ts'
+import { keepKeySafe } from '../home/key-safe.ts'
 import { kidOf } from '../key-cache.ts'
 import type { Journal } from './journal.ts'
 import { type Plan, rekeyedDisks, rekeysHome } from './plan.ts'
 import { settleAll } from './settle-all.ts'
 
-/** Ends a shallow rekey that was committed: its journal's records become the only ones of its disks. Needs no key. */
+/**
+ * Ends a shallow rekey that was committed: its journal's records, which are authentic, become the only ones of VM Home and its
+ * disks, whatever lies there. Needs no key.
+ */
 export async function keepNewRecords(folder: Folder, { vm, next }: Plan, journal: Journal): Promise<void> {
-  const records = journal.records.slice(rekeysHome(vm, next) ? 1 : 0)
+  const records = [...journal.records]
+  const home = rekeysHome(vm, next) ? records.shift() : undefined
+  if (home !== undefined) await keepKeySafe(folder, home)
   await settleAll(
     rekeyedDisks(vm, next).map(async ({ after }, index) => {
       const record = records[index]

@@ -254,6 +254,31 @@ test('undoing leaves a copy alone that it did not write', async () => {
   assert.equal(await stateOf(prepared, once), 'unlocked')
 })
 
+test('what becomes of the records between the commit and the end is made good out of the journal', async () => {
+  await using host = new TestHost()
+  const prepared = await prepare(host)
+  const { before, request } = prepared
+  const old = layersOf(prepared, before)
+  const id = await crash(prepared, 'after the commit')
+  const restore = host.snapshot()
+  const tampers: (() => void)[] = [
+    () => rmSync(host.path('vm.keysafe.next')),
+    () => writeFileSync(host.path('vm.keysafe.next'), '{}'),
+    () => copyFileSync(host.path('vm.keysafe'), host.path('vm.keysafe.next')),
+    () => putRecords(prepared, before, old),
+    () => putRecords(prepared, before, layersOf(prepared, before).toReversed()),
+  ]
+  for (const tamper of tampers) {
+    restore()
+    tamper()
+    await using operations = host.operations()
+    const { vm } = await operations.recover(id, request)
+    assert.ok(vm !== null)
+    assert.equal(await stateOf(prepared, vm), 'unlocked')
+    assert.ok(!host.files().includes('vm.keysafe.next'))
+  }
+})
+
 test('a committed rekey is not ended with a journal that somebody made', async () => {
   await using host = new TestHost()
   const prepared = await prepare(host)
