@@ -45,15 +45,27 @@ export async function readLayerRecord(luks: Place, key: Place): Promise<LayerRec
   })
 }
 
-/** Reads a key record that is a file: what it holds counts for both copies. Rejects with a DataPathError. */
+/**
+ * Reads a key record that is a file: what it holds counts for both copies. One that is missing, or no file, is a damaged one:
+ * it can be written anew. Rejects with a DataPathError `io`.
+ */
 export async function readKeyFile(place: Place): Promise<LayerRecord['copies']> {
+  try {
+    const copy = await readKeyCopy(place)
+    return { A: copy, B: copy }
+  } catch (error) {
+    if (!(error instanceof DataPathError) || error.code === 'io') throw error
+    const copy = { state: 'damaged', reason: error.message } as const
+    return { A: copy, B: copy }
+  }
+}
+
+async function readKeyCopy(place: Place): Promise<RecordCopy> {
   await using file = await openImageFile(place, 'read')
   const bytes = await attempt(`cannot read ${place.path}`, () => readUpTo(file, recordSizeMax + 1))
-  const copy: RecordCopy =
-    bytes.length > recordSizeMax
-      ? { state: 'damaged', reason: `${place.path} has more than ${recordSizeMax} bytes` }
-      : { state: 'text', text: Buffer.from(bytes).toString('latin1') }
-  return { A: copy, B: copy }
+  return bytes.length > recordSizeMax
+    ? { state: 'damaged', reason: `${place.path} has more than ${recordSizeMax} bytes` }
+    : { state: 'text', text: Buffer.from(bytes).toString('latin1') }
 }
 
 /**

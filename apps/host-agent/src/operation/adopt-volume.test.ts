@@ -7,7 +7,7 @@ import { parseHeader, recordPlaceOf } from '@cryptvisor/luks'
 import { Secret } from '@cryptvisor/secret'
 import { keyName, layerName, luksName } from '../disk/layer-file.ts'
 import { cryptsetupLuks1, cryptsetupLuks2, importVolume, qemuLuks1, volumeRequest } from '../testing/foreign-volume.ts'
-import { TestHost } from '../testing/test-host.ts'
+import { endOf, TestHost } from '../testing/test-host.ts'
 import { decryptAll, encryptAll, newVm } from '../testing/test-vm.ts'
 import { lockStateOf } from './lock-state.ts'
 
@@ -117,6 +117,22 @@ test('a key record beside its disk is believed as little as one inside', async (
   rmSync(path)
   await assertLocked('none')
   writeFileSync(path, current)
+  assert.deepEqual(await lockStateOf(host.host(), next), unlocked)
+})
+
+test('a key record beside its disk that vanishes during a rekey is made good out of the journal', async () => {
+  await using host = new TestHost()
+  const { vm, disk } = await adopt(host, qemuLuks1)
+  let isCommitting = false
+  await using operations = host.operations(async (what) => {
+    if (isCommitting) rmSync(host.path(keyName(disk.layerId)), { force: true })
+    isCommitting = what === 'rename vm.json.new'
+  })
+  const id = randomUUID()
+  operations.start(id, rekey(vm, 'shallow-rekey'))
+  const { state, vm: next } = await endOf(operations, id)
+  assert.equal(state, 'done')
+  assert.ok(next !== null)
   assert.deepEqual(await lockStateOf(host.host(), next), unlocked)
 })
 
