@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { normalize } from 'node:path'
 import type { Storage } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
-import { devicePlace, type Place } from '../data-path/place.ts'
+import { devicePlace, type Place } from '../data-path/index.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 
 /** Where a path leads to, links followed; `null` when there is nothing. */
