@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeFileSync, wr
 import { join } from 'node:path'
 import { createHeader, passphraseOf, payloadOffsetWrittenBytes } from '@cryptvisor/luks'
 import { Secret } from '@cryptvisor/secret'
-import type { ConversionSide } from './convert.ts'
+import type { ConversionSide } from './conversion.ts'
 
 export const mib = 1_048_576
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { environment } from '@cryptvisor/lab'
-import type { Conversion, ConversionSide } from './convert.ts'
+import type { Conversion, ConversionSide } from './conversion.ts'
 import type { BenchImage } from './images.ts'
 
 const script = fileURLToPath(new URL('./convert.ts', import.meta.url))

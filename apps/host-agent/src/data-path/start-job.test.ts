@@ -4,9 +4,10 @@ import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { Secret } from '@cryptvisor/secret'
 import type { Image } from './image.ts'
+import { LaneThreads } from './lane-threads.ts'
 import type { OpenImage } from './open-image.ts'
 import { startJob } from './start-job.ts'
-import { ImageFolder, unhurried } from './testing/images.ts'
+import { ImageFolder, payloadOffsetBytes, unhurried } from './testing/images.ts'
 
 const breakdowns: readonly (readonly [string, string, RegExp])[] = [
   ['ends without a word', 'process.exit(0)', /ended before its job/],
@@ -44,7 +45,8 @@ for (const [name, script, message] of breakdowns) {
       channel.addEventListener('message', (event: MessageEvent<SharedArrayBuffer>) => resolve(event.data))
       if (script.startsWith('this')) resolve(null)
     })
-    const running = startJob('copy', source, target, { ...unhurried(), script: pathToFileURL(path) })
+    using threads = new LaneThreads(0, pathToFileURL(path))
+    const running = startJob('copy', source, target, { ...unhurried(), threads })
     await assert.rejects(running, { name: 'DataPathError', code: 'worker-failed', message })
     const memory = await lent
     channel.close()
@@ -58,4 +60,29 @@ test('a key that is none for XTS breaks the job, not the agent', async (context)
   using volumeKey = Secret.random(48)
   const badly: OpenImage = { ...target, image: { ...luks, volumeKey } }
   await assert.rejects(startJob('copy', source, badly, unhurried()), { code: 'worker-failed' })
+})
+
+test('threads that were begun before do the job, and those that are left over end', async (context) => {
+  const { folder, source, target } = await openPair(context)
+  {
+    using threads = new LaneThreads(3)
+    await startJob('copy', source, target, { ...unhurried(), threads, lanes: { laneCount: 2, chunkBytes: 4096 } })
+    await startJob('compare', source, target, { ...unhurried(), threads, lanes: { laneCount: 2, chunkBytes: 4096 } })
+  }
+  assert.equal(folder.bytes('disk.luks').length, payloadOffsetBytes + 4096)
+})
+
+test('a thread that was begun before and broke down fails the job, or is not given it', async (context) => {
+  const { folder, source, target } = await openPair(context)
+  writeFileSync(folder.at('worker.mjs'), 'process.exit(3)')
+  const script = pathToFileURL(folder.at('worker.mjs'))
+  for (const isLate of [false, true]) {
+    using threads = new LaneThreads(1, script)
+    // By then it has ended, and a new one takes its place.
+    if (isLate) await new Promise((resolve) => setTimeout(resolve, 300))
+    await assert.rejects(startJob('copy', source, target, { ...unhurried(), threads }), {
+      code: 'worker-failed',
+      message: /ended before its job/,
+    })
+  }
 })

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
 import type { DataClusters } from '@cryptvisor/qcow2'
 import { DataPathError } from './data-path-error.ts'
 import { bytesBefore, type Job, type LaneData, type LaneMessage, packSpans, type Span } from './job.ts'
@@ -7,10 +6,9 @@ import { JobControl } from './job-control.ts'
 import { descriptorsOf, filesOf, sideOf } from './job-side.ts'
 import { Lane } from './lane.ts'
 import { partsFor } from './lane-parts.ts'
+import { LaneThreads } from './lane-threads.ts'
 import type { OpenImage } from './open-image.ts'
 import type { Pace } from './pace.ts'
-
-const workerScript = new URL('./worker.ts', import.meta.url)
 
 /** How often the main thread looks how far the lanes are. */
 const lookMs = 100
@@ -39,8 +37,8 @@ export interface JobOptions {
   onProgress(doneBytes: number): void
   /** Called now and then, never twice at once, when all bytes before `doneBytes` are done; of spans, those in their order. */
   readonly checkpoint?: { readonly everyBytes: number; save(doneBytes: number): Promise<void> }
-  /** What worker threads run; another one is for tests. */
-  readonly script?: URL
+  /** Where threads come from; left out: new ones. */
+  readonly threads?: LaneThreads
 }
 
 /**
@@ -182,7 +180,7 @@ class JobRun {
 
   /** Runs a lane in a worker thread. Never rejects: what went wrong is kept. */
   async #runThread(data: LaneData): Promise<void> {
-    const worker = new Worker(this.#options.script ?? workerScript, { workerData: data, name: 'data-path' })
+    const worker = (this.#options.threads ?? new LaneThreads()).start(data)
     let lastWord = false
     worker.on('message', (message: LaneMessage) => {
       if (message.kind === 'ready') this.#keysTaken()
