@@ -35,7 +35,7 @@ export interface Task {
   content(): Promise<AsyncIterable<Uint8Array>>
   /**
    * Does what has to be done before the operation may end, again and again until it works; a cancel changes nothing.
-   * Rejects only when the agent stops: then recovery does it.
+   * Rejects only when the agent stops, with AgentError `left`: then recovery does it.
    */
   insist<Result>(step: string, action: () => Promise<Result>): Promise<Result>
 }

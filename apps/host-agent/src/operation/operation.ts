@@ -141,11 +141,15 @@ export class Operation implements Task {
       try {
         return await action()
       } catch (error) {
-        const { message } = agentErrorOf(error)
+        const { code, message, cause } = agentErrorOf(error)
         this.progress.begin(`${step}: trying again, ${message}`)
-        this.#log.warn({ operationId: this.id, step, reason: message }, 'what has to be done does not work yet')
+        const fields = { operationId: this.id, step, reason: message }
+        this.#log.warn(
+          code === 'internal' ? { ...fields, err: cause ?? error } : fields,
+          'what has to be done does not work yet',
+        )
         await sleep(waitMs, undefined, { signal: this.stopping }).catch(() => {})
-        if (this.stopping.aborted) throw new AgentError('stopping', `${step}: not done before the agent stopped`)
+        if (this.stopping.aborted) throw new AgentError('left', `${step}: not done before the agent stopped`)
       }
     }
   }
