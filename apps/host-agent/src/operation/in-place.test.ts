@@ -8,7 +8,7 @@ import { DeviceVm } from '../testing/device-vm.ts'
 const long = process.env['CRYPTVISOR_TEST_LONG'] !== undefined
 
 const seedDefault = 20_260_711
-const seedsPerEvent = long ? 10 : 1
+const seedsPerEvent = long ? 2 : 1
 /** In the short run one event of so many is cut. */
 const eventStep = long ? 1 : 5
 const fixedFates: readonly Survival[] = long ? ['nothing', 'everything', 'killed'] : []
