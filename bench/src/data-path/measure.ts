@@ -10,14 +10,14 @@ const script = fileURLToPath(new URL('./convert.ts', import.meta.url))
 export type Run = () => number
 
 /** Runs all of `runs` in turn, round after round, so that what disturbs the machine disturbs all; gives each one's seconds. */
-export function interleaved<Name extends string>(
-  runs: Readonly<Record<Name, Run>>,
+export function interleaved<Runs extends Readonly<Record<string, Run>>>(
+  runs: Runs,
   roundCount: number,
-): Record<Name, number[]> {
-  // `Object.entries` forgets the type of the names.
-  const entries = Object.entries(runs) as [Name, Run][]
-  const seconds = Object.fromEntries(entries.map(([name]) => [name, [] as number[]])) as Record<Name, number[]>
-  for (let round = 0; round < roundCount; round++) for (const [name, run] of entries) seconds[name].push(run())
+): { [Name in keyof Runs]: number[] } {
+  const names: (keyof Runs)[] = Object.keys(runs)
+  // Each name gets its list here.
+  const seconds = Object.fromEntries(names.map((name) => [name, []])) as unknown as { [Name in keyof Runs]: number[] }
+  for (let round = 0; round < roundCount; round++) for (const name of names) seconds[name].push(runs[name]?.() ?? 0)
   return seconds
 }
 

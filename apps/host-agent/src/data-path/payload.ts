@@ -112,7 +112,7 @@ export class Payload implements Disposable {
     for (let filled = 0; filled < sizeBytes; ) {
       const position = offsetBytes + offset + filled
       const missing = sizeBytes - filled
-      const direct = position % alignmentBytes === 0 && filled % alignmentBytes === 0
+      const direct = (position | (buffer.byteOffset + filled)) % alignmentBytes === 0
       const file = direct ? (this.#files.direct ?? this.#files.buffered) : this.#files.buffered
       const asked = direct ? paddedSizeBytes(missing, alignmentBytes) : missing
       const count = attempt(`cannot read ${path} at ${position}`, () =>
