@@ -324,6 +324,7 @@ test('a block device is encrypted where it lies', async (context) => {
     assert.deepEqual([disk.device, disk.encrypted], [device, true])
     assert.ok((await succeed('/sbin/cryptsetup', ['luksDump', device])).includes(disk.luksUuid ?? 'none'))
     assert.equal(await exported(lab, 'web', 0), sum)
+    assert.equal(await recovered(lab, disk), sum)
     // A copy of the device, as a backup has it, stands alone.
     const copy = lab.path('copy.luks')
     await succeed('dd', [`if=${device}`, `of=${copy}`, 'bs=1M', 'status=none'])
