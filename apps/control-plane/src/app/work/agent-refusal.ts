@@ -1,12 +1,14 @@
-import type { RestClientError } from '@cryptvisor/rest'
+import { RestClientError } from '@cryptvisor/rest'
 import { ControlPlaneError, type ControlPlaneErrorCode } from '../control-plane-error.ts'
 
 /** What users are told of a call to an agent that failed; `what` names the host or field that the text begins with. */
-export function agentRefusal(what: string, error: RestClientError): ControlPlaneError {
+export function agentRefusal(what: string, error: Error): ControlPlaneError {
   return new ControlPlaneError(codeOf(error), `${what}: ${error.message}`, { cause: error })
 }
 
-function codeOf({ status, answerCode }: RestClientError): ControlPlaneErrorCode {
+function codeOf(error: Error): ControlPlaneErrorCode {
+  if (!(error instanceof RestClientError)) return 'agent-failed'
+  const { status, answerCode } = error
   if (status === undefined || status >= 500) return 'agent-failed'
   switch (answerCode ?? '') {
     case 'vm-busy':

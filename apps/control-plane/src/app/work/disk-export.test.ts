@@ -45,6 +45,32 @@ test('a disk that is not read to its end is on record, too', async (context) => 
   )
 })
 
+test('an answer that breaks off while its event is recorded is an error and an event, and nothing else', async (context) => {
+  const world = await World.start(context)
+  await world.plainVm()
+  const gate = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<Readable>()
+  let busy: Promise<void> = Promise.resolve()
+  world.hostA.onExport = () => {
+    // Others write to the database meanwhile, so that the event has to wait.
+    busy = world.process.database.transaction().execute(() => gate.promise)
+    const answer = new Readable({ read: () => undefined })
+    asked.resolve(answer)
+    return answer
+  }
+  const reading = world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  const refused = assert.rejects(reading, { code: 'agent-failed', message: /host host-a: the answer broke off/ })
+  const answer = await asked.promise
+  await world.pause()
+  answer.destroy(new RestClientError('protocol', 'the answer broke off'))
+  await world.pause()
+  gate.resolve()
+  await busy
+  await refused
+  await world.until(async () => (await world.eventsOf('vm.disk-export-failed')).length === 1)
+  assert.equal((await world.eventsOf('vm.disk-exported')).length, 1)
+})
+
 test('a disk that nobody reads on, and one that is read while the control plane stops, are let go of', async (context) => {
   const world = await World.start(context, { contentWaitMs: 50 })
   await world.plainVm()

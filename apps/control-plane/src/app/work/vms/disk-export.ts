@@ -54,27 +54,25 @@ export class DiskExports {
     })
     const what = `disk ${number} of VM ${vm.row.name} as ${format}`
     const answer = await this.#ask(connection, vm, principal, disk.id, format, signal)
-    try {
-      await this.#work.events.record(
-        event('vm.disk-exported', `${principal.name} reads out ${what}: ${answer.sizeBytes} bytes, plain`),
-      )
-    } catch (error) {
-      answer.stream.destroy()
-      throw error
-    }
     const { stopping, timings } = this.#work
     const seconds = Math.round(timings.contentWaitMs / 1000)
-    const content = watchedStream(
-      answer.stream,
-      timings.contentWaitMs,
-      stopping,
-      `nothing was read for ${seconds} seconds`,
-    )
+    const quiet = `nothing was read for ${seconds} seconds`
+    const content = watchedStream(answer.stream, timings.contentWaitMs, stopping, quiet)
+    // It may break off before anybody reads it: whoever watches it learns that, too.
+    content.on('error', () => undefined)
+    try {
+      const text = `${principal.name} reads out ${what}: ${answer.sizeBytes} bytes, plain`
+      await this.#work.events.record(event('vm.disk-exported', text))
+    } catch (error) {
+      content.destroy()
+      throw error
+    }
     const watching = this.#watch(content, (reason) =>
       event('vm.disk-export-failed', `Reading out ${what} broke off: ${reason}`),
     )
     this.#running.add(watching)
     void watching.finally(() => this.#running.delete(watching))
+    if (content.errored !== null) throw agentRefusal(`host ${vm.hostName}`, content.errored)
     return { content, sizeBytes: answer.sizeBytes }
   }
 
