@@ -86,3 +86,39 @@ test('a thread that was begun before and broke down fails the job, or is not giv
     })
   }
 })
+
+test('spans go where they are told, and what is done counts in their order', async (context) => {
+  const folder = await ImageFolder.open(context)
+  const open = async (image: Image): Promise<OpenImage> => {
+    const file = await image.place.open('write')
+    context.after(() => file[Symbol.asyncDispose]())
+    return { image, file, directFile: null }
+  }
+  const pages = 8
+  const source = folder.plainImage('source.raw', pages * 4096)
+  const target = folder.plainImage('target.raw', pages * 4096)
+  const before = folder.bytes('target.raw')
+  // The last page first, each to the place before it; the first page of the source goes nowhere.
+  const spans = Array.from({ length: pages - 1 }, (_, index) => {
+    const sourceOffset = (pages - 1 - index) * 4096
+    return { sourceOffset, targetOffset: sourceOffset - 4096, sizeBytes: 4096 }
+  })
+  const saved: number[] = []
+  await startJob('copy', await open(source), await open(target), {
+    ...unhurried(),
+    spans,
+    lanes: { laneCount: 2, chunkBytes: 4096 },
+    checkpoint: {
+      everyBytes: 4096,
+      save: async (doneBytes) => {
+        saved.push(doneBytes)
+      },
+    },
+  })
+  assert.ok(
+    folder
+      .bytes('target.raw')
+      .equals(Buffer.concat([folder.bytes('source.raw').subarray(4096), before.subarray(-4096)])),
+  )
+  assert.ok(saved.every((doneBytes) => doneBytes % 4096 === 0 && doneBytes <= (pages - 1) * 4096))
+})
