@@ -6,16 +6,19 @@ import { readVmDocument, type VmDocument, vmDocumentName } from '../datastore/vm
 import { vmLockName } from '../datastore/vm-lock.ts'
 import { layerNames } from '../disk/layer-file.ts'
 import { homeFolderName } from '../home/configuration.ts'
-import { keySafeName } from '../home/key-safe.ts'
+import { keySafeName, nextKeySafeName } from '../home/key-safe.ts'
 import { removeAll, removeStaleConfigurations } from './clean.ts'
 import { creatingName } from './create-vm.ts'
 import type { OperationHost, Task } from './host.ts'
-import { journalName } from './journal.ts'
+import { journalName, readJournal } from './journal.ts'
 import { keptHeaderName } from './kept-header.ts'
 import type { Recovery } from './recover-change.ts'
 import { openVmSite, type VmSite } from './vm-site.ts'
 
 type Request = Static<typeof DeleteVm>
+
+/** Names of layers' files, and of what lies beside them. */
+const layerFilePattern = /^[0-9A-Za-z-]{1,64}\.(raw|qcow2|luks|key|header)$/
 
 /**
  * Removes a VM's files, also of a locked VM: no key is needed, and so no journal can be authentic. The commit is the removal
@@ -59,17 +62,37 @@ async function ownDocument(folder: Folder, vm: VmAuthority): Promise<VmDocument 
   return document
 }
 
+/**
+ * The files of an operation that was not brought to its end, which may hold the VM's plaintext. Its journal is taken at its word
+ * here as `vm.json` is: all of the folder that is ours goes. One that cannot be read must not keep a VM from being deleted.
+ */
+async function begunFiles(folder: Folder): Promise<string[]> {
+  try {
+    const content = (await readJournal(folder))?.content
+    return [...(content?.makes ?? []), ...(content?.removes ?? [])].filter((name) => layerFilePattern.test(name))
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'datastore-mismatch') return []
+    throw error
+  }
+}
+
 async function removeRest(task: Task, site: VmSite, vm: VmAuthority, document: VmDocument | null): Promise<void> {
   const { datastore, folder } = site
   // A block device is left alone; what was kept of it while it was rewritten in place goes.
   const layers = [...vm.disks, ...(document?.disks ?? [])].flatMap((disk) =>
     disk.device === undefined ? layerNames(disk) : keptHeaderName(disk.layerId),
   )
-  const names = [keySafeName, creatingName, journalName, vmDocumentName]
+  const names = [keySafeName, nextKeySafeName, creatingName, vmDocumentName]
   const empty = await task.insist('removing the VM’s files', async () => {
-    await removeAll(folder, [...new Set(layers), ...names, ...names.map(freshName)])
+    const files = [...layers, ...(await begunFiles(folder)), ...names]
+    await removeAll(
+      folder,
+      Array.from(new Set(files)).flatMap((name) => [name, freshName(name)]),
+    )
     await removeStaleConfigurations(folder, null)
     await folder.removeFolder(homeFolderName)
+    // Last, since it names files that may have to be removed again after a crash.
+    await removeAll(folder, [journalName, freshName(journalName)])
     await removeAll(folder, [vmLockName])
     return await datastore.removeFolder(vm.folder)
   })

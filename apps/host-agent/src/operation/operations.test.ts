@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { OperationRequest, VmAuthority } from '@cryptvisor/host-agent-api'
 import { Secret } from '@cryptvisor/secret'
@@ -236,6 +236,55 @@ test('a deletion leaves files that are not the VM’s, and says so', async () =>
   assert.equal(state, 'done')
   assert.match(step, /files that are not the VM’s/)
   assert.deepEqual(host.files(), ['notes.txt'])
+})
+
+test('a deletion leaves nothing of an operation that was cut off, plaintext least of all', async () => {
+  await using host = new TestHost()
+  const plain = await host.plainVm()
+  const vm = await host.done(encryptAll(plain, host.key))
+  const restore = host.snapshot()
+  const requests: OperationRequest[] = [
+    decryptAll(vm),
+    {
+      kind: 'deep-rekey',
+      vm,
+      home: { key: host.key },
+      disks: vm.disks.map(({ diskId }) => ({ diskId, key: host.key })),
+    },
+  ]
+  for (const request of requests) {
+    let leftCount = 0
+    for (let count = 4; count < 40; count += 5) {
+      restore()
+      const id = randomUUID()
+      if (!(await host.crash(id, async (operations) => operations.start(id, request), count))) break
+      const left = host.files().filter((name) => /\.(raw|luks|next)$/.test(name))
+      if (left.length > 1) leftCount++
+      // Without its keys nobody could go on with it.
+      assert.equal((await host.run({ kind: 'delete-vm', vm })).state, 'done')
+      assert.ok(!existsSync(host.path('.')), `cut off at change ${count} of ${request.kind}: ${left.join(', ')}`)
+    }
+    assert.ok(leftCount > 0, request.kind)
+  }
+})
+
+test('a forged journal has a deletion remove nothing but files of layers', async () => {
+  await using host = new TestHost()
+  const vm = await host.plainVm()
+  for (const [index, makes] of [['notes.txt', '../vm-2/vm.json', '..', 'x.raw', ''], 'no journal'].entries()) {
+    const other = await host.plainVm(512, `other-${index}`)
+    writeFileSync(host.path('notes.txt', other.folder), 'mine')
+    const document: unknown = JSON.parse(readFileSync(host.path('vm.json', other.folder), 'utf8'))
+    const content = {
+      ...{ version: 1, operationId: randomUUID(), direction: 'decrypt', state: 'copying', previous: document },
+      ...{ next: document, makes, removes: [], records: ['x'], parts: [] },
+    }
+    writeFileSync(host.path('journal.json', other.folder), JSON.stringify({ content, hmac: '0'.repeat(64) }))
+    writeFileSync(host.path('x.raw', other.folder), 'left')
+    assert.equal((await host.run({ kind: 'delete-vm', vm: other })).state, 'done')
+    assert.deepEqual(host.files(other.folder), index === 0 ? ['notes.txt'] : ['notes.txt', 'x.raw'])
+  }
+  assert.ok(host.files().includes('vm.json') && host.files().includes(firstLayer(vm)))
 })
 
 test('another VM’s folder is not deleted, one that is gone is', async () => {
