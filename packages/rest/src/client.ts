@@ -7,6 +7,12 @@ import { Agent, errors, request } from 'undici'
 /** The largest JSON answer that a client reads. */
 export const jsonAnswerSizeMax = 33_554_432
 
+/** How many calls that are soon over are under way at once; others wait for them. */
+const shortCallsMax = 16
+
+/** The same for calls that take as long as their bytes do; so many that none waits unless something is amiss. */
+const longCallsMax = 256
+
 export interface ClientOptions {
   /** Such as `https://127.0.0.1:8443`; no path. */
   readonly url: string
@@ -78,6 +84,8 @@ export function pathOf(...segments: readonly (string | number)[]): string {
 export class RestClient implements AsyncDisposable {
   readonly #options: ClientOptions
   readonly #agent: Agent
+  /** Of bodies that are streams, which may take hours: other calls must not wait for them. */
+  readonly #bulkAgent: Agent
   /** The copy of our private key that connections are made with; wiped with them. */
   readonly #privateKey: Buffer | undefined
 
@@ -85,25 +93,23 @@ export class RestClient implements AsyncDisposable {
     this.#options = options
     const { checkServer, identity } = options
     this.#privateKey = identity?.privateKey.expose((bytes) => Buffer.from(bytes))
-    this.#agent = new Agent({
-      connect: {
-        ca: options.ca,
-        minVersion: 'TLSv1.3',
-        timeout: options.timeoutMs ?? 10_000,
-        ...(options.serverName === undefined ? {} : { servername: options.serverName }),
-        ...(identity === undefined ? {} : { cert: identity.certificate, key: this.#privateKey }),
-        ...(checkServer === undefined
-          ? {}
-          : {
-              checkServerIdentity: (host: string, peer: PeerCertificate) => {
-                const reason = checkServer(new X509Certificate(peer.raw))
-                return reason === undefined ? checkServerIdentity(host, peer) : new Error(reason)
-              },
-            }),
-      },
-      connections: 16,
-      pipelining: 1,
-    })
+    const connect = {
+      ca: options.ca,
+      minVersion: 'TLSv1.3',
+      timeout: options.timeoutMs ?? 10_000,
+      ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+      ...(identity === undefined ? {} : { cert: identity.certificate, key: this.#privateKey }),
+      ...(checkServer === undefined
+        ? {}
+        : {
+            checkServerIdentity: (host: string, peer: PeerCertificate) => {
+              const reason = checkServer(new X509Certificate(peer.raw))
+              return reason === undefined ? checkServerIdentity(host, peer) : new Error(reason)
+            },
+          }),
+    }
+    this.#agent = new Agent({ connect, connections: shortCallsMax, pipelining: 1 })
+    this.#bulkAgent = new Agent({ connect, connections: longCallsMax, pipelining: 1 })
   }
 
   get url(): string {
@@ -162,7 +168,7 @@ export class RestClient implements AsyncDisposable {
   /** Closes the connections at once; calls that are under way fail. Wipes its copy of our private key. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      await this.#agent.destroy()
+      await Promise.all([this.#agent.destroy(), this.#bulkAgent.destroy()])
     } finally {
       this.#privateKey?.fill(0)
     }
@@ -176,7 +182,7 @@ export class RestClient implements AsyncDisposable {
     const limitMs = call.timeoutMs ?? timeoutMs ?? 30_000
     try {
       return await request(`${url}${call.path}`, {
-        dispatcher: this.#agent,
+        dispatcher: endless || (call.content !== undefined && secret === undefined) ? this.#bulkAgent : this.#agent,
         method: call.method,
         query: Object.fromEntries(Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined)),
         headers: {
@@ -213,6 +219,8 @@ function wholeBody(body: Readable, sizeBytes: number, url: string): Readable {
     },
   })
   body.on('error', (error) => counted.destroy(wrap(error, url)))
+  // It may break off before anybody reads: whoever does then is told.
+  counted.on('error', () => undefined)
   counted.once('close', () => body.destroy())
   return body.pipe(counted)
 }

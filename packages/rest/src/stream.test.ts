@@ -43,6 +43,11 @@ async function start(context: TestContext): Promise<RestClient> {
       .header('content-length', content.length + 1)
       .send(Readable.from(broken()))
   })
+  server.post('/stalled', (_request, reply) => {
+    const stalled = new Readable({ read: () => undefined })
+    stalled.push(content.subarray(1))
+    return reply.type(bytes).header('content-length', content.length).send(stalled)
+  })
   server.post('/endless', (_request, reply) => reply.type(bytes).send(Readable.from([content])))
   server.post('/json', async () => ({}))
   server.post('/refused', async () => {
@@ -87,4 +92,26 @@ test('a signal gives the rest of an answer up', async (context) => {
   const { stream } = await client.stream({ method: 'POST', path: '/whole', json: {}, signal: stop.signal })
   stop.abort()
   await assert.rejects(buffer(stream), { name: 'RestClientError' })
+})
+
+test('an answer that is given up before anybody reads it fails for whoever does', async (context) => {
+  const client = await start(context)
+  const stop = new AbortController()
+  const { stream } = await client.stream({ method: 'POST', path: '/stalled', json: {}, signal: stop.signal })
+  stop.abort()
+  while (stream.errored === null) await new Promise(setImmediate)
+  await assert.rejects(buffer(stream), { name: 'RestClientError' })
+})
+
+test('bytes that take long hold up no other call', async (context) => {
+  const client = await start(context)
+  const bulk = Array.from({ length: 40 }, () => client.stream({ method: 'POST', path: '/stalled', json: {} }))
+  await bulk[0]
+  const content = new Readable({ read: () => undefined })
+  const sent = client.call({ method: 'POST', path: '/json', content, contentBytes: 1 }).catch(() => undefined)
+  const signal = AbortSignal.timeout(20_000)
+  assert.deepEqual(await client.call({ method: 'POST', path: '/json', json: {}, signal }), {})
+  content.destroy()
+  await sent
+  for (const { stream } of await Promise.all(bulk)) stream.destroy()
 })
