@@ -44,9 +44,9 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
   try {
     const { folder } = site
     await using home = (await folder.folder(homeFolderName)) ?? (await newHome(folder, previous))
-    const { storage, datastores, bulk, lanes, checkpointBytes, warn } = host
+    const { storage, datastores, bulk, unlocking, lanes, checkpointBytes, warn } = host
     const { progress, pace, signal } = task
-    const moving = { storage, datastores, bulk, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
+    const moving = { storage, datastores, bulk, unlocking, lanes, pace, checkpointBytes, verifies: verifiesOf(change) }
     const work = { plan, folder, home, previous, progress, signal, task, ...moving, resumed, stack, keys, warn }
     made = await make(work, change, content)
     document = documentOf(made.next, homeGenerationAfter(plan, previous?.home.generation ?? null))
@@ -76,7 +76,7 @@ async function newHome(folder: Folder, previous: VmDocument | null): Promise<Fol
 
 /**
  * Checks and commits what was rewritten in place: nothing leads back, and so both are done until they work. Rejects with
- * AgentError `stopping` alone.
+ * AgentError `left` alone.
  */
 async function bringToCommit(
   folder: Folder,
@@ -92,6 +92,7 @@ async function bringToCommit(
 
 /** Whether an operation that was stopped stays as it is: the agent stops, and the journal says how to go on. */
 function isLeft({ signal }: Task, { direction }: Plan, error: unknown): boolean {
+  if (error instanceof AgentError && error.code === 'left') return true
   if (isInPlace(direction) && isStopping(error)) return true
   return direction !== null && signal.aborted && isStopping(signal.reason)
 }
