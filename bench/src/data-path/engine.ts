@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { environment } from '@cryptvisor/lab'
 import { median } from '../figures.ts'
+import type { EngineWork } from './engine-thread.ts'
 
 const script = new URL('./engine-thread.ts', import.meta.url)
 
@@ -12,26 +13,29 @@ const seconds = 1
 export interface EngineRates {
   readonly one: number
   readonly two: number
+  /** XTS of Node's own OpenSSL, a unit of 16 KiB at a time, in this process. */
+  readonly node: number
   readonly openssl: number
 }
 
-/** The engine in one and two threads, and `openssl speed` of the system in one process, interleaved; medians. */
+/** The engine in one and two threads, Node's XTS in one, and `openssl speed` of the system, interleaved; medians. */
 export async function engineRates(roundCount: number): Promise<EngineRates> {
-  const one: number[] = []
-  const two: number[] = []
-  const openssl: number[] = []
+  const rates = { one: [] as number[], two: [] as number[], node: [] as number[], openssl: [] as number[] }
   for (let round = 0; round < roundCount; round++) {
-    one.push(await rateOf(1))
-    openssl.push(opensslSpeed())
-    two.push(await rateOf(2))
+    rates.one.push(await rateOf(1, 'ours'))
+    rates.openssl.push(opensslSpeed())
+    rates.two.push(await rateOf(2, 'ours'))
+    rates.node.push(await rateOf(1, 'node'))
   }
-  return { one: median(one), two: median(two), openssl: median(openssl) }
+  const { one, two, node, openssl } = rates
+  return { one: median(one), two: median(two), node: median(node), openssl: median(openssl) }
 }
 
 /** All threads begin together, when all have warmed up. */
-async function rateOf(threadCount: number): Promise<number> {
+async function rateOf(threadCount: number, what: EngineWork['what']): Promise<number> {
   const go = new SharedArrayBuffer(4)
-  const threads = Array.from({ length: threadCount }, () => new Worker(script, { workerData: { go, seconds } }))
+  const work: EngineWork = { go, seconds, what }
+  const threads = Array.from({ length: threadCount }, () => new Worker(script, { workerData: work }))
   const ends = threads.map((thread) => once(thread, 'exit'))
   await Promise.all(threads.map((thread) => once(thread, 'message')))
   const rates = threads.map((thread) => once(thread, 'message'))
