@@ -133,3 +133,19 @@ test('a block device becomes a plain disk, of one VM only, and is encrypted wher
   assert.equal(shallow.state, 'success', 'a shallow one rewrites no data')
   await assertWhole(world)
 })
+
+test('of two requests for one block device at once, one gets it', async (context) => {
+  const world = await World.start(context)
+  await world.plainVm('web')
+  await world.plainVm('db')
+  const device = '/dev/disk/by-id/one'
+  const asked = await Promise.allSettled(
+    ['web', 'db'].map((vm) => world.work.addDisk(admin, vm, { sizeBytes: 4096, device })),
+  )
+  const refused = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+  assert.equal(refused.length, 1)
+  assert.partialDeepStrictEqual({ ...Object(refused[0]) }, { code: 'already-exists', field: 'device' })
+  for (const one of asked) if (one.status === 'fulfilled') await world.ended(one.value)
+  const disks = [...(await world.work.listDisks('web')), ...(await world.work.listDisks('db'))]
+  assert.equal(disks.filter((disk) => disk.device === device).length, 1)
+})

@@ -6,6 +6,7 @@ import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
+import { requireFreeDevice } from './device-claim.ts'
 import { findHost, findPolicy } from './lookup.ts'
 import { existingKey } from './policy-change.ts'
 import type { VmRecord } from './vm-store.ts'
@@ -74,18 +75,7 @@ async function planDevice(
   }
   checkSize(request.sizeBytes, 'sizeBytes')
   requireIdle(vm)
-  const holder = await work.database
-    .selectFrom('disk')
-    .innerJoin('vm', 'vm.id', 'disk.vm_id')
-    .innerJoin('host', 'host.id', 'vm.host_id')
-    .select(['vm.name', 'disk.number'])
-    .where('disk.device', '=', device)
-    .where('host.cluster_id', '=', vm.clusterId)
-    .executeTakeFirst()
-  if (holder !== undefined) {
-    const message = `device: disk ${holder.number} of VM ${holder.name} lies on ${device} already`
-    throw new ControlPlaneError('already-exists', message, { field: 'device' })
-  }
+  await requireFreeDevice(work.database, vm.clusterId, device)
   requireConnection(work, { id: vm.row.host_id, name: vm.hostName })
   const disk = {
     diskId: v7(),

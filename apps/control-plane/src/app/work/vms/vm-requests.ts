@@ -16,6 +16,7 @@ import type { TaskRunner } from '../tasks/task-runner.ts'
 import { insertTask, type TaskType } from '../tasks/task-store.ts'
 import { requireConnection, requireIdle } from './change-request.ts'
 import { planClone } from './clone.ts'
+import { requireFreeDevice } from './device-claim.ts'
 import { planDiskAddition, planDiskImport } from './disk-addition.ts'
 import { findVm } from './lookup.ts'
 import { planPolicyChange } from './policy-change.ts'
@@ -124,6 +125,9 @@ export class VmRequests {
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       const [current] = await readVms(transaction, { id: row.id })
       requireUnchanged(vm, current)
+      if (change.kind === 'add-disk' && change.disk.device !== undefined) {
+        await requireFreeDevice(transaction, vm.clusterId, change.disk.device)
+      }
       const context = begin(change, key, principal, row.host_id)
       const inserted = await this.#insert(transaction, type, principal, row, context)
       await transaction.updateTable('vm').set({ task_id: inserted.id }).where('id', '=', row.id).execute()
