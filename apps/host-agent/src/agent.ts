@@ -29,6 +29,12 @@ export const agentVersion = '0.1.0'
 /** How many operations of one host move data at once. */
 const bulkOperationsMax = 2
 
+/**
+ * How many volumes of others it opens at once. Their headers say how much memory that takes, by default 1 GiB each, and keep a
+ * thread of the four that read and write files busy, for minutes where they ask for much.
+ */
+const unlockingMax = 1
+
 /** How many threads work on one disk: more than these bring little, and the machine has other things to do. */
 const laneCountMax = 2
 
@@ -68,6 +74,7 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
     keys: stack.use(new KeyCache()),
     cryptoSupported,
     bulk: new BulkLimit(bulkOperationsMax),
+    unlocking: new BulkLimit(unlockingMax),
     lanes: { laneCount: Math.min(laneCountMax, availableParallelism()), chunkBytes },
     checkpointBytes,
     warn: (text) => log.warn(text),

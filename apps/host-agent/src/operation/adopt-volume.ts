@@ -33,7 +33,7 @@ export async function adoptVolume(work: Work, disk: DiskAuthority, passphrase: S
   const { folder, progress, plan, keys } = work
   const place = folder.place(luksName(disk.layerId))
   progress.begin(`opening the volume of disk ${disk.number}`)
-  using foreign = await openForeignFile(place, passphrase, disk.format, work.signal)
+  using foreign = await openForeignFile(place, passphrase, disk.format, work)
   for (const warning of foreign.warnings) work.warn(`disk ${disk.number}: ${warning}`)
   const { adoptionRefusal, uuid } = foreign.volume
   if (adoptionRefusal !== null) throw refused(`the volume cannot be adopted, but imported: ${adoptionRefusal}`)

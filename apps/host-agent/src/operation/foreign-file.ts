@@ -7,6 +7,8 @@ import { openImageFile } from '../data-path/image-file.ts'
 import { attempt, checkQcow2, type Image, type LuksImage, type Place } from '../data-path/index.ts'
 import { imageHeadSizeBytes, inspectHead } from '../data-path/inspect-image.ts'
 import { readHead } from '../data-path/read-head.ts'
+import type { BulkLimit } from './bulk-limit.ts'
+import type { Work } from './work.ts'
 
 /** A foreign volume in a file of ours, opened and looked at. Disposing of it wipes its key. */
 export interface ForeignFile extends Disposable {
@@ -19,14 +21,14 @@ export interface ForeignFile extends Disposable {
 }
 
 /**
- * Opens a LUKS volume that somebody else made, and looks at what its payload holds in the format that the caller named.
- * Throws LuksError (`wrong-passphrase` among others), DataPathError, or AgentError `bad-image`.
+ * Opens a LUKS volume that somebody else made, when it is its turn, and looks at what its payload holds in the format that the
+ * caller named. Throws LuksError (`wrong-passphrase` among others), DataPathError, or AgentError `bad-image`.
  */
 export async function openForeignFile(
   place: Place,
   passphrase: Secret,
   format: DiskAuthority['format'],
-  signal: AbortSignal,
+  { signal, unlocking }: Pick<Work, 'signal' | 'unlocking'>,
 ): Promise<ForeignFile> {
   await using file = await openImageFile(place, 'read')
   const { sizeBytes } = await attempt(`cannot look at ${place.path}`, () => file.stat())
@@ -35,7 +37,7 @@ export async function openForeignFile(
     const found = await attempt(`cannot read ${place.path}`, () => readAt(file, bytes, offsetBytes))
     return bytes.subarray(0, found)
   }
-  const volume = await openForeign(readBytes, sizeBytes, passphrase)
+  const volume = await unlock(() => openForeign(readBytes, sizeBytes, passphrase), signal, unlocking)
   const { volumeKey } = volume
   try {
     const warnings = [...volume.warnings, ...checkEnd(volume, sizeBytes)]
@@ -47,6 +49,12 @@ export async function openForeignFile(
     volumeKey[Symbol.dispose]()
     throw error
   }
+}
+
+/** Waits for a turn to open a volume; what has been begun is not stopped by the signal. */
+async function unlock<Volume>(open: () => Promise<Volume>, signal: AbortSignal, unlocking: BulkLimit): Promise<Volume> {
+  using _turn = await unlocking.enter(signal)
+  return await open()
 }
 
 /** Bytes of the disk in an image whose format is known. Throws AgentError `bad-image`, DataPathError. */

@@ -13,6 +13,8 @@ export interface OperationHost {
   readonly keys: KeyCache
   readonly cryptoSupported: boolean
   readonly bulk: BulkLimit
+  /** How many volumes of others it opens at once. */
+  readonly unlocking: BulkLimit
   /** How the data of each disk is moved. */
   readonly lanes: LaneSettings
   /** How many bytes of a disk may have to be done again after a crash. */

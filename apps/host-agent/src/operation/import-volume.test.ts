@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
 import { Secret } from '@cryptvisor/secret'
 import { layerName } from '../disk/layer-file.ts'
@@ -19,6 +20,7 @@ import {
 import { TestHost } from '../testing/test-host.ts'
 import { decryptAll, encryptAll } from '../testing/test-vm.ts'
 import { lockStateOf } from './lock-state.ts'
+import { Operations } from './operations.ts'
 
 const mib = 1_048_576
 const unlocked = { state: 'unlocked', reason: null }
@@ -105,6 +107,28 @@ test('a qcow2 inside a volume is looked at like any other, and a raw disk must n
   const request = volumeRequest(next, backed.length, host.key, { format: 'qcow2' })
   const { error } = await importVolume(host, request, backed)
   assert.equal(error?.code, 'bad-image')
+})
+
+test('volumes are opened one after the other, whatever their headers ask for, and who waits can be cancelled', async () => {
+  await using host = new TestHost()
+  const vm = await encryptedVm(host)
+  const volume = cryptsetupLuks1(host.root, randomBytes(mib))
+  const agent = host.host()
+  const turn = await agent.unlocking.enter(new AbortController().signal)
+  await using operations = new Operations(agent, { info: () => {}, warn: () => {}, error: () => {} })
+  for (const mode of ['import', 'adopt'] as const) {
+    const id = randomUUID()
+    // With a wrong passphrase it would fail as soon as it had its turn.
+    const ended = sendVolume(operations, id, volumeRequest(vm, volume.length, host.key, { mode }), volume, 'another')
+    while (!operations.status(id).step.startsWith('opening the volume')) await sleep(2)
+    await sleep(300)
+    assert.equal(operations.status(id).state, 'running')
+    operations.cancel(id)
+    assert.equal((await ended).error?.code, 'cancelled')
+  }
+  turn[Symbol.dispose]()
+  const { state } = await sendVolume(operations, randomUUID(), volumeRequest(vm, volume.length, host.key), volume)
+  assert.equal(state, 'done')
 })
 
 test('what is no whole volume, or does not open, is refused by name and leaves nothing', async () => {

@@ -103,7 +103,7 @@ async function importPayload(work: Work, request: Request, planned: DiskAuthorit
   const { plan, folder, progress, signal, bulk } = work
   const { layerId, number } = planned
   progress.begin(`opening the volume of disk ${number}`)
-  using volume = await openForeignFile(folder.place(volumeName(layerId)), passphrase, request.format, signal)
+  using volume = await openForeignFile(folder.place(volumeName(layerId)), passphrase, request.format, work)
   for (const warning of volume.warnings) work.warn(`disk ${number}: ${warning}`)
   const { image, virtualBytes } = volume
   const thin = becomesThin({ ...planned, format: request.format, virtualBytes }, request.thin)

@@ -30,6 +30,8 @@ export interface Work {
   readonly checkpointBytes: number
   /** How many disks of this host move data at once. */
   readonly bulk: BulkLimit
+  /** How many volumes of others it opens at once. */
+  readonly unlocking: BulkLimit
   /** Whether all that is written is read back and compared before the commit. */
   readonly verifies: boolean
   /** What an earlier try left, which is gone on with; `null` for a first try. */
