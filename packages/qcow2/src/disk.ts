@@ -45,14 +45,18 @@ export class Qcow2Disk {
 
   /**
    * The disk from `startBytes` to `endBytes`, all of it without them, as stretches in ascending order, without gaps and
-   * each as long as it can be. Reads the tables only. Throws a Qcow2Error as `read` does, and `bad-table-entry` when there is
+   * each as long as it can be, up to `longestBytes`: finding a long one takes long. Reads the tables only. Throws a Qcow2Error as `read` does, and `bad-table-entry` when there is
    * more data than the image has room for, as where clusters are named twice.
    */
-  *extents(startBytes = 0, endBytes: number = this.sizeBytes): Generator<Extent, void, undefined> {
+  *extents(
+    startBytes = 0,
+    endBytes: number = this.sizeBytes,
+    longestBytes: number = Number.POSITIVE_INFINITY,
+  ): Generator<Extent, void, undefined> {
     this.#requireRange(startBytes, endBytes)
     let roomBytes = this.#source.sizeBytes + this.#header.clusterSizeBytes
     for (let at = startBytes; at < endBytes; ) {
-      const { storedBytes, ...extent } = this.#extent(at, endBytes)
+      const { storedBytes, ...extent } = this.#extent(at, Math.min(at + longestBytes, endBytes))
       roomBytes -= storedBytes
       if (roomBytes < 0) {
         throw new Qcow2Error('bad-table-entry', 'qcow2 L2 tables: they name more data than the image has room for')

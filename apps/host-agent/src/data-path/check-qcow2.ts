@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { dataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { DataUnitDecryptor } from '@cryptvisor/luks'
-import { type ImageSource, Qcow2Error, Qcow2Image } from '@cryptvisor/qcow2'
+import { type ImageSource, type Qcow2Disk, Qcow2Error, Qcow2Image } from '@cryptvisor/qcow2'
 import type { StorageFile } from '@cryptvisor/storage'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
 import { type Image, offsetBytesOf, paddedSizeBytes } from './image.ts'
@@ -9,8 +9,11 @@ import { openImageFile } from './image-file.ts'
 import { dataPathErrorOfQcow2 } from './qcow2.ts'
 import { decryptorOf, unitSizeBytesOf } from './read-head.ts'
 
-/** How many stretches of an image are looked at before others get their turn. */
-const extentsAtOnce = 1000
+/** How many stretches of an image are looked at before others get their turn, */
+const extentsAtOnce = 50
+
+/** and how many clusters one has at most: a small image may name one table again and again, for a disk of any size. */
+const extentClustersMax = 2048
 
 /**
  * Reads all tables of a qcow2 image, those of its snapshots too: every cluster that they name lies inside the image. Refcounts
@@ -24,18 +27,26 @@ export async function checkQcow2(qcow2: Image, signal: AbortSignal): Promise<voi
   const source = sourceOf(file, qcow2, decryptor)
   try {
     const image = new Qcow2Image(source)
-    const disks = [image.disk, ...image.snapshots().map((snapshot) => image.diskAt(snapshot))]
-    let count = 0
-    for (const disk of disks) {
-      for (const _ of disk.extents()) {
-        if (++count % extentsAtOnce !== 0) continue
-        await nextTurn()
-        if (signal.aborted) throw new DataPathError('aborted', `stopped while ${place.path} was looked at`)
-      }
+    await checkDisk(image, image.disk, place.path, signal)
+    for (const snapshot of image.snapshots()) {
+      await letOthersOn(place.path, signal)
+      await checkDisk(image, image.diskAt(snapshot), place.path, signal)
     }
   } catch (error) {
     throw error instanceof Qcow2Error ? dataPathErrorOfQcow2(error) : error
   }
+}
+
+async function checkDisk({ header }: Qcow2Image, disk: Qcow2Disk, path: string, signal: AbortSignal): Promise<void> {
+  let count = 0
+  for (const _ of disk.extents(0, disk.sizeBytes, extentClustersMax * header.clusterSizeBytes)) {
+    if (++count % extentsAtOnce === 0) await letOthersOn(path, signal)
+  }
+}
+
+async function letOthersOn(path: string, signal: AbortSignal): Promise<void> {
+  await nextTurn()
+  if (signal.aborted) throw new DataPathError('aborted', `stopped while ${path} was looked at`)
 }
 
 /** The plaintext of an image in an open file, as the source of a qcow2. */
