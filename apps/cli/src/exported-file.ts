@@ -29,20 +29,20 @@ export async function writeExport(
         // A stream of bytes.
         const bytes = chunk as Uint8Array
         hash.update(bytes)
-        await writeAll(part, file, bytes)
+        await writing(part, () => file.writeFile(bytes))
         doneBytes += bytes.length
         written(doneBytes)
       }
-      await file.sync()
+      await writing(part, () => file.sync())
     } finally {
-      await file.close()
+      await writing(part, () => file.close())
     }
     await requireFree(path)
-    await rename(part, path)
-    await syncFolder(dirname(path))
+    await writing(path, () => rename(part, path))
+    await writing(path, () => syncFolder(dirname(path)))
     return hash.digest('hex')
   } catch (error) {
-    await rm(part, { force: true })
+    await removePart(part)
     throw error
   }
 }
@@ -68,11 +68,20 @@ async function openNew(path: string): Promise<FileHandle> {
   }
 }
 
-async function writeAll(path: string, file: FileHandle, bytes: Uint8Array): Promise<void> {
+/** What fails of `write` is the disk's fault, and not the stream's. */
+async function writing(path: string, write: () => Promise<void>): Promise<void> {
   try {
-    await file.writeFile(bytes)
+    await write()
   } catch (cause) {
     throw bad(`${path} cannot be written: ${codeOf(cause)}`, 'check the disk that it lies on', cause)
+  }
+}
+
+async function removePart(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true })
+  } catch (cause) {
+    throw bad(`${path} is left over: ${codeOf(cause)}`, 'remove it: it holds data of the disk, plain', cause)
   }
 }
 

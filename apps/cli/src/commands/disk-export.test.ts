@@ -51,3 +51,11 @@ test('of an export that breaks off or is refused nothing is left', async (contex
   assert.match(refused.stderr, /not you/)
   assert.ok(!existsSync(path) && !existsSync(`${path}.part`))
 })
+
+test('«-» is refused: no file is called so by mistake', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const { exitCode, stderr } = await desk.run(['disk', 'export', 'db1', '0', '-'])
+  assert.equal(exitCode, 2)
+  assert.match(stderr, /not written to standard output/)
+  assert.deepEqual(fake.calls, [])
+})

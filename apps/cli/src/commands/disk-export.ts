@@ -24,6 +24,7 @@ export function addDiskExport(disk: CliCommand, cli: Cli): void {
     .addOption(new Option('--format <format>', 'of the file').choices(diskFormats).default('raw'))
     .examples('disk export db1 0 db1.img', 'disk export db1 0 db1.qcow2 --format qcow2')
     .action(async (vm: string, number: number, path: string, { format }: ExportOptions) => {
+      refuseStandardOutput(path)
       await requireFree(path)
       const made = await cli.withClient((client) =>
         cli.surroundings.interrupt.during(async (signal) => {
@@ -33,11 +34,20 @@ export function addDiskExport(disk: CliCommand, cli: Cli): void {
             const shown = transferDisplay(cli.surroundings, display, `reading disk ${number}`, sizeBytes)
             return { path, format, sizeBytes, sha256: await writeExport(path, stream, shown) }
           } catch (error) {
-            if (!signal.aborted) throw error
+            if (!signal.aborted || error instanceof CliError) throw error
             throw new CliError('interrupted', 'the export was interrupted; nothing of it is left', { cause: error })
           }
         }),
       )
       cli.show(made, () => line(`${path}: ${format}, ${formatSize(made.sizeBytes)}, SHA-256 ${made.sha256}`))
     })
+}
+
+/** The result's words go there, and a pipe cannot be taken back when the disk breaks off. */
+function refuseStandardOutput(path: string): void {
+  if (path !== '-') return
+  throw new CliError('usage', 'file: a disk is not written to standard output', {
+    field: 'file',
+    next: 'give the name of a file (./- for one that is called so)',
+  })
 }
