@@ -212,9 +212,15 @@ export class ControlPlaneClient {
   importVolume(vm: string, body: ImportVolume): Promise<TaskStarted> {
     return this.#send('POST', api('vms', vm, 'disks', 'import-volume'), body)
   }
-  /** Sends the passphrase of the LUKS volume that a task imports; before the volume itself. */
-  async sendPassphrase(task: string, passphrase: Secret): Promise<void> {
-    await this.#rest.call({ method: 'PUT', path: api('tasks', task, 'passphrase'), content: passphrase })
+  /** Sends the passphrase of the LUKS volume that a task imports, as soon as its host waits for it; before the volume itself. */
+  async sendPassphrase(task: string, passphrase: Secret, signal?: AbortSignal): Promise<void> {
+    await this.#rest.call({
+      method: 'PUT',
+      path: api('tasks', task, 'passphrase'),
+      content: passphrase,
+      timeoutMs: 600_000,
+      ...(signal === undefined ? {} : { signal }),
+    })
   }
   /** Sends the image that an import waits for; answers when it is on the host's disk. */
   sendContent(task: string, content: Readable, contentBytes: number, signal?: AbortSignal): Promise<Task> {

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { encryptionPolicy } from '@cryptvisor/control-plane-api'
 import { RestError } from '@cryptvisor/rest'
+import { Interrupt } from '../interrupt.ts'
 import { openDesk } from '../testing/desk.ts'
 
 const raw = randomBytes(4096)
@@ -77,5 +78,18 @@ test('an import whose passphrase is refused does not wait on', async (context) =
   const { exitCode, stderr } = await desk.run(['disk', 'import', 'db1', ...files])
   assert.equal(exitCode, 1)
   assert.match(stderr, /it opens nothing/)
+  assert.deepEqual(fake.changes.at(-1)?.call, 'POST /api/v1/tasks/task-1/cancel')
+})
+
+test('Ctrl-C while the passphrase waits for the host cancels the import', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  fake.passphraseWaits = true
+  const interrupt = new Interrupt(() => assert.fail('one Ctrl-C ends the work, and not the program'))
+  const files = [desk.file('v.img', volume), '--luks', '--passphrase-file', desk.file('p', 'x')]
+  const running = desk.run(['disk', 'import', 'db1', ...files], { interrupt })
+  while (fake.passphrases.length === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  interrupt.fire()
+  const { exitCode, stderr } = await running
+  assert.equal(exitCode, 130, stderr)
   assert.deepEqual(fake.changes.at(-1)?.call, 'POST /api/v1/tasks/task-1/cancel')
 })

@@ -96,7 +96,7 @@ async function importVolume(
         ...(thin === undefined ? {} : { thin }),
         ...paceOf(pace),
       })
-      return { task, before: () => client.sendPassphrase(task.id, passphrase) }
+      return { task, before: (signal) => client.sendPassphrase(task.id, passphrase, signal) }
     }),
   )
 }
@@ -107,12 +107,12 @@ async function sendFor(
   client: ControlPlaneClient,
   image: ImageFile,
   path: string,
-  announce: () => Promise<{ readonly task: Task; readonly before: () => Promise<void> }>,
+  announce: () => Promise<{ readonly task: Task; readonly before: (signal: AbortSignal) => Promise<void> }>,
 ): Promise<Task> {
   return cli.surroundings.interrupt.during(async (signal) => {
     const { task, before } = await announce()
     try {
-      await before()
+      await before(signal)
       return await cli.waitFor(client, await sendImage(cli, client, task, image, path, signal), signal)
     } catch (error) {
       // The first error is the one to report.

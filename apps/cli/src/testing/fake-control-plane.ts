@@ -41,6 +41,8 @@ export class FakeControlPlane implements AsyncDisposable {
   readonly contents: string[] = []
   /** The passphrases of volumes that came in. */
   readonly passphrases: string[] = []
+  /** As while the host of an import is not ready for it: no answer comes. */
+  passphraseWaits = false
   /** What a disk's export answers, and whether the connection breaks before it is whole. */
   exported = Buffer.alloc(0)
   exportBreaksOff = false

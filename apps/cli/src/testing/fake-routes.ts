@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import {
   AddDisk,
@@ -308,7 +309,9 @@ function addTasksAndEvents(server: RestServer, made: Promise<FakeControlPlane>):
   server.put(`${api}/tasks/:id/passphrase`, async (request, reply) => {
     const size = Number(request.headers['content-length'])
     using passphrase = await readSecret(request.body, size)
-    ;(await made).passphrases.push(passphrase.expose((bytes) => Buffer.from(bytes).toString()))
+    const { passphrases, passphraseWaits } = await made
+    passphrases.push(passphrase.expose((bytes) => Buffer.from(bytes).toString()))
+    if (passphraseWaits) await once(reply.raw, 'close')
     return reply.code(204).send()
   })
   server.put(`${api}/tasks/:id/content`, { schema: { response: { 200: Task } } }, async (request) =>
