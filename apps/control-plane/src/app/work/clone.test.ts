@@ -151,3 +151,21 @@ test('a clone that cannot be is refused before anything happens', async (context
   assert.equal(world.kms.keys.size, 3)
   assert.equal((await world.work.listVms()).length, 2)
 })
+
+test('a clone with the same keys makes its host crypto-safe before that gets them', async (context) => {
+  const world = await World.start(context)
+  await world.plainVm()
+  await world.disconnect(world.hostB)
+  await world.ended(await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
+  await world.ended(await world.work.changePolicy(admin, 'web', { policy: plainPolicy }))
+  await world.connect(world.hostB)
+  const nobody = userWithout('Cryptographer.RegisterHost')
+  await world.ended(await world.work.changePolicy(nobody, 'web', { policy: encryptionPolicy }))
+  assert.equal((await world.process.host(world.hostB)).host_key_id, null)
+  const clone = { name: 'copy', host: 'host-b', keys: 'same' as const }
+  await assert.rejects(world.work.cloneVm(nobody, 'web', clone), { code: 'no-privilege' })
+  const task = await world.ended(await world.work.cloneVm(admin, 'web', clone))
+  assert.equal(task.state, 'success', task.error?.message)
+  assert.notEqual((await world.process.host(world.hostB)).host_key_id, null)
+  await assertWhole(world)
+})

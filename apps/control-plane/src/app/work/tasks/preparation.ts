@@ -64,19 +64,23 @@ export class Preparation {
    * `CancelledError` when the task was cancelled. `resumed`: the control plane started anew.
    */
   async makeReady(resumed: boolean): Promise<void> {
-    const { key: plan } = this.#context
+    const { key: plan, change, hostId } = this.#context
     await this.#connection(resumed)
+    // A clone may come to a host that never had a key; with one that is there already, nobody else makes it safe.
+    if (change.kind === 'clone-vm' && plan.kind === 'existing') {
+      await this.#keys.hostKeys.makeSafe(hostId, this.#purpose)
+    }
     const key = plan.kind === 'new' ? await this.#newKey(plan.provider) : plan.kind === 'existing' ? plan.key : null
     this.#run.throwIfCancelled()
     const connection = await this.#connection(resumed)
-    const request = operationRequest(this.#context.change, 0, authorityOf(this.#vm), key)
+    const request = operationRequest(change, 0, authorityOf(this.#vm), key)
     const needed = keysNeeded(request)
     if (needed.length > 0) {
       await this.#run.step(`seeing to it that ${this.#vm.hostName} holds the keys`)
       await this.#keys.handOver.ensureHeld({ name: this.#vm.hostName }, connection, needed, this.#purpose)
     }
-    if (this.#context.change.kind !== 'delete-vm') await this.#throwIfLocked(connection)
-    if (this.#context.change.kind === 'clone-vm') await this.#throwIfClosed(connection, this.#context.change.source)
+    if (change.kind !== 'delete-vm') await this.#throwIfLocked(connection)
+    if (change.kind === 'clone-vm') await this.#throwIfClosed(connection, change.source)
     this.#run.throwIfCancelled()
   }
 
