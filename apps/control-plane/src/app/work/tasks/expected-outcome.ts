@@ -11,6 +11,8 @@ export interface ExpectedDisk extends ExpectedPart {
   readonly number: number
   readonly format: DiskAuthority['format']
   readonly device: string | undefined
+  /** What the guest sees; `null`: as much as the image says that comes. */
+  readonly virtualBytes: number | null
   /** The layer that it must be still, with a key record that is not older; `null`: a new one. */
   readonly layer: DiskAuthority | null
 }
@@ -36,6 +38,12 @@ export function expectedHome(request: OperationRequest): ExpectedPart {
     case 'delete-vm':
       return same
   }
+}
+
+/** The layers that there were before an operation: a new one is none of them. */
+export function layersBefore(request: OperationRequest): ReadonlySet<string> {
+  const disks = request.kind === 'clone-vm' ? [...request.vm.disks, ...request.source.disks] : request.vm.disks
+  return new Set(disks.map(({ layerId }) => layerId))
 }
 
 /** What the disks must be after an operation, by disk ID. */
@@ -80,8 +88,8 @@ export function expectedDisks(request: OperationRequest): ReadonlyMap<string, Ex
 }
 
 function untouched(disk: DiskAuthority): ExpectedDisk {
-  const { number, format, policy, encryption, device } = disk
-  return { number, format, policy, keys: encryption?.keys ?? null, device, layer: disk }
+  const { number, format, policy, encryption, device, virtualBytes } = disk
+  return { number, format, policy, keys: encryption?.keys ?? null, device, virtualBytes, layer: disk }
 }
 
 function newDisk(request: Extract<OperationRequest, { kind: 'add-disk' | 'import-disk' | 'import-volume' }>) {
@@ -93,6 +101,7 @@ function newDisk(request: Extract<OperationRequest, { kind: 'add-disk' | 'import
     policy,
     keys: request.kind === 'import-disk' ? null : listOf(request.key),
     device: request.kind === 'add-disk' ? request.device : undefined,
+    virtualBytes: request.kind === 'add-disk' ? request.virtualBytes : null,
     layer: null,
   }
 }

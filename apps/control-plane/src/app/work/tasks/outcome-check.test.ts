@@ -65,6 +65,18 @@ const wrong: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   ['a disk lost', { ...after, disks: [disk(0)] }, /1 disks and not 2/],
   ['a disk that is another one', { ...after, disks: [{ ...disk(0), diskId: 'x' }, after.disks[1]] }, /disk x/],
+  ['another size', { ...after, disks: [disk(0), { ...after.disks[1], virtualBytes: 1024 }] }, /disk 1 has 1024 bytes/],
+  ['more of a layer', { ...after, disks: [{ ...disk(0), payloadBytes: 1024 }, after.disks[1]] }, /disk 0 is another/],
+  [
+    'the layer from before',
+    { ...after, disks: [disk(0), { ...after.disks[1], layerId: 'layer-1' }] },
+    /disk 1 .*before/,
+  ],
+  [
+    'a layer of another disk',
+    { ...after, disks: [disk(0), { ...after.disks[1], layerId: 'layer-0' }] },
+    /disk 1 .*before/,
+  ],
   ['another policy', { ...after, policy: 'silver' }, /silver/],
   ['another format', { ...after, disks: [{ ...disk(0), format: 'qcow2' }, after.disks[1]] }, /number or format/],
 ]
@@ -204,6 +216,14 @@ const cases: readonly Case[] = [
       'the source itself': [{ ...next }, /vmId/],
       'a disk lost': [{ ...copied, disks: [copyOf(0, 'a', [other])] }, /1 disks and not 2/],
       'another KEK': [{ ...copied, disks: [copyOf(0, 'a', [key]), copyOf(1, 'b', [key])] }, /disk 0 is encrypted/],
+      'one layer for two disks': [
+        { ...copied, disks: [copyOf(0, 'a', [other]), { ...copyOf(1, 'b', [key]), layerId: 'copy-0' }] },
+        /disk 1 is the layer of another disk/,
+      ],
+      'a layer of the source': [
+        { ...copied, disks: [{ ...copyOf(0, 'a', [other]), layerId: 'layer-0' }, copyOf(1, 'b', [key])] },
+        /disk 0 .*before/,
+      ],
       'disks exchanged': [{ ...copied, disks: [copyOf(1, 'a', [other]), copyOf(0, 'b', [key])] }, /number or format/],
     },
   },
