@@ -29,6 +29,9 @@ export const agentVersion = '0.1.0'
 /** How many operations of one host move data at once. */
 const bulkOperationsMax = 2
 
+/** How many disks are read out at once: each has a thread of its own, which takes some 25 MiB. */
+const exportsMax = 4
+
 /**
  * How many volumes of others it opens at once. Their headers say how much memory that takes, by default 1 GiB each, and keep a
  * thread of the four that read and write files busy, for minutes where they ask for much.
@@ -74,6 +77,7 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
     keys: stack.use(new KeyCache()),
     cryptoSupported,
     bulk: new BulkLimit(bulkOperationsMax),
+    exports: new BulkLimit(exportsMax),
     unlocking: new BulkLimit(unlockingMax),
     lanes: { laneCount: Math.min(laneCountMax, availableParallelism()), chunkBytes },
     checkpointBytes,

@@ -1,4 +1,4 @@
-/** Lets a few operations move data at a time; the others wait their turn. */
+/** Lets a few of something run at a time, such as operations that move data; the others wait their turn. */
 export class BulkLimit {
   #freeCount: number
   readonly #waiting: (() => void)[] = []
@@ -28,6 +28,17 @@ export class BulkLimit {
         signal.removeEventListener('abort', giveUp)
       }
     }
+    return this.#turn()
+  }
+
+  /** Takes a turn if one is free; `null`: none is. */
+  enterNow(): Disposable | null {
+    if (this.#freeCount === 0) return null
+    this.#freeCount--
+    return this.#turn()
+  }
+
+  #turn(): Disposable {
     let held = true
     return {
       [Symbol.dispose]: () => {

@@ -14,6 +14,7 @@ import { runTool } from '../process/tool.ts'
 import { datastorePath, runToEnd, simulatedHost, startedOperations } from '../testing/simulated-host.ts'
 import { importRequest, TestHost } from '../testing/test-host.ts'
 import { details, encryptAll, newVm } from '../testing/test-vm.ts'
+import { BulkLimit } from './bulk-limit.ts'
 import { exportDisk } from './export-disk.ts'
 
 const mib = 1_048_576
@@ -209,4 +210,23 @@ test('an export writes nothing, and reads what its storage has', async () => {
   const { stream } = await exportDisk(simulatedHost(storage, keys), requestOf(vm, 'raw'), untilEnd)
   assert.ok((await buffer(stream)).equals(content))
   assert.equal(storage.trace.length, eventCount)
+})
+
+test('a host reads out a few disks at once and no more, and has room again when one ends, however it ends', async () => {
+  await using host = new TestHost()
+  const agent = { ...host.host(), exports: new BulkLimit(1) }
+  const vm = await vmWith(host, randomBytes(4 * mib), 'raw')
+  const request = requestOf(vm, 'raw')
+  const given = { ...request, diskId: randomUUID() }
+  await assert.rejects(exportDisk(agent, given, untilEnd), { code: 'refused' })
+  for (const ends of ['read', 'closed', 'aborted'] as const) {
+    const gone = new AbortController()
+    const { stream } = await exportDisk(agent, request, gone.signal)
+    await assert.rejects(exportDisk(agent, request, untilEnd), { name: 'AgentError', code: 'too-many' })
+    if (ends === 'read') await buffer(stream)
+    else if (ends === 'closed') stream.destroy()
+    else gone.abort()
+    const turn = await agent.exports.enter(untilEnd)
+    turn[Symbol.dispose]()
+  }
 })

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { DiskAuthority, ExportDisk } from '@cryptvisor/host-agent-api'
+import { AgentError } from '../agent-error.ts'
 import { type ImageReading, openReading, openSource, Pace, type Source, scan } from '../data-path/index.ts'
 import type { Folder } from '../datastore/folder.ts'
 import { openDisk } from '../disk/open-disk.ts'
@@ -27,8 +28,8 @@ export interface DiskExport {
 
 /**
  * Opens a disk's image as a plain stream in the format that is asked for; nothing of it is written anywhere. A raw disk that
- * is to be a qcow2 is read twice, since its map comes first. Rejects with AgentError, before anything was given on; the
- * signal ends it at any time.
+ * is to be a qcow2 is read twice, since its map comes first. Rejects with AgentError, before anything was given on: `too-many`
+ * among others; the signal ends it at any time.
  */
 export async function exportDisk(host: OperationHost, request: ExportDisk, signal: AbortSignal): Promise<DiskExport> {
   const { vm, diskId, format } = request
@@ -36,6 +37,11 @@ export async function exportDisk(host: OperationHost, request: ExportDisk, signa
     const disk = vm.disks.find((other) => other.diskId === diskId)
     if (disk === undefined) throw refused(`diskId: the VM has no disk ${diskId}`)
     await using stack = new AsyncDisposableStack()
+    const turn = host.exports.enterNow()
+    if (turn === null) {
+      throw new AgentError('too-many', 'this host reads out as many disks as it can; try again when one has ended')
+    }
+    stack.use(turn)
     const { encryption, number } = disk
     const needs = encryption === null ? [] : [{ part: `disk ${number}`, anyOf: encryption.keys }]
     const keys = stack.use(new KeyLoans(host.keys, needs, host.cryptoSupported))

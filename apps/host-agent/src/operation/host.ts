@@ -13,6 +13,8 @@ export interface OperationHost {
   readonly keys: KeyCache
   readonly cryptoSupported: boolean
   readonly bulk: BulkLimit
+  /** How many disks are read out at once. */
+  readonly exports: BulkLimit
   /** How many volumes of others it opens at once. */
   readonly unlocking: BulkLimit
   /** How the data of each disk is moved. */

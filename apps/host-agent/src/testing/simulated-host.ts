@@ -25,6 +25,7 @@ export function simulatedHost(storage: SimulatedStorage, keys: KeyCache): Operat
     keys,
     cryptoSupported: true,
     bulk: new BulkLimit(2),
+    exports: new BulkLimit(4),
     unlocking: new BulkLimit(1),
     lanes: { laneCount: 1, chunkBytes },
     checkpointBytes: 2 * chunkBytes,

@@ -45,6 +45,7 @@ export class TestHost implements AsyncDisposable {
       keys: this.keys,
       cryptoSupported: true,
       bulk: new BulkLimit(2),
+      exports: new BulkLimit(4),
       unlocking: new BulkLimit(1),
       lanes: { laneCount: 2, chunkBytes: 1_048_576 },
       checkpointBytes: 1_048_576,
