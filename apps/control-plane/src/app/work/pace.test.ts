@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
 import type { OperationRequest } from '@cryptvisor/host-agent-api'
+import { RestClientError } from '@cryptvisor/rest'
 import { assertWhole } from './testing/invariants.ts'
 import { admin, World } from './testing/world.ts'
 
@@ -29,6 +30,27 @@ test('a task is paused, slowed down and resumed at its host, also after a restar
   operation.looksLeft = 1
   assert.equal((await world.ended(task)).state, 'success')
   await assertWhole(world)
+})
+
+test('a task whose host did not answer the last look is paused all the same', async (context) => {
+  const world = await World.start(context, { retryMs: 600_000, retryMaxMs: 600_000 })
+  await world.plainVm()
+  world.hostA.looks = 1_000_000
+  const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
+  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  let failed = false
+  world.process.faults.onPoint(({ name, when }) => {
+    if (failed || when === 'after' || !/GET .v1.operations/.test(name)) return
+    failed = true
+    throw new RestClientError('timeout', 'host-a did not answer in time')
+  })
+  await world.until(async () => /^waiting for host-a/.test((await world.work.showTask(task.id)).step))
+  await world.work.pauseTask(task.id)
+  const operation = [...world.hostA.operations.values()].at(-1)
+  assert.equal(operation?.status.paused, true)
+  await world.reboot()
+  await world.work.cancelTask(task.id)
+  assert.equal((await world.ended(task)).state, 'cancelled')
 })
 
 test('a task that is paused can be cancelled', async (context) => {
