@@ -40,19 +40,17 @@ export class InPlaceMove implements AsyncDisposable {
     stand: InPlaceStand,
     device: StorageFile,
     readBack: StorageFile,
+    [moved, found]: readonly [Buffer, Buffer],
+    cipher: DataUnitCipher,
     stack: AsyncDisposableStack,
   ) {
     this.#disk = disk
     this.#device = device
     this.#readBack = readBack
     this.#stack = stack
-    const memory = stack.use(new DataUnitMemory({ sizeBytes: stepMaxBytes, count: 2 }))
-    const [moved, found] = memory.buffers
-    if (moved === undefined || found === undefined)
-      throw new DataPathError('worker-failed', 'no memory to move through')
     this.#moved = moved
     this.#found = found
-    this.#cipher = stack.use(createXts(disk.volumeKey, { memory }))
+    this.#cipher = cipher
     this.#doneBytes = stand.doneBytes
     this.#digests = stand.digests
   }
@@ -75,7 +73,12 @@ export class InPlaceMove implements AsyncDisposable {
         `${place.path} has ${stats.sizeBytes} bytes, expected ${sizeBytes + shiftBytes}`,
       )
     }
-    return new InPlaceMove(disk, stand, device, readBack, stack.move())
+    const memory = stack.use(new DataUnitMemory({ sizeBytes: stepMaxBytes, count: 2 }))
+    const [moved, found] = memory.buffers
+    if (moved === undefined || found === undefined)
+      throw new DataPathError('worker-failed', 'no memory to move through')
+    const cipher = stack.use(createXts(disk.volumeKey, { memory }))
+    return new InPlaceMove(disk, stand, device, readBack, [moved, found], cipher, stack.move())
   }
 
   get doneBytes(): number {
