@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { privileges } from '@cryptvisor/control-plane-api'
 import { isUniqueViolation, openDatabase } from '@cryptvisor/sqlite'
 import { sql } from 'kysely'
+import { readVms } from '../app/work/vms/vm-store.ts'
 import { migrations } from './migrations.ts'
 import { openControlPlaneDatabase } from './open.ts'
 import type { Schema } from './schema.ts'
@@ -100,6 +101,34 @@ test('a database of the first version is taken up, with its users', async () => 
       { name: 'admin', role_name: 'Admin', password_hash: 'hash', created_at: 1 },
     ])
     assert.deepEqual(await database.selectFrom('login_failure').selectAll().execute(), [])
+  } finally {
+    await database.destroy()
+  }
+})
+
+test('a database from before thin disks and devices is taken up, with its VMs', async () => {
+  const path = join(folder, 'older.sqlite')
+  const old = await openDatabase<Schema>(path, migrations.slice(0, 3))
+  await sql`insert into cluster (id, name) values ('c', 'alpha')`.execute(old)
+  await sql`insert into host (id, name, cluster_id, url, hardware_uuid, certificate_serial, certificate_expires_at,
+    crypto_supported, created_at) values ('h', 'one', 'c', 'https://one', 'u', 's', 0, 1, 0)`.execute(old)
+  await sql`insert into datastore (id, name, cluster_id, path) values ('d', 'local', 'c', '/srv')`.execute(old)
+  await sql`insert into policy (id, name, description, encryption) values ('p', 'mine', '', 1)`.execute(old)
+  await sql`insert into vm (id, name, host_id, datastore_id, folder, generation, policy_id, encryption, lock_state,
+    lock_missing_keys, created_at) values ('v', 'web', 'h', 'd', 'web', 3, 'p', null, 'unlocked', '[]', 0)`.execute(old)
+  await sql`insert into disk (id, vm_id, number, layer_id, format, payload_bytes, virtual_bytes, policy_id)
+    values ('k', 'v', 0, 'l', 'raw', 512, 512, 'p')`.execute(old)
+  await old.destroy()
+  const database = await openControlPlaneDatabase(path)
+  try {
+    const [vm] = await readVms(database, {})
+    assert.deepEqual([vm?.row.generation, vm?.policy, vm?.disks.length], [3, 'mine', 1])
+    assert.deepEqual([vm?.disks[0]?.device, vm?.disks[0]?.layer_id], [null, 'l'])
+    const policies = await database.selectFrom('policy').select(['name', 'thin']).orderBy('name').execute()
+    assert.deepEqual(
+      policies.find(({ name }) => name === 'mine'),
+      { name: 'mine', thin: 0 },
+    )
   } finally {
     await database.destroy()
   }
