@@ -1,6 +1,6 @@
 import type { Encrypt } from '@cryptvisor/host-agent-api'
 import type { Static } from 'typebox'
-import { openSource } from '../data-path/index.ts'
+import { attempt, openSource } from '../data-path/index.ts'
 import { layerName, luksName, newLayerEncryption } from '../disk/layer-file.ts'
 import { plainImageOf } from '../disk/plain-image.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
@@ -84,6 +84,7 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
     parts.push({ disk, verb: 'encrypting', source, watched, ...target })
   }
   const next = withSizes(plan, sizes)
+  await refuseOtherNames(parts)
   await planCopies(
     work,
     parts.map(({ source }) => source.sizeBytes),
@@ -101,8 +102,21 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
   await convertAll(work, journal, parts)
   if (homeKey !== null && homeKek !== null) await sealHome(work, homeKey, homeKek)
   await checkSources(parts)
+  await refuseOtherNames(parts)
   await journal.write('ready')
   return { next, journal }
+}
+
+/** The plain bytes of a layer would stay under another name when its own is removed. Throws AgentError `refused`. */
+async function refuseOtherNames(parts: readonly Conversion[]): Promise<void> {
+  for (const { disk, watched } of parts) {
+    const { path } = watched.image.place
+    const { linkCount } = await attempt(`cannot look at ${path}`, () => watched.file.stat())
+    if (linkCount <= 1) continue
+    throw refused(
+      `disk ${disk.number}: ${path} has ${linkCount} names (hard links), and would stay plain under the others: remove those, or copy the file`,
+    )
+  }
 }
 
 /** Writes the sealed VM Home beside the plain one, and its key safe. Does no harm when done again. */

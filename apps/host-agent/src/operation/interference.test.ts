@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { test } from 'node:test'
 import type { OperationRequest, OperationStatus, VmAuthority } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
@@ -193,4 +203,24 @@ test('operations that cannot end keep no other VM from its turn', options, async
   const id = randomUUID()
   operations.start(id, encryptAll(third, host.key))
   assert.equal((await endOf(operations, id)).state, 'done')
+})
+
+test('a plain disk with another name is not encrypted, since it would stay plain under that', options, async () => {
+  await using host = new TestHost()
+  const vm = await host.plainVm()
+  const [own, another] = [host.path(layerName(diskOf(vm))), `${host.root}/another`]
+  const files = host.files()
+  const link = () => linkSync(own, another)
+  for (const interfere of [before('write journal.json.new', 1, link), before('write vm.keysafe.new', 0, link)]) {
+    const { state, error } = await runAgainst(host, encryptAll(vm, host.key), interfere)
+    assert.deepEqual([state, error?.code], ['failed', 'refused'])
+    assert.match(error?.message ?? '', /disk 0: .* has 2 names/)
+    assert.deepEqual(host.files(), files)
+    rmSync(another)
+  }
+  link()
+  const { error } = await host.run(encryptAll(vm, host.key))
+  assert.match(error?.message ?? '', /disk 0: .* has 2 names/)
+  rmSync(another)
+  await host.done(encryptAll(vm, host.key))
 })
