@@ -16,6 +16,7 @@ const backup = backupHeader(bytes)
 
 test('a backup says what it is of, and gives back every byte', () => {
   assert.deepEqual(restoreHeader(backup, volume), bytes)
+  assert.deepEqual(restoreHeader(backup, { uuid, payloadOffsetBytes: null }), bytes)
   const [line] = Buffer.from(backup).toString('latin1').split('\n')
   assert.partialDeepStrictEqual(JSON.parse(line ?? ''), { format: 'cryptvisor-luks-header', version: 1, ...volume })
   assert.deepEqual(backup.subarray(512), bytes)

@@ -35,12 +35,18 @@ export function backupHeader(bytes: Uint8Array): Uint8Array {
   return backup
 }
 
+/** The volume that a backup is to be restored to. */
+export interface VolumeToRestore extends Pick<BackedUpVolume, 'uuid'> {
+  /** `null`: the caller compares it with what the volume's key record says, before anything is written. */
+  readonly payloadOffsetBytes: number | null
+}
+
 /**
  * Takes a backup apart: all bytes up to the payload, to be written back at the start of `volume`. Throws a LuksError:
  * `bad-backup` for a damaged one, `other-volume` for one of another UUID or another payload offset, which would ruin the
  * disk.
  */
-export function restoreHeader(backup: Uint8Array, volume: BackedUpVolume): Uint8Array {
+export function restoreHeader(backup: Uint8Array, volume: VolumeToRestore): Uint8Array {
   const preamble = readPreamble(backup)
   const content = Uint8Array.from(backup.subarray(preambleSizeBytes))
   if (content.length !== preamble.payloadOffsetBytes) {
@@ -59,7 +65,7 @@ export function restoreHeader(backup: Uint8Array, volume: BackedUpVolume): Uint8
   if (header.uuid !== volume.uuid) {
     throw new LuksError('other-volume', `the header backup is of LUKS volume ${header.uuid}, not of ${volume.uuid}`)
   }
-  if (header.payloadOffsetBytes !== volume.payloadOffsetBytes) {
+  if (volume.payloadOffsetBytes !== null && header.payloadOffsetBytes !== volume.payloadOffsetBytes) {
     throw new LuksError(
       'other-volume',
       `the header backup has its payload at ${header.payloadOffsetBytes}, the volume at ${volume.payloadOffsetBytes}`,

@@ -8,7 +8,7 @@ export {
 } from './data-unit-decryptor.ts'
 export { inspectForeign, type OpenForeignVolume, openForeign } from './foreign-volume.ts'
 export { type Header, type KeySlot, parseHeader } from './header.ts'
-export { type BackedUpVolume, backupHeader, restoreHeader } from './header-backup.ts'
+export { type BackedUpVolume, backupHeader, restoreHeader, type VolumeToRestore } from './header-backup.ts'
 export type { HeaderChange, HeaderWrite } from './header-change.ts'
 export { headerFieldsSizeBytes } from './header-layout.ts'
 export type { ForeignVolume } from './identified-volume.ts'
