@@ -3,7 +3,7 @@ import { pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { HostStatus } from './host.ts'
 import type { HeldKeys, KeyReference } from './keys.ts'
-import type { ExportDisk, OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
+import type { BackupHeader, ExportDisk, OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
 import type { LockState, VmAuthority } from './vm.ts'
 
 /** Calls one host agent. Every method throws `RestClientError`. */
@@ -62,12 +62,25 @@ export class HostAgentClient {
     })
   }
 
+  /**
+   * `POST /v1/vms/{vmId}/header-backup`: a backup of an encrypted disk's LUKS header with its key record, to be kept elsewhere. It
+   * takes no key. `signal` gives it up.
+   */
+  backupHeader(request: BackupHeader, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: pathOf('v1', 'vms', request.vm.vmId, 'header-backup'),
+      json: request,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
   /** `PUT /v1/operations/{id}`: starts it; the same again gives its status. */
   startOperation(operationId: string, operation: OperationRequest): Promise<OperationStatus> {
     return this.#rest.call({ method: 'PUT', path: pathOf('v1', 'operations', operationId), json: operation })
   }
 
-  /** `PUT /v1/operations/{id}/content`: the bytes that an import waits for; answers when they are on disk. */
+  /** `PUT /v1/operations/{id}/content`: the bytes that an import or a restore waits for; answers when they are on disk. */
   sendContent(
     operationId: string,
     content: Readable,

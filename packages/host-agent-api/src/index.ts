@@ -3,6 +3,7 @@ export { CryptoState, HostStatus, KeyMemory } from './host.ts'
 export { HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
 export {
   AddDisk,
+  BackupHeader,
   CloneVm,
   CreateVm,
   Decrypt,
@@ -15,6 +16,7 @@ export {
   OperationErrorCode,
   OperationRequest,
   OperationStatus,
+  RestoreHeader,
   ShallowRekey,
   Speed,
   VmFiles,

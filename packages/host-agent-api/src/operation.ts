@@ -169,6 +169,23 @@ export const CloneVm = Type.Object(
   { additionalProperties: false },
 )
 
+/** A backup has a sector that says what it is, and then at most 16 MiB: no header that is read is longer. */
+const headerBackupSizeMax = 512 + 16 * 1_048_576
+
+/**
+ * Writes an encrypted disk's LUKS header back, damaged or not, out of a backup whose `contentBytes` come by `PUT …/content`. Only a
+ * backup of this very layer, with a key record as the control plane knows it, is taken; no data moves.
+ */
+export const RestoreHeader = Type.Object(
+  {
+    kind: Type.Literal('restore-header'),
+    vm: VmAuthority,
+    diskId: Id,
+    contentBytes: Type.Integer({ minimum: 1, maximum: headerBackupSizeMax }),
+  },
+  { additionalProperties: false },
+)
+
 /** Removes the VM's files; works on a locked VM too. */
 export const DeleteVm = Type.Object(
   { kind: Type.Literal('delete-vm'), vm: VmAuthority },
@@ -186,6 +203,7 @@ export const OperationRequest = Type.Union([
   ShallowRekey,
   DeepRekey,
   CloneVm,
+  RestoreHeader,
   DeleteVm,
 ])
 export type OperationRequest = Static<typeof OperationRequest>
@@ -252,6 +270,10 @@ export const ExportDisk = Type.Object(
   { additionalProperties: false },
 )
 export type ExportDisk = Static<typeof ExportDisk>
+
+/** Which disk's LUKS header, with its key record, is backed up. */
+export const BackupHeader = Type.Object({ vm: VmAuthority, diskId: Id }, { additionalProperties: false })
+export type BackupHeader = Static<typeof BackupHeader>
 
 /** One VM's files as they lie on the datastore, for showing; nothing here is trusted. */
 export const VmFiles = Type.Object(

@@ -65,6 +65,19 @@ export async function readLuksHeader(place: Place): Promise<LuksFileHeader> {
   })
 }
 
+/**
+ * Writes a header, all bytes up to its payload, over the beginning of the file or device that is there, durably, and reads it back.
+ * Done again it does no harm. Rejects with a DataPathError, `mismatch` among others; then the header may be there in part.
+ */
+export async function rewriteLuksHeader(place: Place, header: Uint8Array): Promise<void> {
+  await using file = await openImageFile(place, 'write')
+  await attempt(`cannot write ${place.path}`, async () => {
+    await writeFully(file, header, 0)
+    await file.sync()
+  })
+  await checkReadsBack(place, header)
+}
+
 /** Without its header a payload is lost, so it is read back as a payload is. */
 async function checkReadsBack(place: Place, header: Uint8Array): Promise<void> {
   await using file = await openReadBack(place)

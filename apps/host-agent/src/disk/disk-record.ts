@@ -128,7 +128,7 @@ async function readable(folder: Folder, disk: DiskAuthority): Promise<LayerRecor
 }
 
 /** Whether a record looks like the one of a disk that the control plane knows; nothing is authenticated. */
-function isPlausible(record: string, { kids, generationMin, ...subject }: Authority): boolean {
+export function isPlausible(record: string, { kids, generationMin, ...subject }: Authority): boolean {
   if (kidsOf(record)?.every((kid) => kids.includes(kid)) !== true) return false
   const { header } = inspectRecord(record)
   return (

@@ -14,6 +14,7 @@ import { namesDevice } from './in-place.ts'
 import type { Incoming } from './incoming.ts'
 import { isInPlace } from './journal.ts'
 import type { Plan } from './plan.ts'
+import { makeRestoredHeader, restoreHeaderPlan } from './restore-header.ts'
 import { makeShallowRekeyed, shallowRekeyPlan } from './shallow-rekey.ts'
 import type { Made, Work } from './work.ts'
 
@@ -45,6 +46,8 @@ export function planOf(operationId: string, change: Change): Plan {
       return deepRekeyPlan(operationId, change)
     case 'clone-vm':
       return cloneVmPlan(operationId, change)
+    case 'restore-header':
+      return restoreHeaderPlan(operationId, change)
   }
 }
 
@@ -75,5 +78,8 @@ export async function make(work: Work, change: Change, incoming: Incoming | null
       return await makeDeepRekeyed(work, change)
     case 'clone-vm':
       return await makeCloned(work, change)
+    case 'restore-header':
+      if (incoming === null) throw new AgentError('internal', 'a restore without content')
+      return await makeRestoredHeader(work, change, incoming.content)
   }
 }

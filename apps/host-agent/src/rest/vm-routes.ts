@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream'
-import { ExportDisk, Id, LockState, VmAuthority, VmFiles } from '@cryptvisor/host-agent-api'
+import { BackupHeader, ExportDisk, Id, LockState, VmAuthority, VmFiles } from '@cryptvisor/host-agent-api'
 import { RestError, type RestServer } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 import { listFiles } from '../datastore/list-files.ts'
+import { backupDiskHeader } from '../operation/backup-header.ts'
 import { exportDisk } from '../operation/export-disk.ts'
 import type { OperationHost } from '../operation/host.ts'
 import { lockStateOf } from '../operation/lock-state.ts'
@@ -49,6 +50,21 @@ export function addVmRoutes(app: RestServer, host: OperationHost): void {
       reply.raw.setTimeout(exportStallMs, () => reply.raw.destroy())
       const { sizeBytes, stream } = await exportDisk(host, body, gone.signal)
       return reply.type('application/octet-stream').header('content-length', sizeBytes).send(stream)
+    },
+  )
+
+  app.post(
+    '/v1/vms/:vmId/header-backup',
+    {
+      schema: {
+        params: Params,
+        body: BackupHeader,
+        response: { 200: { content: { 'application/octet-stream': { schema: Type.Unsafe<Uint8Array>({}) } } } },
+      },
+    },
+    async ({ params, body }, reply) => {
+      requireSameVm(params.vmId, body.vm)
+      return reply.type('application/octet-stream').send(await backupDiskHeader(host, body))
     },
   )
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { FileSystemOptions, SeededRandom } from '@cryptvisor/testkit'
+import { backupDiskHeader } from '../operation/backup-header.ts'
 import type { Scenario } from './crash-simulation.ts'
-import { datastorePath } from './simulated-host.ts'
+import { datastorePath, simulatedHost } from './simulated-host.ts'
 import { emptyQcow2, foreignVolume, markedDetails, rawContent, SimulatedVm } from './simulated-vm.ts'
 import { importRequest } from './test-host.ts'
 import { decryptAll, encryptAll, newVm } from './test-vm.ts'
@@ -70,6 +71,13 @@ export const scenarios = {
     clone(name, await SimulatedVm.encrypted(random, fileSystem), 'same'),
   'clone a plain VM encrypted': async (name, random, fileSystem) =>
     clone(name, await SimulatedVm.plain(random, fileSystem), 'new'),
+  'restore a header': async (name, random, fileSystem) => {
+    const made = await SimulatedVm.encrypted(random, fileSystem)
+    const { vm, storage, keys } = made
+    const diskId = vm.disks[0]?.diskId ?? ''
+    const backup = await backupDiskHeader(simulatedHost(storage, keys), { vm, diskId })
+    return made.scenario(name, { kind: 'restore-header', vm, diskId, contentBytes: backup.length }, backup)
+  },
   'delete a VM': async (name, random, fileSystem) => {
     const made = await SimulatedVm.encrypted(random, fileSystem)
     return made.scenario(name, { kind: 'delete-vm', vm: made.vm })

@@ -225,6 +225,8 @@ export class AgentOperation {
     const cancelled = this.#cancelling.aborted
     const nothing: Outcome = { kind: 'failed', code: cancelled ? 'cancelled' : 'interrupted', message }
     if (request.kind === 'create-vm' || request.kind === 'clone-vm' || request.kind === 'delete-vm') return nothing
+    // Its VM was locked before, as may be; a header that is there in part is restored again.
+    if (request.kind === 'restore-header') return nothing
     const { state, reason } = await connection.client.unlock(request.vm)
     if (state === 'unlocked' || reason?.code === 'key-not-held') return nothing
     return {

@@ -10,6 +10,7 @@ export function isCryptographic(change: VmChange): boolean {
     case 'decrypt':
     case 'shallow-rekey':
     case 'deep-rekey':
+    case 'restore-header':
       return true
     case 'create-vm':
     case 'import-volume':
@@ -84,6 +85,8 @@ export function successEvents(
       const text = `VM ${vm}: ${partsText(change)} rekeyed (${depth}): key ${named(key)} in place of key ${before}${kept}`
       return [event('vm.crypto.rekeyed', key, text)]
     }
+    case 'restore-header':
+      return [event('vm.header-restored', key, `The header of disk ${change.number} of VM ${vm} was restored`)]
     case 'clone-vm': {
       const { source, keys } = change
       const created = event('vm.created', key, `VM ${vm} was made on host ${host} as a clone of VM ${source.name}`)
@@ -119,10 +122,10 @@ export function failureEvent(
 ): NewEvent {
   const { host, vm, user, task } = purpose
   const what = `VM ${vm}: ${changeText(change)}`
+  // A header that was written in part is restored again: its disk is not as it was, and the message says so.
+  const left = change.kind === 'restore-header' ? '' : ', and all is as it was'
   const text =
-    failure.state === 'cancelled'
-      ? `${what} was cancelled, and all is as it was`
-      : `${what} failed, and all is as it was: ${failure.message}`
+    failure.state === 'cancelled' ? `${what} was cancelled${left}` : `${what} failed${left}: ${failure.message}`
   return { type: 'vm.crypto.failed', host, vm, provider: key.provider, keyId: key.keyId, text, user, task }
 }
 
@@ -144,6 +147,8 @@ function changeText(change: VmChange): string {
     case 'shallow-rekey':
     case 'deep-rekey':
       return `rekeying ${partsText(change)}`
+    case 'restore-header':
+      return `restoring the header of disk ${change.number}`
     case 'clone-vm':
       return `cloning it from VM ${change.source.name}`
   }

@@ -66,6 +66,8 @@ export class TaskEnding {
         return
       }
       await storeAuthority(transaction, authority)
+      // Of a header that was restored the host says whether the rest opens, too.
+      if (context.change.kind === 'restore-header') return
       await transaction
         .updateTable('vm')
         .set({ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' })
@@ -93,6 +95,12 @@ export class TaskEnding {
         forgetOperations: operationsOf(context),
       })
       await release(transaction, row)
+      if (context.change.kind === 'restore-header') {
+        // It may be there in part: the host says so when it is asked.
+        const unknown = { lock_state: 'unknown' as const, lock_text: null }
+        const ofVm = transaction.updateTable('vm').set(unknown).where('id', '=', vm.row.id)
+        await ofVm.where('lock_state', '=', 'unlocked').execute()
+      }
       if (context.change.kind === 'create-vm' || context.change.kind === 'clone-vm') {
         await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
       }

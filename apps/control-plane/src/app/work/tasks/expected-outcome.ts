@@ -35,6 +35,7 @@ export function expectedHome(request: OperationRequest): ExpectedPart {
     case 'add-disk':
     case 'import-disk':
     case 'import-volume':
+    case 'restore-header':
     case 'delete-vm':
       return same
   }
@@ -81,6 +82,7 @@ export function expectedDisks(request: OperationRequest): ReadonlyMap<string, Ex
       }
       break
     case 'create-vm':
+    case 'restore-header':
     case 'delete-vm':
       break
   }

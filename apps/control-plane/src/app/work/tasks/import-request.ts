@@ -34,11 +34,9 @@ export async function sendImportContent(
   const { run, change } = await findImport(database, runner, taskId)
   const announced = change.kind === 'import-disk' ? change.payloadBytes : change.contentBytes
   if (contentBytes !== null && contentBytes !== announced) {
-    throw new ControlPlaneError(
-      'invalid',
-      `content-length: the import was announced with ${announced} bytes, not ${contentBytes}`,
-      { field: 'content-length' },
-    )
+    throw new ControlPlaneError('invalid', `content-length: ${announced} bytes were announced, not ${contentBytes}`, {
+      field: 'content-length',
+    })
   }
   let failure: unknown = null
   try {
@@ -81,7 +79,7 @@ export async function sendImportPassphrase(
   }
 }
 
-type Import = Extract<VmChange, { kind: 'import-disk' | 'import-volume' }>
+type Import = Extract<VmChange, { kind: 'import-disk' | 'import-volume' | 'restore-header' }>
 
 async function findImport(
   database: Database,
@@ -95,6 +93,8 @@ async function findImport(
     throw new ControlPlaneError('invalid', `task ${taskId} has ended: it waits for no content. Start another import`)
   }
   const { change } = context
-  if (change.kind === 'import-disk' || change.kind === 'import-volume') return { run, change }
+  if (change.kind === 'import-disk' || change.kind === 'import-volume' || change.kind === 'restore-header') {
+    return { run, change }
+  }
   throw new ControlPlaneError('invalid', `task ${taskId} is no import: it waits for no content`)
 }

@@ -68,6 +68,8 @@ export function operationRequest(
     }
     case 'clone-vm':
       return cloneVm(change, vm, key)
+    case 'restore-header':
+      return { kind: 'restore-header', vm, diskId: change.diskId, contentBytes: change.contentBytes }
     case 'delete-vm':
       return { kind: 'delete-vm', vm }
   }
@@ -146,6 +148,9 @@ export function keysNeeded(request: OperationRequest): readonly KeyReference[] {
         ...(request.home.key === null ? [] : [request.home.key]),
         ...request.disks.flatMap(({ key }) => (key === null ? [] : [key])),
       ]
+    case 'restore-header':
+      // That of VM Home may be gone, and the disk is mended all the same.
+      return keysOfDisks(request.vm, [request])
     case 'delete-vm':
       return []
   }

@@ -79,7 +79,9 @@ export class Preparation {
       await this.#run.step(`seeing to it that ${this.#vm.hostName} holds the keys`)
       await this.#keys.handOver.ensureHeld({ name: this.#vm.hostName }, connection, needed, this.#purpose)
     }
-    if (change.kind !== 'delete-vm') await this.#throwIfLocked(connection)
+    // A VM that lacks a header is locked because of it.
+    const mends = change.kind === 'delete-vm' || change.kind === 'restore-header'
+    if (!mends) await this.#throwIfLocked(connection)
     if (change.kind === 'clone-vm') await this.#throwIfClosed(connection, change.source)
     this.#run.throwIfCancelled()
   }

@@ -50,6 +50,7 @@ export type VmChange =
       readonly thin: boolean
       readonly pace: Pace
     }
+  | { readonly kind: 'restore-header'; readonly diskId: string; readonly number: number; readonly contentBytes: number }
   | {
       readonly kind: 'encrypt' | 'decrypt'
       readonly home: { readonly policy: string } | null

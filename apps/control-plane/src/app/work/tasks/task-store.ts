@@ -13,6 +13,7 @@ export type TaskType =
   | 'vm.add-disk'
   | 'vm.import-disk'
   | 'vm.import-volume'
+  | 'vm.restore-header'
   | 'vm.clone'
   | 'vm.encrypt'
   | 'vm.decrypt'

@@ -39,6 +39,8 @@ export function afterOperation(datastore: SimulatedDatastore, asked: OperationRe
       return { ...rekeyed(datastore, asked), generation }
     case 'clone-vm':
       return { ...cloned(datastore, asked), generation }
+    case 'restore-header':
+      return { ...vm, generation }
     case 'delete-vm':
       throw new Error('nothing comes after')
   }
@@ -143,6 +145,8 @@ export function needsOf(asked: OperationRequest): KeyReference[] {
       return [...home, ...(asked.home === null ? [] : [asked.home.key]), ...asked.disks.map(({ key }) => key)]
     case 'decrypt':
       return [...home, ...keysOfDisks(asked.vm, asked.disks)]
+    case 'restore-header':
+      return keysOfDisks(asked.vm, [asked])
     case 'import-disk':
     case 'delete-vm':
       return []
