@@ -23,6 +23,7 @@ export class Pace {
   readonly #words: Int32Array
   /** Bytes a second, 0 for no limit; then when the next bytes may go, in microseconds of the machine's steady clock. */
   readonly #numbers: BigInt64Array
+  readonly #pauseListeners = new Set<() => void>()
 
   constructor(memory = new SharedArrayBuffer(memorySizeBytes)) {
     this.memory = memory
@@ -37,6 +38,13 @@ export class Pace {
   /** Holds all lanes back after the chunk that each works on. */
   pause(): void {
     Atomics.store(this.#words, pausedWord, 1)
+    for (const listener of this.#pauseListeners) listener()
+  }
+
+  /** Calls `listener` after each `pause` of this object, until the result is disposed of. */
+  onPause(listener: () => void): Disposable {
+    this.#pauseListeners.add(listener)
+    return { [Symbol.dispose]: () => this.#pauseListeners.delete(listener) }
   }
 
   resume(): void {

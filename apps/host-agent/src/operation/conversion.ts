@@ -57,7 +57,7 @@ export async function checkSources(conversions: readonly Conversion[]): Promise<
 async function convert(work: Work, journal: PartLog, conversion: Conversion): Promise<void> {
   const { signal, bulk, progress } = work
   const { disk, verb } = conversion
-  using _turn = await bulk.enter(signal)
+  using _turn = await bulk.enter(signal, work.pace)
   const { state, doneBytes } = journal.part(disk.layerId)
   const copying = `${verb} disk ${disk.number}`
   const comparing = `verifying disk ${disk.number}`

@@ -112,7 +112,7 @@ async function importPayload(work: Work, request: Request, planned: DiskAuthorit
   const receivedBytes = progress.totalBytes
   await planCopies(work, [source.sizeBytes])
   progress.totalBytes += receivedBytes
-  using _turn = await bulk.enter(signal)
+  using _turn = await bulk.enter(signal, work.pace)
   using stack = new DisposableStack()
   const target = await createTarget(work, request, { ...planned, ...sizes }, stack)
   await copyImage(work, source, target, `importing disk ${number}`)

@@ -41,7 +41,7 @@ export async function openMove(
   stack: AsyncDisposableStack,
 ): Promise<OpenMove> {
   const { plan, verifies, bulk, signal, task } = work
-  stack.use(await bulk.enter(part === undefined ? signal : task.stopping))
+  stack.use(await bulk.enter(part === undefined ? signal : task.stopping, work.pace))
   const digestKey = stack.use(hkdf(dek, { info: `moved in place ${plan.operationId}`, sizeBytes: 32 }))
   const { doneBytes = 0, digests = [] } = part ?? {}
   const { payloadBytes: sizeBytes } = disk

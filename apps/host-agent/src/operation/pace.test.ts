@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { endOf, importRequest, TestHost } from '../testing/test-host.ts'
 import { details, encryptAll, newVm } from '../testing/test-vm.ts'
-import type { Operations } from './operations.ts'
+import { BulkLimit } from './bulk-limit.ts'
+import { Operations } from './operations.ts'
 
 const mib = 1_048_576
 
@@ -17,8 +18,13 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 /** An encryption that is paused with some of its data moved, and held so. */
-async function pausedEncryption(host: TestHost, operations: Operations, sizeBytes: number): Promise<string> {
-  const vm = await host.plainVm(sizeBytes)
+async function pausedEncryption(
+  host: TestHost,
+  operations: Operations,
+  sizeBytes: number,
+  folder = 'vm-1',
+): Promise<string> {
+  const vm = await host.plainVm(sizeBytes, folder)
   const id = randomUUID()
   operations.start(id, encryptAll(vm, host.key))
   operations.limit(id, 8 * mib)
@@ -51,6 +57,43 @@ test('a paused encryption stays where it is, says so, and goes on when it is res
   assert.equal(operations.resume(id).paused, false)
   const { state, doneBytes: allBytes, totalBytes, paused } = await endOf(operations, id)
   assert.deepEqual([state, allBytes, paused], ['done', totalBytes, false])
+})
+
+test('operations that are paused keep no other one waiting, and go on when they are resumed', async () => {
+  await using host = new TestHost()
+  await using operations = host.operations()
+  // As many as move data at once.
+  const paused = [
+    await pausedEncryption(host, operations, 8 * mib),
+    await pausedEncryption(host, operations, 8 * mib, 'vm-2'),
+  ]
+  const id = randomUUID()
+  operations.start(id, encryptAll(await host.plainVm(4 * mib, 'vm-3'), host.key))
+  assert.equal((await endOf(operations, id)).state, 'done')
+  for (const other of paused) {
+    assert.equal(operations.status(other).state, 'running')
+    operations.limit(other, null)
+    operations.resume(other)
+    assert.equal((await endOf(operations, other)).state, 'done')
+  }
+})
+
+test('one that is paused after others began to wait lets the first of them in', async () => {
+  await using host = new TestHost()
+  const agent = { ...host.host(), bulk: new BulkLimit(1) }
+  await using operations = new Operations(agent, { info: () => {}, warn: () => {}, error: () => {} })
+  const slow = randomUUID()
+  operations.start(slow, encryptAll(await host.plainVm(8 * mib), host.key))
+  operations.limit(slow, mib)
+  await until(() => operations.status(slow).doneBytes > 0)
+  const id = randomUUID()
+  operations.start(id, encryptAll(await host.plainVm(mib, 'vm-2'), host.key))
+  await sleep(whileMs)
+  assert.deepEqual([operations.status(id).state, operations.status(id).doneBytes], ['running', 0])
+  operations.pause(slow)
+  assert.equal((await endOf(operations, id)).state, 'done')
+  operations.cancel(slow)
+  assert.equal((await endOf(operations, slow)).error?.code, 'cancelled')
 })
 
 test('a paused encryption can be cancelled, and all is as it was', async () => {

@@ -27,7 +27,7 @@ export function becomesThin(
  */
 export async function thinSourceOf(work: Work, disk: Image, number: number): Promise<Source> {
   const { signal, pace, lanes, bulk, progress, verifies } = work
-  using _turn = await bulk.enter(signal)
+  using _turn = await bulk.enter(signal, pace)
   const step = `looking for the data of disk ${number}`
   progress.begin(step)
   // Where the copy is verified, so is that nothing was missed.
