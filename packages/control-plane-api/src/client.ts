@@ -229,7 +229,8 @@ export class ControlPlaneClient {
       path: api('tasks', task, 'content'),
       content,
       contentBytes,
-      timeoutMs: 3_600_000,
+      // What comes after the last byte, such as encrypting and reading back, takes as long as the image is large.
+      timeoutMs: 0,
       ...(signal === undefined ? {} : { signal }),
     })
   }

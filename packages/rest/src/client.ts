@@ -39,6 +39,7 @@ export interface Call {
   /** Sent as `application/octet-stream`; `contentBytes` is required with a stream. */
   readonly content?: Secret | Readable
   readonly contentBytes?: number
+  /** 0: it waits for as long as the connection lives. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
+import { RestClientError } from '@cryptvisor/rest'
 import { assertWhole } from './testing/invariants.ts'
 import { admin, World } from './testing/world.ts'
 
@@ -54,6 +55,23 @@ test('no more is read from the sender than the host takes', async (context) => {
   assert.ok(readBytes < 1_048_576, `${readBytes} bytes were read while the host took one chunk`)
   gate.resolve()
   assert.equal((await sent).state, 'success')
+})
+
+test('an import that takes longer than an answer may is no failure: all of it is there', async (context) => {
+  const world = await World.start(context)
+  const task = await importing(world)
+  world.process.faults.onPoint(({ name, when }) => {
+    if (!/PUT .*content$/.test(name) || when === 'before') return
+    const operation = [...world.hostA.operations.values()].at(-1)
+    assert.ok(operation)
+    // The host is at work still, such as at reading back.
+    operation.status = { ...operation.status, state: 'running' }
+    operation.looksLeft = 20
+    throw new RestClientError('timeout', 'host-a did not answer in time')
+  })
+  const ended = await world.work.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, never)
+  assert.equal(ended.state, 'success')
+  await assertWhole(world)
 })
 
 test('content that breaks off fails the import and leaves nothing', async (context) => {

@@ -1,5 +1,6 @@
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { RestClientError } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection } from '../../ports.ts'
@@ -72,8 +73,8 @@ export class ImportContent {
   }
 
   /**
-   * Sends the content on to the host, once; waits until the host is ready for it and has all of it. Throws when that
-   * fails: the task then ends by itself.
+   * Sends the content on to the host, once; waits until the host is ready for it, has all of it, and is done or does not
+   * answer any more. Throws when that fails: the task then ends by itself.
    */
   async send(content: Readable, contentBytes: number, signal: AbortSignal): Promise<void> {
     if (this.#taken) throw new ContentTakenError()
@@ -95,6 +96,8 @@ export class ImportContent {
         connection.client.sendContent(operationId, counted, contentBytes, stop),
       ])
     } catch (error) {
+      // The host has all of it, and takes longer with that than a call may: it is asked how far it is.
+      if (this.#delivered && error instanceof RestClientError && error.code === 'timeout') return
       this.#brokenOff ??= `the image's content broke off: ${error instanceof Error ? error.message : 'unknown error'}`
       throw error
     }
