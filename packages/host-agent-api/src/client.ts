@@ -92,7 +92,8 @@ export class HostAgentClient {
       path: pathOf('v1', 'operations', operationId, 'content'),
       content,
       contentBytes,
-      timeoutMs: 3_600_000,
+      // The sender may be slow, the operation paused, and what comes after the last byte as long as the image is large.
+      timeoutMs: 0,
       ...(signal === undefined ? {} : { signal }),
     })
   }

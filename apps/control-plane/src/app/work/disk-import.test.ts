@@ -74,6 +74,28 @@ test('an import that takes longer than an answer may is no failure: all of it is
   await assertWhole(world)
 })
 
+test('an import that is paused longer than its content may be silent goes on when it is resumed', async (context) => {
+  const world = await World.start(context, { contentWaitMs: 100 })
+  await world.plainVm()
+  const contentBytes = 4 * 1024 * 1024
+  const task = await world.work.importDisk(admin, 'web', { format: 'raw', contentBytes })
+  const gate = Promise.withResolvers<void>()
+  const taken = Promise.withResolvers<void>()
+  world.hostA.onChunk = async () => {
+    taken.resolve()
+    await gate.promise
+  }
+  const sent = world.work.sendContent(task.id, Readable.from(chunks(contentBytes)), contentBytes, never)
+  await taken.promise
+  await world.work.pauseTask(task.id)
+  const until = Date.now() + 300
+  await world.until(() => Date.now() > until)
+  gate.resolve()
+  await world.work.resumeTask(task.id).catch(() => undefined)
+  assert.equal((await sent).state, 'success')
+  await assertWhole(world)
+})
+
 test('content that breaks off fails the import and leaves nothing', async (context) => {
   const world = await World.start(context)
   const task = await importing(world)

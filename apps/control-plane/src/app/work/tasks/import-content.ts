@@ -47,6 +47,11 @@ export class ImportContent {
     this.#opened.resolve(destination)
   }
 
+  /** The host takes nothing now, as it was asked to: that is no silence of the sender's. */
+  held(): void {
+    this.#heardAt = this.#work.clock()
+  }
+
   /** The task has come to its end: nothing goes through any more. */
   close(): void {
     const error = new ControlPlaneError('invalid', 'the import does not wait for content any more')

@@ -78,6 +78,7 @@ export class TaskRun {
 
   /** Says what its host tells of the operation; in memory only. */
   noteStatus(status: OperationStatus): void {
+    if (status.paused) this.content.held()
     this.note(status.step, status.doneBytes, status.totalBytes, status)
   }
 
