@@ -13,8 +13,9 @@ import { refuseHalfway, staysHalfway } from './halfway.ts'
 import type { OperationHost, Task } from './host.ts'
 import { virtualBytesOf } from './import-disk.ts'
 import { importedSizes } from './imported-sizes.ts'
-import { isInPlace, readJournal } from './journal.ts'
+import { isInPlace, type JournalContent, readJournal } from './journal.ts'
 import { authenticJournal, type Resumed, resumableJournal } from './journal-keys.ts'
+import { isKeptHeaderName } from './kept-header.ts'
 import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
 import { type Plan, type Sizes, withSizes } from './plan.ts'
@@ -190,13 +191,27 @@ async function undoCreated(
   return { state: 'failed', error: null }
 }
 
-/** Whether an operation has left anything in the VM's folder. Throws AgentError `vm-busy` when another one comes first. */
+/**
+ * Whether an operation has left anything in the VM's folder. Throws AgentError `vm-busy` when another one comes first,
+ * `datastore-mismatch` where a disk may have been rewritten in place and what should tell is no journal of ours.
+ */
 async function tracesOf(folder: Folder, { makes, operationId }: Plan): Promise<boolean> {
-  const content = (await readJournal(folder))?.content
-  if (content?.operationId === operationId) return true
+  const content = await contentOf(folder)
+  if (content === 'damaged' || content?.operationId === operationId) return true
   if (content !== undefined && content.state !== 'cleaned') {
     throw new AgentError('vm-busy', `operation ${content.operationId} on this VM comes first; recover that one`)
   }
   for (const name of makes) if (await folder.has(name)) return true
   return false
+}
+
+/** What the journal says. One that cannot be read must not keep half-made files, which may be plain, from being removed. */
+async function contentOf(folder: Folder): Promise<JournalContent | 'damaged' | undefined> {
+  try {
+    return (await readJournal(folder))?.content
+  } catch (error) {
+    const isDamaged = error instanceof AgentError && error.code === 'datastore-mismatch'
+    if (isDamaged && !(await folder.names()).some(isKeptHeaderName)) return 'damaged'
+    throw error
+  }
 }

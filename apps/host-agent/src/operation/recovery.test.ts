@@ -123,6 +123,35 @@ test('a vm.json that was switched by somebody else makes no VM plain', async () 
   await assertNothingTouched(host, id, request, 'datastore-mismatch')
 })
 
+test('a journal that is none keeps no half-made plaintext from being removed', async () => {
+  await using host = new TestHost()
+  const before = await host.done(encryptAll(await host.plainVm(), host.key))
+  const files = host.files()
+  const id = randomUUID()
+  const request = decryptAll(before)
+  const restore = host.snapshot()
+  const isPlain = (name: string) => name.endsWith('.raw')
+  for (let count = 5; !host.files().some(isPlain); count++) {
+    restore()
+    await host.crash(id, async (operations) => operations.start(id, request), count)
+  }
+  for (const garbage of ['', '{}', 'null', 'x'.repeat(3_000_000)]) {
+    writeFileSync(host.path('journal.json'), garbage)
+    await using operations = host.operations()
+    const { state, error } = await operations.recover(id, request)
+    assert.deepEqual([state, error?.code], ['failed', 'interrupted'])
+    assert.deepEqual(host.files(), files)
+  }
+  // Where a disk may have been moved in place it has to be told what was.
+  writeFileSync(host.path('journal.json'), '')
+  writeFileSync(host.path('layer.header'), '')
+  await using operations = host.operations()
+  await assert.rejects(operations.recover(id, request), { code: 'datastore-mismatch' })
+  rmSync(host.path('layer.header'))
+  rmSync(host.path('journal.json'))
+  assert.equal((await host.run(request)).state, 'done')
+})
+
 test('another operation’s journal comes first', async () => {
   await using host = new TestHost()
   const before = await host.plainVm()
