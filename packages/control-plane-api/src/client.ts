@@ -44,6 +44,7 @@ import type {
   ImportDisk,
   ImportVolume,
   RekeyVm,
+  RestoreHeader,
   Vm,
   VmList,
 } from './vms.ts'
@@ -208,6 +209,17 @@ export class ControlPlaneClient {
       timeoutMs: 600_000,
       ...(signal === undefined ? {} : { signal }),
     })
+  }
+  /** A backup of an encrypted disk's LUKS header, key record included, as it comes. */
+  backupHeader(vm: string, number: number, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: api('vms', vm, 'disks', number, 'header-backup'),
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  restoreHeader(vm: string, number: number, body: RestoreHeader): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', vm, 'disks', number, 'header-restore'), body)
   }
   importVolume(vm: string, body: ImportVolume): Promise<TaskStarted> {
     return this.#send('POST', api('vms', vm, 'disks', 'import-volume'), body)

@@ -147,6 +147,19 @@ export const passphraseSizeMax = 8_192
 export const ExportDisk = Type.Object({ format: DiskFormat }, { additionalProperties: false })
 export type ExportDisk = Static<typeof ExportDisk>
 
+/** What a backup of a header has at most: a sector that says what it is, and the largest header that is read. */
+export const headerBackupSizeMax = 512 + 16 * 1_048_576
+
+/**
+ * Announces a backup of `contentBytes` that the header of an encrypted disk is written back from; send it to `PUT
+ * /api/v1/tasks/{task}/content`.
+ */
+export const RestoreHeader = Type.Object(
+  { contentBytes: Type.Integer({ minimum: 1, maximum: headerBackupSizeMax }) },
+  { additionalProperties: false },
+)
+export type RestoreHeader = Static<typeof RestoreHeader>
+
 /**
  * Gives the VM, or the parts that are named, another KEK. `shallow`: the keys of the data are wrapped anew and no data
  * moves. `deep`: the data is encrypted anew under new keys. A shallow rekey is no answer to a KEK that was stolen together

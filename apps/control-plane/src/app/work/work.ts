@@ -10,6 +10,7 @@ import type {
   ImportVolume,
   Key,
   RekeyVm,
+  RestoreHeader,
   Task,
   TaskSpeed,
   TaskState,
@@ -171,6 +172,16 @@ export class Work implements HostObserver {
     signal: AbortSignal,
   ): Promise<ExportedDisk> {
     return this.#exports.begin(principal, nameOrId, number, request, signal)
+  }
+
+  /** Begins to read out a backup of an encrypted disk's header; `signal` fires when whoever reads it is gone. */
+  backupHeader(principal: Principal, nameOrId: string, number: number, signal: AbortSignal): Promise<ExportedDisk> {
+    return this.#exports.beginHeader(principal, nameOrId, number, signal)
+  }
+
+  /** The task waits for `sendContent`. */
+  async restoreHeader(principal: Principal, nameOrId: string, number: number, request: RestoreHeader): Promise<Task> {
+    return this.#view(await this.#requests.restoreHeader(principal, nameOrId, number, request))
   }
 
   /** The task waits for `sendPassphrase`, then for `sendContent`. */

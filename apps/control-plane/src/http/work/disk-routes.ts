@@ -6,6 +6,7 @@ import {
   ImportDisk,
   ImportVolume,
   NameOrId,
+  RestoreHeader,
   TaskStarted,
 } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
@@ -85,6 +86,37 @@ export function diskRoutes(work: Work): Routes {
         const { content, sizeBytes } = await work.exportDisk(principal, params.vm, params.number, body, gone)
         return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content)
       },
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms/:vm/disks/:number/header-backup',
+      config: { access: ['Cryptographer.Access'] },
+      schema: {
+        tags: ['vms'],
+        summary:
+          'Read out a backup of an encrypted disk’s LUKS header with its wrapped keys (application/octet-stream)',
+        params: ByDisk,
+        response: { 200: { content: { 'application/octet-stream': { schema: Type.Unsafe<Readable>({}) } } } },
+      },
+      handler: async ({ params, principal }, reply) => {
+        const gone = untilClosed(reply.raw)
+        const { content, sizeBytes } = await work.backupHeader(principal, params.vm, params.number, gone)
+        return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content)
+      },
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms/:vm/disks/:number/header-restore',
+      config: { access: ['Cryptographer.Access', 'VirtualMachine.Config.AddNewDisk'] },
+      schema: {
+        tags: ['vms'],
+        summary: 'Announce a backup of a disk’s header; its task then waits for PUT /api/v1/tasks/{task}/content',
+        params: ByDisk,
+        body: RestoreHeader,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ params, body, principal }, reply) =>
+        reply.code(202).send({ task: await work.restoreHeader(principal, params.vm, params.number, body) }),
     })
   }
 }

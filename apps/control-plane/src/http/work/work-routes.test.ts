@@ -154,6 +154,9 @@ const routes: readonly (readonly [Privilege, (api: ControlPlaneClient) => Promis
   ['VirtualMachine.Config.AddNewDisk', (api) => api.addDisk('web', { sizeBytes: 512 })],
   ['VirtualMachine.Config.AddNewDisk', (api) => api.importDisk('web', { format: 'raw', contentBytes: 512 })],
   ['VirtualMachine.Config.AddNewDisk', (api) => api.sendContent('none', Readable.from([Buffer.alloc(1)]), 1)],
+  ['Cryptographer.Access', (api) => api.backupHeader('web', 0)],
+  ['Cryptographer.Access', (api) => api.restoreHeader('web', 0, { contentBytes: 512 })],
+  ['VirtualMachine.Config.AddNewDisk', (api) => api.restoreHeader('web', 0, { contentBytes: 512 })],
   ['Task.Cancel', (api) => api.cancelTask('none')],
   ['Cryptographer.ManageKeys', (api) => api.keys()],
   ['Cryptographer.ManageKeys', (api) => api.key('vault', 'none')],
@@ -196,6 +199,11 @@ test('rekey, clone, a LUKS volume, pace and export over HTTP', async (context) =
   await assert.rejects(api.exportDisk('web', 9, { format: 'raw' }), { status: 404 })
   await assert.rejects(api.exportDisk('web', 64, { format: 'raw' }), { status: 400, field: 'number' })
   assert.equal((await api.events({ type: 'vm.disk-exported' })).events.length, 1)
+
+  const backup = await buffer((await api.backupHeader('web', 0)).stream)
+  const restore = await api.restoreHeader('web', 0, { contentBytes: backup.length })
+  assert.equal((await api.sendContent(restore.task.id, Readable.from([backup]), backup.length)).state, 'success')
+  await assert.rejects(api.restoreHeader('web', 0, { contentBytes: 2 ** 25 }), { status: 400, field: 'contentBytes' })
 })
 
 test('each route asks for its privilege', async (context) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import {
+  type BackupHeader,
   type ExportDisk,
   type HeldKeys,
   HostAgentClient,
@@ -60,6 +61,8 @@ export class SimulatedAgent {
   onChunk: () => Promise<void> = async () => undefined
   /** What is read out of a disk. */
   onExport: (sizeBytes: number) => Readable = (sizeBytes) => Readable.from([Buffer.alloc(sizeBytes, 7)])
+  /** IDs of the disks whose header is damaged. */
+  readonly damaged = new Set<string>()
   readonly keys = new Map<string, string>()
   hostKey: string | null = null
   readonly operations = new Map<string, RunningOperation>()
@@ -122,14 +125,24 @@ export class SimulatedAgent {
     }
   }
 
-  /** What a disk's export answers. */
-  stream({ json }: Call): StreamedAnswer {
+  /** What a disk's export, or a backup of its header, answers. */
+  stream({ path, json }: Call): StreamedAnswer {
+    if (path.endsWith('/header-backup')) return this.#header(json as BackupHeader)
     const { vm, diskId } = json as ExportDisk
     const { state, reason } = this.#lockState(vm)
     if (state === 'locked') throw refusal(409, reason?.code ?? 'locked', reason?.text ?? 'it is locked')
     const disk = vm.disks.find((candidate) => candidate.diskId === diskId)
     if (disk === undefined) throw refusal(404, 'no-such-disk', 'it is not there')
     return { stream: this.onExport(disk.virtualBytes), sizeBytes: disk.virtualBytes }
+  }
+
+  /** It takes no key, and a header that is not damaged. */
+  #header({ vm, diskId }: BackupHeader): StreamedAnswer {
+    if (vm.disks.find((disk) => disk.diskId === diskId)?.encryption == null)
+      throw refusal(422, 'refused', 'it is plain')
+    if (this.damaged.has(diskId)) throw refusal(422, 'refused', 'its header is damaged')
+    const sizeBytes = 4096
+    return { stream: this.onExport(sizeBytes), sizeBytes }
   }
 
   async #addKey(name: string, { content }: Call): Promise<null> {
@@ -172,6 +185,8 @@ export class SimulatedAgent {
       const [key] = part?.encryption?.keys ?? []
       if (key === undefined || this.keys.get(keyText(key)) !== print) return locked('record-refused', 'another KEK')
     }
+    const bad = vm.disks.find(({ diskId }) => this.damaged.has(diskId))
+    if (bad !== undefined) return locked('record-refused', `the header of disk ${bad.number} is damaged`)
     return { state: 'unlocked', reason: null }
   }
 
@@ -181,7 +196,10 @@ export class SimulatedAgent {
     this.onStart(asked)
     const operation: RunningOperation = {
       request: asked,
-      status: statusOf(id, asked.kind.startsWith('import-') ? 'waiting-for-content' : 'running'),
+      status: statusOf(
+        id,
+        asked.kind.startsWith('import-') || asked.kind === 'restore-header' ? 'waiting-for-content' : 'running',
+      ),
       looksLeft: this.looks,
       lookCount: 0,
       cancelled: false,
@@ -246,6 +264,7 @@ export class SimulatedAgent {
       this.datastore.vms.delete(folder)
       return null
     }
+    if (asked.kind === 'restore-header') this.damaged.delete(asked.diskId)
     const next = this.datastore.vms.get(folder)?.journal?.next ?? afterOperation(this.datastore, asked)
     this.datastore.vms.set(folder, {
       authority: next,

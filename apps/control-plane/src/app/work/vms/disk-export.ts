@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { ExportDisk } from '@cryptvisor/control-plane-api'
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClientError, type StreamedAnswer } from '@cryptvisor/rest'
 import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, NewEvent, Principal } from '../../ports.ts'
@@ -10,10 +10,11 @@ import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { watchedStream } from '../watched-stream.ts'
 import { requireConnection, requireIdle } from './change-request.ts'
+import { encryptedDisk } from './header-restore.ts'
 import { findVm } from './lookup.ts'
 import { authorityOf, keysOf, type VmRecord } from './vm-store.ts'
 
-/** A disk's image on its way out. */
+/** A disk's image, or its header, on its way out. */
 export interface ExportedDisk {
   readonly content: Readable
   readonly sizeBytes: number
@@ -49,11 +50,46 @@ export class DiskExports {
     if (disk.encryption !== null) requirePrivileges(principal, ['Cryptographer.Access'])
     requireIdle(vm)
     const connection = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
+    const what = `disk ${number} of VM ${vm.row.name} as ${format}`
+    const answer = await this.#ask(connection, vm, principal, disk.id, format, signal)
+    const text = `${principal.name} reads out ${what}: ${answer.sizeBytes} bytes, plain`
+    return await this.#giveOut(answer, vm, principal, {
+      begun: ['vm.disk-exported', text],
+      broken: ['vm.disk-export-failed', `Reading out ${what} broke off`],
+    })
+  }
+
+  /** Begins to read a backup of an encrypted disk's header: ciphertext and wrapped keys, which take no key. The rest as above. */
+  async beginHeader(
+    principal: Principal,
+    nameOrId: string,
+    number: number,
+    signal: AbortSignal,
+  ): Promise<ExportedDisk> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { diskId } = encryptedDisk(vm, number)
+    requireIdle(vm)
+    const { client } = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
+    const stop = AbortSignal.any([signal, this.#work.stopping])
+    const what = `the header of disk ${number} of VM ${vm.row.name}`
+    const answer = await answerOf(vm, client.backupHeader({ vm: authorityOf(vm), diskId }, stop))
+    const text = `${principal.name} reads out ${what}, for a backup: ${answer.sizeBytes} bytes`
+    return await this.#giveOut(answer, vm, principal, {
+      begun: ['vm.header-backed-up', text],
+      broken: ['vm.header-backup-failed', `Reading out ${what} broke off`],
+    })
+  }
+
+  /** Gives an answer on, watched; that it begins is on record first. */
+  async #giveOut(
+    answer: StreamedAnswer,
+    vm: VmRecord,
+    principal: Principal,
+    { begun, broken }: Readonly<Record<'begun' | 'broken', readonly [type: NewEvent['type'], text: string]>>,
+  ): Promise<ExportedDisk> {
     const event = (type: NewEvent['type'], text: string): NewEvent => ({
       ...{ type, host: vm.hostName, vm: vm.row.name, text, user: principal.name },
     })
-    const what = `disk ${number} of VM ${vm.row.name} as ${format}`
-    const answer = await this.#ask(connection, vm, principal, disk.id, format, signal)
     const { stopping, timings } = this.#work
     const seconds = Math.round(timings.contentWaitMs / 1000)
     const quiet = `nothing was read for ${seconds} seconds`
@@ -61,15 +97,12 @@ export class DiskExports {
     // It may break off before anybody reads it: whoever watches it learns that, too.
     content.on('error', () => undefined)
     try {
-      const text = `${principal.name} reads out ${what}: ${answer.sizeBytes} bytes, plain`
-      await this.#work.events.record(event('vm.disk-exported', text))
+      await this.#work.events.record(event(...begun))
     } catch (error) {
       content.destroy()
       throw error
     }
-    const watching = this.#watch(content, (reason) =>
-      event('vm.disk-export-failed', `Reading out ${what} broke off: ${reason}`),
-    )
+    const watching = this.#watch(content, (reason) => event(broken[0], `${broken[1]}: ${reason}`))
     this.#running.add(watching)
     void watching.finally(() => this.#running.delete(watching))
     if (content.errored !== null) throw agentRefusal(`host ${vm.hostName}`, content.errored)
@@ -93,12 +126,7 @@ export class DiskExports {
     const purpose = { host: vm.hostName, vm: vm.row.name, user: principal.name, task: null }
     await this.#handOver.ensureHeld({ name: vm.hostName }, connection, keysOf(authority), purpose)
     const stop = AbortSignal.any([signal, this.#work.stopping])
-    try {
-      return await connection.client.exportDisk({ vm: authority, diskId, format }, stop)
-    } catch (error) {
-      if (!(error instanceof RestClientError)) throw error
-      throw agentRefusal(`host ${vm.hostName}`, error)
-    }
+    return await answerOf(vm, connection.client.exportDisk({ vm: authority, diskId, format }, stop))
   }
 
   async #watch(stream: Readable, failure: (reason: string) => NewEvent): Promise<void> {
@@ -112,5 +140,15 @@ export class DiskExports {
         this.#work.log.error({ err: cause }, 'an event was not recorded')
       })
     }
+  }
+}
+
+/** What a VM's host answers. Throws `ControlPlaneError` for what it refuses. */
+async function answerOf(vm: VmRecord, asked: Promise<StreamedAnswer>): Promise<StreamedAnswer> {
+  try {
+    return await asked
+  } catch (error) {
+    if (!(error instanceof RestClientError)) throw error
+    throw agentRefusal(`host ${vm.hostName}`, error)
   }
 }

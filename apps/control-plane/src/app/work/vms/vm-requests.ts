@@ -6,6 +6,7 @@ import type {
   ImportDisk,
   ImportVolume,
   RekeyVm,
+  RestoreHeader,
 } from '@cryptvisor/control-plane-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
@@ -18,6 +19,7 @@ import { requireConnection, requireIdle } from './change-request.ts'
 import { planClone } from './clone.ts'
 import { requireFreeDevice } from './device-claim.ts'
 import { planDiskAddition, planDiskImport } from './disk-addition.ts'
+import { planHeaderRestore } from './header-restore.ts'
 import { findVm } from './lookup.ts'
 import { planPolicyChange } from './policy-change.ts'
 import { planRekey } from './rekey.ts'
@@ -117,6 +119,17 @@ export class VmRequests {
     const vm = await findVm(this.#work.database, nameOrId)
     const { change, key } = await planVolumeImport(this.#work, principal, vm, request)
     return this.#begin('vm.import-volume', principal, vm, change, key)
+  }
+
+  async restoreHeader(
+    principal: Principal,
+    nameOrId: string,
+    number: number,
+    request: RestoreHeader,
+  ): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { change, key } = await planHeaderRestore(this.#work, principal, vm, number, request)
+    return this.#begin('vm.restore-header', principal, vm, change, key)
   }
 
   /** Gives the VM to a new task, provided that it is as it was when the request was checked. Throws `vm-busy`. */
