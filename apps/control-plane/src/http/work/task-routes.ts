@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { NameOrId, passphraseSizeMax, Task, TaskList, TaskSpeed, TaskState } from '@cryptvisor/control-plane-api'
 import { RestError, readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
+import { requireOwner } from '../../app/work/tasks/task-owner.ts'
 import type { Work } from '../../app/work/work.ts'
 import { ById, Nothing } from '../parameters.ts'
 import type { Routes } from '../routes.ts'
@@ -96,7 +97,8 @@ export function taskRoutes(work: Work): Routes {
         body: { content: { 'application/octet-stream': { schema: Type.Unsafe<unknown>({}) } } },
         response: { 204: Nothing },
       },
-      handler: async ({ params, body, headers }, reply) => {
+      handler: async ({ params, body, headers, principal }, reply) => {
+        requireOwner(await work.showTask(params.id), principal)
         const sizeBytes = secretSizeOf(headers['content-length'], passphraseSizeMax, 'a passphrase')
         using passphrase = await readSecret(body, sizeBytes)
         await work.sendPassphrase(params.id, passphrase, untilClosed(reply.raw))
@@ -115,7 +117,8 @@ export function taskRoutes(work: Work): Routes {
         body: { content: { 'application/octet-stream': { schema: Type.Unsafe<unknown>({}) } } },
         response: { 200: Task },
       },
-      handler: ({ params, body, headers }, reply) => {
+      handler: async ({ params, body, headers, principal }, reply) => {
+        requireOwner(await work.showTask(params.id), principal)
         if (!(body instanceof Readable)) {
           throw new RestError(415, 'wrong-content-type', 'content-type: expected application/octet-stream', {
             field: 'content-type',

@@ -220,6 +220,20 @@ test('each route asks for its privilege', async (context) => {
   }
 })
 
+test('what an import waits for comes from whoever began it, and from nobody else', async (context) => {
+  const { admin, logIn } = await startServer(context)
+  await ended(admin.api, await admin.api.createVm({ name: 'web' }))
+  await admin.api.createUser({ name: 'other', password, role: 'Admin' })
+  const { api: other } = await logIn('other')
+  const { task } = await admin.api.importVolume('web', { format: 'raw', contentBytes: 512 })
+  const content = () => Readable.from([Buffer.alloc(512)])
+  using passphrase = Secret.random(16)
+  await assert.rejects(other.sendPassphrase(task.id, passphrase), isAnswer(403, 'no-privilege'))
+  await admin.api.sendPassphrase(task.id, passphrase)
+  await assert.rejects(other.sendContent(task.id, content(), 512), isAnswer(403, 'no-privilege'))
+  assert.equal((await admin.api.sendContent(task.id, content(), 512)).state, 'success')
+})
+
 test('wrong requests are refused by name', async (context) => {
   const { admin } = await startServer(context)
   const { rest, api } = admin
