@@ -79,6 +79,12 @@ test('a passphrase is taken by an import of a volume that waits for it, and by n
   await assert.rejects(send(world, plain.id), { code: 'invalid', message: /no LUKS volume/ })
   await world.work.sendContent(plain.id, content(), null, never)
   await assert.rejects(send(world, plain.id), { code: 'invalid', message: /has ended/ })
+  const volume = await world.work.importVolume(admin, 'web', { format: 'raw', contentBytes })
+  using passphrase = Secret.random(16)
+  const left = world.work.sendPassphrase(volume.id, passphrase, AbortSignal.abort())
+  await assert.rejects(left, { code: 'cancelled' }, 'a sender who left is no fault of ours')
+  await world.work.cancelTask(volume.id)
+  await world.ended(volume)
 })
 
 test('an import of a volume that cannot be is refused before anything happens', async (context) => {

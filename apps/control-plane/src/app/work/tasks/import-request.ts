@@ -58,7 +58,7 @@ export async function sendImportContent(
 
 /**
  * Hands a passphrase on to the host whose import of a LUKS volume waits for it; it is in memory only. Throws `not-found`,
- * `invalid` when the task waits for none, `agent-failed`.
+ * `invalid` when the task waits for none, `cancelled` when its sender is gone, `agent-failed`.
  */
 export async function sendImportPassphrase(
   database: Database,
@@ -74,6 +74,7 @@ export async function sendImportPassphrase(
   try {
     await run.content.sendPassphrase(passphrase, signal)
   } catch (error) {
+    if (signal.aborted) throw new ControlPlaneError('cancelled', 'whoever sent the passphrase went away')
     if (!(error instanceof RestClientError)) throw error
     throw agentRefusal('passphrase', error)
   }
