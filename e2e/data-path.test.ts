@@ -10,6 +10,7 @@ import {
   readSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -153,6 +154,29 @@ test('an encrypted VM gets other keys, is cloned and is read out', async (contex
     const { exitCode, stderr } = await lab.cryptvisor('disk', 'export', 'web', '1', path)
     assert.equal(exitCode, 2)
     assert.match(stderr, /is there already/)
+  })
+
+  await context.test('a header that was lost comes back from its backup', async () => {
+    const path = lab.path('web-0.header')
+    await lab.json('disk', 'header-backup', 'web', '0', path)
+    const disk = diskOf(await lab.vm('web'), 0)
+    const before = await sha256(disk.path)
+    const file = openSync(disk.path, 'r+')
+    writeSync(file, Buffer.alloc(2 * mib), 0, 2 * mib, 0)
+    closeSync(file)
+    await lab.cryptvisor('vm', 'unlock', 'web')
+    const { lock } = await lab.vm('web')
+    assert.equal(lock.state, 'locked')
+    assert.match(lock.text ?? '', /LUKS/)
+    const wrong = await lab.cryptvisor('disk', 'header-restore', 'web', '1', path)
+    assert.equal(wrong.exitCode, 1)
+    assert.match(wrong.stderr, /the header backup is of LUKS volume/)
+    await lab.json('disk', 'header-restore', 'web', '0', path)
+    assert.equal((await lab.vm('web')).lock.state, 'unlocked')
+    assert.equal(await sha256(disk.path), before)
+    assert.equal(await exported(lab, 'web', 0), sums[0])
+    assert.equal((await lab.events('--type', 'vm.header-backed-up')).length, 1)
+    assert.equal((await lab.events('--type', 'vm.header-restored')).length, 1)
   })
 
   await context.test('deleted with its source, a clone still opens', async () => {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
-import type { DiskFormat } from '@cryptvisor/control-plane-api'
+import { type DiskFormat, headerBackupSizeMax } from '@cryptvisor/control-plane-api'
 import { CliError } from './cli-error.ts'
 import { formatOfContent } from './image-magic.ts'
 
@@ -12,6 +12,9 @@ const headSize = 512
 
 /** One piece of an image on its way; bounds the memory that an import takes. */
 const pieceSize = 1_048_576
+
+/** How every backup of a header begins. */
+const headerBackupBeginning = Buffer.from('{"format":"cryptvisor-luks-header"')
 
 /** Where an image lies, and the option that named it, for errors. */
 interface Source {
@@ -45,6 +48,25 @@ export class ImageFile implements AsyncDisposable {
         throw bad(source, 'is not a LUKS volume', 'leave --luks out to import it as a plain image')
       }
       return new ImageFile(source, format ?? 'raw', sizeBytes, handle)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /** Opens a backup of a LUKS header as `disk header-backup` writes it. Throws `CliError` `bad-file` for another file. */
+  static async openHeaderBackup(source: Source): Promise<ImageFile> {
+    const handle = await openImage(source)
+    try {
+      const sizeBytes = await sizeOf(source, handle)
+      const head = await readHead(source, handle)
+      if (
+        sizeBytes > headerBackupSizeMax ||
+        !head.subarray(0, headerBackupBeginning.length).equals(headerBackupBeginning)
+      ) {
+        throw bad(source, 'is not a backup of a header', 'give a file that «cryptvisor disk header-backup» has written')
+      }
+      return new ImageFile(source, 'raw', sizeBytes, handle)
     } catch (error) {
       await handle.close()
       throw error

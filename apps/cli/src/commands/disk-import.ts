@@ -1,5 +1,4 @@
 import type { DiskFormat, Task } from '@cryptvisor/control-plane-api'
-import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { Option } from 'commander'
 import { diskFormats } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
@@ -8,7 +7,7 @@ import type { CliCommand } from '../command.ts'
 import { ImageFile } from '../image-file.ts'
 import { addPaceOptions, type PaceOptions, paceOf } from '../pace-options.ts'
 import { getPassphrase } from '../passphrase.ts'
-import { sendImage } from '../send-image.ts'
+import { sendFor } from '../send-for.ts'
 
 /** What only a LUKS volume has. */
 interface VolumeOptions extends PaceOptions {
@@ -99,27 +98,6 @@ async function importVolume(
       return { task, before: (signal) => client.sendPassphrase(task.id, passphrase, signal) }
     }),
   )
-}
-
-/** Announces an import, does what comes before its content, and sends that; whatever fails, the task does not wait on. */
-async function sendFor(
-  cli: Cli,
-  client: ControlPlaneClient,
-  image: ImageFile,
-  path: string,
-  announce: () => Promise<{ readonly task: Task; readonly before: (signal: AbortSignal) => Promise<void> }>,
-): Promise<Task> {
-  return cli.surroundings.interrupt.during(async (signal) => {
-    const { task, before } = await announce()
-    try {
-      await before(signal)
-      return await cli.waitFor(client, await sendImage(cli, client, task, image, path, signal), signal)
-    } catch (error) {
-      // The first error is the one to report.
-      await client.cancelTask(task.id).catch(() => undefined)
-      throw error
-    }
-  })
 }
 
 function refuseWithoutLuks({ passphraseFile, adopt, policy, thin, verify, limit }: VolumeOptions): void {

@@ -8,6 +8,7 @@ import type { Paint } from '../paint.ts'
 import { formatSize } from '../quantity.ts'
 import { type Cell, table } from '../table.ts'
 import { addDiskExport } from './disk-export.ts'
+import { addDiskHeader } from './disk-header.ts'
 import { addDiskImport } from './disk-import.ts'
 
 interface AddOptions {
@@ -62,6 +63,7 @@ export function addDisk(program: CliCommand, cli: Cli): void {
     )
   addDiskImport(disk, cli)
   addDiskExport(disk, cli)
+  addDiskHeader(disk, cli)
 }
 
 function diskTable(disks: readonly Disk[], paint: Paint): string {

@@ -38,6 +38,7 @@ import {
   NewEnrolmentToken,
   plainPolicy,
   RekeyVm,
+  RestoreHeader,
   Role,
   RoleList,
   StoragePolicyList,
@@ -273,17 +274,27 @@ function addVms(server: RestServer, made: Promise<FakeControlPlane>): void {
     { schema: { body: CloneVm, response: { 202: TaskStarted } } },
     async (request, reply) => reply.code(202).send(await started('vm.clone', request.body.name)),
   )
-  server.post(`${api}/vms/:vm/disks/:number/export`, { schema: { body: ExportDisk } }, async (_request, reply) => {
-    const { exported, exportBreaksOff } = await made
-    const pieces = async function* () {
-      yield exported
-      // What was sent has to be on its way before the connection breaks.
-      await new Promise(setImmediate)
-      if (exportBreaksOff) throw new Error('the host is gone')
-    }
-    const sizeBytes = exported.length + (exportBreaksOff ? 1 : 0)
-    return reply.type('application/octet-stream').header('content-length', sizeBytes).send(Readable.from(pieces()))
-  })
+  for (const [name, schema] of [
+    ['export', { body: ExportDisk }],
+    ['header-backup', {}],
+  ] as const) {
+    server.post(`${api}/vms/:vm/disks/:number/${name}`, { schema }, async (_request, reply) => {
+      const { exported, exportBreaksOff } = await made
+      const pieces = async function* () {
+        yield exported
+        // What was sent has to be on its way before the connection breaks.
+        await new Promise(setImmediate)
+        if (exportBreaksOff) throw new Error('the host is gone')
+      }
+      const sizeBytes = exported.length + (exportBreaksOff ? 1 : 0)
+      return reply.type('application/octet-stream').header('content-length', sizeBytes).send(Readable.from(pieces()))
+    })
+  }
+  server.post(
+    `${api}/vms/:vm/disks/:number/header-restore`,
+    { schema: { body: RestoreHeader, response: { 202: TaskStarted } } },
+    async (request, reply) => reply.code(202).send({ task: (await made).startImport(nameOf(request)) }),
+  )
 }
 
 function addTasksAndEvents(server: RestServer, made: Promise<FakeControlPlane>): void {
