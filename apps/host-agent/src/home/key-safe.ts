@@ -97,7 +97,10 @@ export async function openKeySafe(
     if (key !== null) return key
   } catch (error) {
     if (!(error instanceof KeyRecordError || error instanceof AgentError)) throw error
-    const next = await openNextKeySafe(folder, vmId, encryption, keks).catch(() => null)
+    const next = await openNextKeySafe(folder, vmId, encryption, keks).catch((nextError: unknown) => {
+      // That one of the two is for other KEKs says nothing; what is wrong with the one that is for these does.
+      throw isForOthers(nextError) ? error : nextError
+    })
     if (next !== null) return next
     throw error
   }
@@ -161,4 +164,10 @@ async function openNamed(
 
 function homeKey(dek: Secret, header: RecordHeader, record: string): OpenHomeKey {
   return { dek, header, record, [Symbol.dispose]: () => dek[Symbol.dispose]() }
+}
+
+/** Whether a key safe did not open since it is made for other KEKs than those at hand, or known. */
+function isForOthers(error: unknown): boolean {
+  if (error instanceof AgentError) return error.code === 'key-not-held'
+  return error instanceof KeyRecordError && error.code === 'foreign-kid'
 }
