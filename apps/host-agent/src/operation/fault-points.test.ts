@@ -10,7 +10,7 @@ import { datastorePath } from '../testing/simulated-host.ts'
 const long = process.env['CRYPTVISOR_TEST_LONG'] !== undefined
 
 /** How many of the calls that could fail do fail. */
-const faultsPerKind = long ? 120 : 4
+const faultsPerKind = long ? 120 : 3
 
 /** Less than any of the operations needs. */
 const roomMaxBytes = 6_000_000
@@ -67,7 +67,7 @@ for (const [name, prepare] of Object.entries(scenarios)) {
       })
     }
     await context.test('little room left', async (step) => {
-      const rooms = Array.from({ length: faultsPerKind / 2 }, () => random.below(roomMaxBytes))
+      const rooms = Array.from({ length: Math.ceil(faultsPerKind / 2) }, () => random.below(roomMaxBytes))
       const states: States = { done: 0, failed: 0 }
       await inBatches([0, 4096, ...rooms, 2 * roomMaxBytes], (room) => roomOf(scenario, room, states))
       step.diagnostic(JSON.stringify(states))
