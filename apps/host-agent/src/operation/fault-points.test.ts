@@ -53,26 +53,31 @@ const faultKinds: readonly FaultKind[] = [
 ]
 
 for (const [name, prepare] of Object.entries(scenarios)) {
-  test(`${name} on a disk with faults: a clear error and the original, or done`, async (context) => {
+  // All kinds at once: what failed after its commit waits a second before it is tried again.
+  test(`${name} on a disk with faults: a clear error and the original, or done`, {
+    concurrency: true,
+  }, async (context) => {
     const random = SeededRandom.of(context, seedDefault)
     const scenario = await prepare(name, random, {})
     using _keys = scenario.keys
-    for (const kind of faultKinds) {
-      await context.test(kind.name, async (step) => {
+    const steps = faultKinds.map((kind) => {
+      const own = random.fork()
+      return context.test(kind.name, async (step) => {
         const callCount = await countCalls(scenario, kind)
-        const chosen = chosenCalls(callCount, random)
+        const chosen = chosenCalls(callCount, own)
         const states: States = { done: 0, failed: 0 }
         await inBatches(chosen, (call) => faultAt(scenario, kind, call, states))
         step.diagnostic(`${chosen.length} of ${callCount} calls: ${JSON.stringify(states)}`)
       })
-    }
-    await context.test('little room left', async (step) => {
-      const rooms = Array.from({ length: Math.ceil(faultsPerKind / 2) }, () => random.below(roomMaxBytes))
+    })
+    const rooms = Array.from({ length: Math.ceil(faultsPerKind / 2) }, () => random.below(roomMaxBytes))
+    const little = context.test('little room left', async (step) => {
       const states: States = { done: 0, failed: 0 }
       await inBatches([0, 4096, ...rooms, 2 * roomMaxBytes], (room) => roomOf(scenario, room, states))
       step.diagnostic(JSON.stringify(states))
       assert.ok(states.done > 0)
     })
+    await Promise.all([...steps, little])
   })
 }
 
