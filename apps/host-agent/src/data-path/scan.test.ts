@@ -19,7 +19,12 @@ const mib = 1_048_576
 /** Zeros, but for random bytes at these places. */
 function disk(sizeBytes: number, ...runs: readonly (readonly [offsetBytes: number, sizeBytes: number])[]): Buffer {
   const bytes = Buffer.alloc(sizeBytes)
-  for (const [at, size] of runs) randomBytes(size).copy(bytes, at)
+  // No byte of a run is zero: a run of one byte would be none.
+  for (const [at, size] of runs)
+    bytes.set(
+      randomBytes(size).map((byte) => byte | 1),
+      at,
+    )
   return bytes
 }
 
