@@ -10,8 +10,8 @@ export const mib = 1_048_576
 /** The sizes of images that are tried, the largest that fits is taken. */
 const sizesMib = [1024, 512, 256]
 
-/** How many files of the image's size a folder needs. */
-const fileCount = 4
+/** How many files of the image's size a folder needs: these four, and one that is made on the way. */
+const fileCount = 5
 
 /** An image of a conversion, and the key of its volume where it is one. */
 export interface BenchImage extends ConversionSide {
