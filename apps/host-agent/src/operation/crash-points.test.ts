@@ -91,7 +91,7 @@ test('an encryption on a disk that lies about its syncs is found to be broken', 
   await assert.rejects(cut, /encrypt on a disk that lies, cut before event/)
 })
 
-test('at least 10,000 cuts were made', { skip: long ? false : 'in ./run test --long' }, (context) => {
+test('as many cuts were made as were meant', (context) => {
   context.diagnostic(`${total.cutCount} cuts over all operations, from seed ${seedDefault}`)
-  assert.ok(total.cutCount >= longCutCountMin, `${total.cutCount}`)
+  assert.ok(total.cutCount >= (long ? longCutCountMin : 100), `${total.cutCount}`)
 })
