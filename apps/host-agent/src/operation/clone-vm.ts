@@ -1,4 +1,4 @@
-import type { CloneVm, DiskAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { CloneVm, DiskAuthority, KeyReference } from '@cryptvisor/host-agent-api'
 import type { NamedKek } from '@cryptvisor/key-record'
 import type { Static } from 'typebox'
 import { type Image, openSource, type PlainImage, paddedSizeBytes } from '../data-path/index.ts'
@@ -6,18 +6,18 @@ import { layerName, newLayerEncryption, plainName } from '../disk/layer-file.ts'
 import { openDisk } from '../disk/open-disk.ts'
 import { plainImageOf } from '../disk/plain-image.ts'
 import { writeConfiguration } from '../home/configuration.ts'
-import { type HomeKey, keySafeName, newHomeEncryption, newHomeKey, writeKeySafe } from '../home/key-safe.ts'
+import { keySafeName, newHomeEncryption, newHomeKey, writeKeySafe } from '../home/key-safe.ts'
 import { openHome } from '../home/open-home.ts'
 import { type Conversion, checkSources, convertAll, noLog } from './conversion.ts'
+import { convertLayers } from './convert-layers.ts'
 import { creatingName } from './create-vm.ts'
 import { newEncryptedLayer } from './encrypted-layer.ts'
-import type { Journal } from './journal.ts'
 import { newLayerId } from './layer-id.ts'
 import { NewDeks } from './new-deks.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
 import { planCopies } from './plan-copies.ts'
 import { refuseUnfinished } from './refuse-unfinished.ts'
-import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
+import type { JournalKey } from './start-journal.ts'
 import { agreedDocument, requireVmSite, type VmSite } from './vm-site.ts'
 import type { Made, Work } from './work.ts'
 
@@ -117,43 +117,23 @@ export async function makeCloned(work: Work, request: Request): Promise<Made> {
     parts.push(part)
   }
   const next = withSizes(plan, sizes)
+  const rewriteHome = async () => {
+    progress.begin('writing VM Home')
+    const { vmId } = plan.vm
+    if (homeKey !== null && homeKek !== null) await writeKeySafe(work.folder, vmId, homeKey, homeKek)
+    await writeConfiguration(work.home, plan.next.generation, details, { vmId, dek: homeKey?.dek ?? null })
+  }
+  const home =
+    homeKey === null || homeKek === null ? null : { dek: homeKey.dek, keks: [homeKek], header: homeKey.header }
+  if (plan.direction !== null) return await convertLayers(work, next, home, parts, rewriteHome)
   await planCopies(
     work,
     parts.map(({ source }) => source.sizeBytes),
   )
-  const journal = plan.direction === null ? null : await journalOf(work, next, homeKey, homeKek, parts)
-  await convertAll(work, journal ?? noLog, parts)
-  progress.begin('writing VM Home')
-  const { vmId } = plan.vm
-  if (homeKey !== null && homeKek !== null) await writeKeySafe(work.folder, vmId, homeKey, homeKek)
-  await writeConfiguration(work.home, plan.next.generation, details, { vmId, dek: homeKey?.dek ?? null })
+  await convertAll(work, noLog, parts)
+  await rewriteHome()
   await checkSources(parts)
-  await journal?.write('ready')
-  return { next, journal }
-}
-
-async function journalOf(
-  work: Work,
-  next: VmAuthority,
-  homeKey: HomeKey | null,
-  homeKek: NamedKek | null,
-  parts: readonly (Conversion & Partial<JournalKey>)[],
-): Promise<Journal> {
-  const journal = await startJournal(
-    work,
-    next,
-    [
-      ...(homeKey === null || homeKek === null ? [] : [{ dek: homeKey.dek, keks: [homeKek], header: homeKey.header }]),
-      ...parts.filter(isKeyed),
-    ],
-    parts.map(({ disk, watched }) => ({ layerId: disk.layerId, version: watched.version })),
-  )
-  await beginCopying(journal)
-  return journal
-}
-
-function isKeyed(part: Conversion & Partial<JournalKey>): part is Conversion & JournalKey {
-  return part.dek !== undefined
+  return { next, journal: null }
 }
 
 /** One disk's way into the clone. */

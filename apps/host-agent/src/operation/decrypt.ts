@@ -5,12 +5,12 @@ import { layerName, layerNames } from '../disk/layer-file.ts'
 import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
 import { type HomeKey, keySafeName, openKeySafe } from '../home/key-safe.ts'
 import { chosenDisks } from './chosen-disks.ts'
-import { type Conversion, checkSources, convertAll } from './conversion.ts'
+import type { Conversion } from './conversion.ts'
+import { convertLayers } from './convert-layers.ts'
 import { openEncryptedSource } from './encrypted-source.ts'
 import { newLayerId } from './layer-id.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
-import { planCopies } from './plan-copies.ts'
-import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
+import type { JournalKey } from './start-journal.ts'
 import { type Made, previousOf, type Work } from './work.ts'
 
 type Request = Static<typeof Decrypt>
@@ -74,22 +74,10 @@ export async function makeDecrypted(work: Work, request: Request): Promise<Made>
     parts.push({ disk, verb: 'decrypting', ...source, create: open, reopen: open })
   }
   const next = withSizes(plan, sizes)
-  await planCopies(
-    work,
-    parts.map(({ source }) => source.sizeBytes),
-  )
-  const journal = await startJournal(
-    work,
-    next,
-    [...(homeKey === null || homeKeks === null ? [] : [{ ...homeKey, keks: homeKeks }]), ...parts],
-    parts.map(({ disk, watched }) => ({ layerId: disk.layerId, version: watched.version })),
-  )
-  await beginCopying(journal)
-  await convertAll(work, journal, parts)
-  if (homeKey !== null) await unsealHome(work, homeKey)
-  await checkSources(parts)
-  await journal.write('ready')
-  return { next, journal }
+  const home = homeKey === null || homeKeks === null ? null : { ...homeKey, keks: homeKeks }
+  return await convertLayers(work, next, home, parts, async () => {
+    if (homeKey !== null) await unsealHome(work, homeKey)
+  })
 }
 
 /** Writes the plain VM Home beside the sealed one. Does no harm when done again. */

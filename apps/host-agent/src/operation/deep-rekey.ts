@@ -12,14 +12,14 @@ import {
 } from '../home/key-safe.ts'
 import type { KeyLoan } from '../key-cache.ts'
 import { chosenDisks } from './chosen-disks.ts'
-import { type Conversion, checkSources, convertAll } from './conversion.ts'
+import type { Conversion } from './conversion.ts'
+import { convertLayers } from './convert-layers.ts'
 import { newEncryptedLayer } from './encrypted-layer.ts'
 import { openEncryptedSource } from './encrypted-source.ts'
 import { newLayerId } from './layer-id.ts'
 import { NewDeks } from './new-deks.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
-import { planCopies } from './plan-copies.ts'
-import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
+import type { JournalKey } from './start-journal.ts'
 import { type Made, previousOf, type Work } from './work.ts'
 
 type Request = Static<typeof DeepRekey>
@@ -100,25 +100,11 @@ export async function makeDeepRekeyed(work: Work, request: Request): Promise<Mad
     parts.push({ disk, verb: 'rekeying', source, watched, ...target })
   }
   const next = withSizes(plan, sizes)
-  await planCopies(
-    work,
-    parts.map(({ source }) => source.sizeBytes),
-  )
-  const journal = await startJournal(
-    work,
-    next,
-    [
-      ...(homeKey === null || homeKek === null ? [] : [{ dek: homeKey.dek, keks: [homeKek], header: homeKey.header }]),
-      ...parts,
-    ],
-    parts.map(({ disk, watched }) => ({ layerId: disk.layerId, version: watched.version })),
-  )
-  await beginCopying(journal)
-  await convertAll(work, journal, parts)
-  if (homeKey !== null && homeKek !== null) await rekeyHome(work, homeKey, homeKek)
-  await checkSources(parts)
-  await journal.write('ready')
-  return { next, journal }
+  const home =
+    homeKey === null || homeKek === null ? null : { dek: homeKey.dek, keks: [homeKek], header: homeKey.header }
+  return await convertLayers(work, next, home, parts, async () => {
+    if (homeKey !== null && homeKek !== null) await rekeyHome(work, homeKey, homeKek)
+  })
 }
 
 /** Seals VM Home's files under another DEK; the key safe that counts stays the old one until the commit. */

@@ -7,13 +7,13 @@ import { readConfiguration, writeConfiguration } from '../home/configuration.ts'
 import { type HomeKey, keySafeName, newHomeEncryption, newHomeKey, writeKeySafe } from '../home/key-safe.ts'
 import type { KeyLoan } from '../key-cache.ts'
 import { chosenDisks } from './chosen-disks.ts'
-import { type Conversion, checkSources, convertAll } from './conversion.ts'
+import type { Conversion } from './conversion.ts'
+import { convertLayers } from './convert-layers.ts'
 import { newEncryptedLayer } from './encrypted-layer.ts'
 import { newLayerId } from './layer-id.ts'
 import { NewDeks } from './new-deks.ts'
 import { nextVm, type Plan, refused, type Sizes, withSizes } from './plan.ts'
-import { planCopies } from './plan-copies.ts'
-import { beginCopying, type JournalKey, startJournal } from './start-journal.ts'
+import type { JournalKey } from './start-journal.ts'
 import { becomesThin, thinSourceOf } from './thin-disk.ts'
 import { type Made, previousOf, type Work } from './work.ts'
 
@@ -85,26 +85,12 @@ export async function makeEncrypted(work: Work, request: Request): Promise<Made>
   }
   const next = withSizes(plan, sizes)
   await refuseOtherNames(parts)
-  await planCopies(
-    work,
-    parts.map(({ source }) => source.sizeBytes),
-  )
-  const journal = await startJournal(
-    work,
-    next,
-    [
-      ...(homeKey === null || homeKek === null ? [] : [{ dek: homeKey.dek, keks: [homeKek], header: homeKey.header }]),
-      ...parts,
-    ],
-    parts.map(({ disk, watched }) => ({ layerId: disk.layerId, version: watched.version })),
-  )
-  await beginCopying(journal)
-  await convertAll(work, journal, parts)
-  if (homeKey !== null && homeKek !== null) await sealHome(work, homeKey, homeKek)
-  await checkSources(parts)
-  await refuseOtherNames(parts)
-  await journal.write('ready')
-  return { next, journal }
+  const home =
+    homeKey === null || homeKek === null ? null : { dek: homeKey.dek, keks: [homeKek], header: homeKey.header }
+  return await convertLayers(work, next, home, parts, async () => {
+    if (homeKey !== null && homeKek !== null) await sealHome(work, homeKey, homeKek)
+    await refuseOtherNames(parts)
+  })
 }
 
 /** The plain bytes of a layer would stay under another name when its own is removed. Throws AgentError `refused`. */
