@@ -4,13 +4,11 @@ import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
-import { isCryptoSafe } from '../keys/host-keys.ts'
 import type { KeyPlan } from '../tasks/task-context.ts'
-import { paceOf, requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
+import { paceOf, requireIdle } from './change-request.ts'
 import { findProvider } from './lookup.ts'
-import { placeVm } from './placement.ts'
 import { existingKey } from './policy-change.ts'
-import { requireFreeName, type VmCreation } from './vm-creation.ts'
+import { newVmRow, requireFreeName, type VmCreation } from './vm-creation.ts'
 import { authorityOf, type VmRecord } from './vm-store.ts'
 
 /**
@@ -34,29 +32,14 @@ export async function planClone(
     : keys === 'same'
       ? existingKey(source)
       : { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
-  const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
   const wish = {
     cluster: source.clusterName,
     host: request.host ?? source.hostName,
     datastore: request.datastore ?? source.datastoreName,
   }
-  const { host, datastore } = await placeVm(work, wish, (one) => !encrypted || mayMakeSafe || isCryptoSafe(one))
-  if (encrypted) await requireCapableHost(work, host, request.name, key, principal)
-  else requireConnection(work, host)
+  const policyId = source.row.policy_id
   return {
-    row: {
-      id: v7(),
-      name: request.name,
-      host_id: host.id,
-      datastore_id: datastore.id,
-      generation: 0,
-      policy_id: source.row.policy_id,
-      encryption: null,
-      lock_state: 'unknown',
-      lock_text: 'it is being made',
-      lock_missing_keys: '[]',
-      created_at: work.clock(),
-    },
+    row: await newVmRow(work, principal, { name: request.name, policyId, wish, encrypted, key }),
     change: {
       kind: 'clone-vm',
       source: authorityOf(source),

@@ -21,6 +21,45 @@ export interface VmCreation {
   readonly key: KeyPlan
 }
 
+/** What a new VM's row follows from. */
+interface NewVm {
+  readonly name: string
+  readonly policyId: string
+  /** Where it is wished to go. */
+  readonly wish: Parameters<typeof placeVm>[1]
+  readonly encrypted: boolean
+  readonly key: KeyPlan
+}
+
+/** Chooses where a new VM goes and makes sure that its host can take it. Throws `ControlPlaneError`. */
+export async function newVmRow(
+  work: WorkContext,
+  principal: Principal,
+  { name, policyId, wish, encrypted, key }: NewVm,
+): Promise<VmCreation['row']> {
+  const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
+  const { host, datastore } = await placeVm(
+    work,
+    wish,
+    (candidate) => !encrypted || (candidate.crypto_supported === 1 && (mayMakeSafe || isCryptoSafe(candidate))),
+  )
+  if (encrypted) await requireCapableHost(work, host, name, key, principal)
+  else requireConnection(work, host)
+  return {
+    id: v7(),
+    name,
+    host_id: host.id,
+    datastore_id: datastore.id,
+    generation: 0,
+    policy_id: policyId,
+    encryption: null,
+    lock_state: 'unknown',
+    lock_text: 'it is being made',
+    lock_missing_keys: '[]',
+    created_at: work.clock(),
+  }
+}
+
 /** Works out how a VM is made, and checks all of it before anything happens. */
 export async function planVmCreation(work: WorkContext, principal: Principal, request: CreateVm): Promise<VmCreation> {
   const policy = await findPolicy(work.database, request.policy ?? plainPolicy, 'policy')
@@ -36,28 +75,8 @@ export async function planVmCreation(work: WorkContext, principal: Principal, re
   const key: KeyPlan = encrypted
     ? { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
     : { kind: 'none' }
-  const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
-  const { host, datastore } = await placeVm(
-    work,
-    request,
-    (candidate) => !encrypted || (candidate.crypto_supported === 1 && (mayMakeSafe || isCryptoSafe(candidate))),
-  )
-  if (encrypted) await requireCapableHost(work, host, request.name, key, principal)
-  else requireConnection(work, host)
   return {
-    row: {
-      id: v7(),
-      name: request.name,
-      host_id: host.id,
-      datastore_id: datastore.id,
-      generation: 0,
-      policy_id: policy.id,
-      encryption: null,
-      lock_state: 'unknown',
-      lock_text: 'it is being made',
-      lock_missing_keys: '[]',
-      created_at: work.clock(),
-    },
+    row: await newVmRow(work, principal, { name: request.name, policyId: policy.id, wish: request, encrypted, key }),
     change: {
       kind: 'create-vm',
       encrypted,
