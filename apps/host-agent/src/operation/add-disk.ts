@@ -1,13 +1,11 @@
 import type { AddDisk, DiskAuthority } from '@cryptvisor/host-agent-api'
-import { recordKeySizeBytes } from '@cryptvisor/key-record'
-import { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
-import { createLayer, type Image, type Source, thinViewOf, zeroPlace } from '../data-path/index.ts'
+import { type Image, type Source, thinViewOf, zeroPlace } from '../data-path/index.ts'
 import { layerName, newLayerEncryption } from '../disk/layer-file.ts'
-import { newRecordHeader } from '../disk/open-disk.ts'
 import { compareImage, copyImage } from './copy-image.ts'
 import { checkDevice, checkDevicePlan } from './device-disk.ts'
 import { newLayerId } from './layer-id.ts'
+import { newLayer } from './new-layer.ts'
 import { checkHomeBefore, checkNewDisk, nextVm, type Plan, refused, withSizes } from './plan.ts'
 import { planCopies } from './plan-copies.ts'
 import type { Made, Work } from './work.ts'
@@ -56,7 +54,7 @@ export async function makeDisk(work: Work, request: Request): Promise<Made> {
   await planCopies(work, [payloadBytes])
   const disk = newDisk(plan.operationId, request, payloadBytes)
   using stack = new DisposableStack()
-  const target = await createTarget(work, disk, request, stack)
+  const target = await newLayer(work, disk, request.key, stack)
   await copyImage(work, source, target, `writing disk ${disk.number}`)
   await compareImage(work, source, target, `verifying disk ${disk.number}`)
   return { next: withSizes(plan, new Map([[disk.layerId, { payloadBytes, virtualBytes }]])), journal: null }
@@ -74,18 +72,4 @@ function newDisk(operationId: string, request: Request, payloadBytes: number): D
   const encryption = key === null ? null : newLayerEncryption(layerId, key)
   const disk = { diskId, number, layerId, format, payloadBytes, virtualBytes, policy, encryption }
   return device === undefined ? disk : { ...disk, device }
-}
-
-async function createTarget(
-  { folder, keys }: Work,
-  disk: DiskAuthority,
-  { key }: Request,
-  stack: DisposableStack,
-): Promise<Image> {
-  const place = folder.place(layerName(disk))
-  if (key === null) return { kind: 'plain', place, sizeBytes: disk.payloadBytes }
-  const dek = stack.use(Secret.random(recordKeySizeBytes))
-  const target = await createLayer({ place, header: newRecordHeader(disk), dek, keks: [keys.one(key)] })
-  stack.use(target.volumeKey)
-  return target
 }

@@ -1,17 +1,15 @@
 import type { DiskAuthority, ImportVolume } from '@cryptvisor/host-agent-api'
-import { recordKeySizeBytes } from '@cryptvisor/key-record'
-import { Secret } from '@cryptvisor/secret'
+import type { Secret } from '@cryptvisor/secret'
 import type { Static } from 'typebox'
 import { AgentError } from '../agent-error.ts'
-import { createLayer, type Image } from '../data-path/index.ts'
 import { keyName, layerName, luksName, newLayerEncryption } from '../disk/layer-file.ts'
-import { newRecordHeader } from '../disk/open-disk.ts'
 import { adoptVolume } from './adopt-volume.ts'
 import { removeAll } from './clean.ts'
 import { compareImage, copyImage } from './copy-image.ts'
 import { openForeignFile } from './foreign-file.ts'
 import type { Incoming } from './incoming.ts'
 import { newLayerId } from './layer-id.ts'
+import { newLayer } from './new-layer.ts'
 import { checkHomeBefore, checkNewDisk, nextVm, type Plan, refused, withSizes } from './plan.ts'
 import { planCopies } from './plan-copies.ts'
 import { receiveFile } from './receive-file.ts'
@@ -114,22 +112,8 @@ async function importPayload(work: Work, request: Request, planned: DiskAuthorit
   progress.totalBytes += receivedBytes
   using _turn = await bulk.enter(signal, work.pace)
   using stack = new DisposableStack()
-  const target = await createTarget(work, request, { ...planned, ...sizes }, stack)
+  const target = await newLayer(work, { ...planned, ...sizes }, request.key, stack)
   await copyImage(work, source, target, `importing disk ${number}`)
   await compareImage(work, source, target, `verifying disk ${number}`)
   return { next: withSizes(plan, new Map([[layerId, sizes]])), journal: null }
-}
-
-async function createTarget(
-  { folder, keys }: Work,
-  { key }: Request,
-  disk: DiskAuthority,
-  stack: DisposableStack,
-): Promise<Image> {
-  const place = folder.place(layerName(disk))
-  if (key === null) return { kind: 'plain', place, sizeBytes: disk.payloadBytes }
-  const dek = stack.use(Secret.random(recordKeySizeBytes))
-  const target = await createLayer({ place, header: newRecordHeader(disk), dek, keks: [keys.one(key)] })
-  stack.use(target.volumeKey)
-  return target
 }

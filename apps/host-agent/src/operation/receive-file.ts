@@ -1,7 +1,7 @@
-import { AgentError } from '../agent-error.ts'
-import { type Pace, type Place, requireFreeSpace, writeFully } from '../data-path/index.ts'
+import { type Place, requireFreeSpace, writeFully } from '../data-path/index.ts'
 import { ioError } from '../io-error.ts'
-import type { Progress } from './progress.ts'
+import { takeExactly } from './exact-content.ts'
+import type { Work } from './work.ts'
 
 /** Zero areas of this size, at its multiples, become holes. */
 const blockSizeBytes = 65_536
@@ -9,41 +9,24 @@ const blockSizeBytes = 65_536
 const zeros = Buffer.alloc(blockSizeBytes)
 
 /**
- * Writes a stream of exactly `sizeBytes` bytes to a new file of its owner's alone, synced; zero areas stay holes. It takes no more than
- * the pace lets it. Throws
- * AgentError: `bad-image` for another size, `no-space`, `io`; the signal's reason when it is aborted.
+ * Writes a stream of exactly `sizeBytes` bytes to a new file of its owner's alone, synced; zero areas stay holes. It takes no
+ * more than the pace lets it. Throws as `takeExactly` does, and AgentError `no-space`, `io`.
  */
 export async function receiveFile(
   place: Place,
   sizeBytes: number,
   content: AsyncIterable<Uint8Array>,
-  { signal, progress, pace }: { readonly signal: AbortSignal; readonly progress: Progress; readonly pace: Pace },
+  work: Pick<Work, 'signal' | 'progress' | 'pace'>,
 ): Promise<void> {
+  const { pace, signal } = work
   await requireFreeSpace(place, sizeBytes)
   await using file = await attempt(() => place.create())
-  let receivedBytes = 0
-  try {
-    for await (const block of blocksOf(content)) {
-      await pace.awaitTurn(block.length, () => signal.aborted)
-      signal.throwIfAborted()
-      if (receivedBytes + block.length > sizeBytes)
-        throw new AgentError('bad-image', `more than ${sizeBytes} bytes came`)
-      if (!block.equals(zeros.subarray(0, block.length))) {
-        await attempt(() => writeFully(file, block, receivedBytes))
-      }
-      receivedBytes += block.length
-      progress.advance('content', receivedBytes)
-    }
-  } catch (cause) {
+  await takeExactly(blocksOf(content), sizeBytes, work, async (block, offset) => {
+    await pace.awaitTurn(block.length, () => signal.aborted)
     signal.throwIfAborted()
-    if (cause instanceof AgentError) throw cause
-    throw new AgentError('io', `the content broke off after ${receivedBytes} of ${sizeBytes} bytes; send it again`, {
-      cause,
-    })
-  }
-  if (receivedBytes !== sizeBytes) {
-    throw new AgentError('bad-image', `the content ended after ${receivedBytes} bytes, expected ${sizeBytes}`)
-  }
+    if (Buffer.compare(block, zeros.subarray(0, block.length)) === 0) return
+    await attempt(() => writeFully(file, block, offset))
+  })
   await attempt(async () => {
     await file.truncate(sizeBytes)
     await file.sync()
