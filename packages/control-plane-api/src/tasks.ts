@@ -10,15 +10,27 @@ export const TaskState = Type.Union([
 ])
 export type TaskState = Static<typeof TaskState>
 
+/** What a task is about. */
+export const TaskTarget = Type.Object({
+  kind: Type.Union([
+    Type.Literal('vm'),
+    Type.Literal('host'),
+    Type.Literal('cluster'),
+    Type.Literal('key'),
+    Type.Literal('key-provider'),
+    Type.Literal('campaign'),
+    Type.Literal('system'),
+  ]),
+  id: Type.String(),
+  name: Type.String(),
+})
+export type TaskTarget = Static<typeof TaskTarget>
+
 export const Task = Type.Object({
   id: Type.String(),
   /** Such as `vm.encrypt`. */
   type: Type.String(),
-  target: Type.Object({
-    kind: Type.Union([Type.Literal('vm'), Type.Literal('host')]),
-    id: Type.String(),
-    name: Type.String(),
-  }),
+  target: TaskTarget,
   state: TaskState,
   /** In words, such as «encrypting disk 0». */
   step: Type.String(),

@@ -1,7 +1,8 @@
 import type { EventType, Privilege } from '@cryptvisor/control-plane-api'
 import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
 import type { KeyProvider } from '@cryptvisor/key-provider'
-import type { HostRow } from '../database/schema.ts'
+import type { Transaction } from 'kysely'
+import type { HostRow, Schema } from '../database/schema.ts'
 
 /*
  * The seams between the two halves of the control plane: the platform (users, hosts, providers, events) and the work
@@ -30,6 +31,10 @@ export interface NewEvent {
 /** Records events and tells whoever listens. */
 export interface Events {
   record(event: NewEvent): Promise<void>
+  /** Runs `work` in a transaction; what it records is there when the rest is, or neither is. */
+  transaction<Result>(
+    work: (transaction: Transaction<Schema>, record: Events['record']) => Promise<Result>,
+  ): Promise<Result>
 }
 
 /** The key providers that are set up. */

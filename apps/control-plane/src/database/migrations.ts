@@ -1,5 +1,6 @@
 import type { Migration } from '@cryptvisor/sqlite'
 import { type Kysely, sql } from 'kysely'
+import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -7,6 +8,7 @@ export const migrations: readonly Migration[] = [
   { name: '0002-login-failures', up: countFailuresByAddress },
   { name: '0003-sealed-for-a-while', up: letSealedValuesExpire },
   { name: '0004-thin-and-devices', up: addThinAndDevices },
+  { name: '0005-task-targets', up: letTasksHaveAnyTarget },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

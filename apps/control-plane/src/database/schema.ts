@@ -1,3 +1,4 @@
+import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 
 /*
@@ -121,7 +122,7 @@ export interface KeyProviderRow {
 export interface TaskRow {
   id: string
   type: string
-  target_kind: 'vm' | 'host'
+  target_kind: TaskTarget['kind']
   target_id: string
   target_name: string
   state: 'queued' | 'running' | 'success' | 'error' | 'cancelled'

@@ -41,6 +41,7 @@ import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
 import { KeyDisposal } from './keys/key-disposal.ts'
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
+import type { SagaDefinition, SagaState } from './sagas/definition.ts'
 import { TaskEnding } from './tasks/ending.ts'
 import { sendImportContent, sendImportPassphrase } from './tasks/import-request.ts'
 import { changePace } from './tasks/task-pace.ts'
@@ -93,8 +94,9 @@ export class Work implements HostObserver {
     const hostKeys = new HostKeys(this.#context, kms, maker, handOver, this.#disposal)
     this.#locks = new LockStates(this.#context)
     this.#catchUp = new HostCatchUp(this.#context, kms, handOver, hostKeys, this.#locks)
+    const sagas: readonly SagaDefinition<SagaState>[] = []
     const ending = new TaskEnding(this.#context, handOver, hostKeys, this.#disposal, this.#locks)
-    this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys }, ending)
+    this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys }, ending, sagas)
     this.#requests = new VmRequests(this.#context, this.#runner)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks)
     this.#exports = new DiskExports(this.#context, handOver)

@@ -2,6 +2,8 @@ import type { TaskRow } from '../../../database/schema.ts'
 import { pause } from '../../pause.ts'
 import type { WorkContext } from '../context.ts'
 import { retryDelayMs } from '../retry-delay.ts'
+import type { SagaDefinition, SagaState } from '../sagas/definition.ts'
+import { StepSaga } from '../sagas/step-saga.ts'
 import type { TaskEnding } from './ending.ts'
 import type { KeyServices } from './preparation.ts'
 import { Saga } from './saga.ts'
@@ -18,12 +20,20 @@ export class TaskRunner {
   readonly #work: WorkContext
   readonly #keys: KeyServices
   readonly #ending: TaskEnding
+  readonly #sagas: ReadonlyMap<string, SagaDefinition<SagaState>>
   readonly #running = new Map<string, Running>()
 
-  constructor(work: WorkContext, keys: KeyServices, ending: TaskEnding) {
+  /** `sagas`: the kinds of tasks that are no change of one VM. */
+  constructor(work: WorkContext, keys: KeyServices, ending: TaskEnding, sagas: readonly SagaDefinition<SagaState>[]) {
     this.#work = work
     this.#keys = keys
     this.#ending = ending
+    this.#sagas = new Map(sagas.map((saga) => [saga.type, saga]))
+  }
+
+  /** Whether there are sagas of steps of this type. */
+  knows(type: string): boolean {
+    return this.#sagas.has(type)
   }
 
   /** Takes up every task that has something left to do. */
@@ -37,7 +47,7 @@ export class TaskRunner {
     const run = new TaskRun(this.#work, row.id)
     this.#work.log.info({ task: row.id, type: row.type, target: row.target_id, resumed }, 'a task is carried out')
     if (row.cancel_requested === 1) run.cancel()
-    const ended = this.#toEnd(run, resumed).finally(() => {
+    const ended = this.#toEnd(run, row.type, resumed).finally(() => {
       run.content.close()
       this.#running.delete(row.id)
     })
@@ -60,10 +70,12 @@ export class TaskRunner {
   }
 
   /** What fails for no fault of the task's own, such as a full disk, is taken up again and again. */
-  async #toEnd(run: TaskRun, resumed: boolean): Promise<void> {
+  async #toEnd(run: TaskRun, type: string, resumed: boolean): Promise<void> {
+    const saga = this.#sagas.get(type)
     for (let failureCount = 0; !this.#work.stopping.aborted; failureCount++) {
       try {
-        await new Saga(this.#work, this.#keys, this.#ending, run).toEnd(resumed || failureCount > 0)
+        if (saga !== undefined) await new StepSaga(this.#work, saga, run).toEnd()
+        else await new Saga(this.#work, this.#keys, this.#ending, run).toEnd(resumed || failureCount > 0)
         this.#work.log.info({ task: run.id }, 'a task is over')
         return
       } catch (error) {

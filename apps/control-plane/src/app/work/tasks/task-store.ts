@@ -1,13 +1,13 @@
-import type { Task } from '@cryptvisor/control-plane-api'
+import type { Task, TaskTarget } from '@cryptvisor/control-plane-api'
 import { v7 } from 'uuid'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
-import { emptyContext, formatContext, type TaskContext } from './task-context.ts'
+import { emptyContext } from './task-context.ts'
 
-/** Such as `vm.encrypt`. */
-export type TaskType =
+/** Of the changes of one VM. */
+export type VmTaskType =
   | 'vm.create'
   | 'vm.delete'
   | 'vm.add-disk'
@@ -21,11 +21,12 @@ export type TaskType =
   | 'vm.policy'
 
 export interface NewTask {
-  readonly type: TaskType
-  readonly vm: { readonly id: string; readonly name: string }
-  readonly principal: Principal
-  /** `null`: there is nothing to do, and the task is a success at once. */
-  readonly context: TaskContext | null
+  /** Such as `vm.encrypt`: a `VmTaskType`, or the type of a saga of steps. */
+  readonly type: string
+  readonly target: TaskTarget
+  readonly principal: Pick<Principal, 'name'>
+  /** What it needs to go on, as JSON; `null`: there is nothing to do, and the task is a success at once. */
+  readonly context: string | null
   readonly step: string
   readonly totalBytes: number
 }
@@ -37,9 +38,9 @@ export async function insertTask(database: Database, clock: WorkContext['clock']
   const row: TaskRow = {
     id: v7(),
     type: task.type,
-    target_kind: 'vm',
-    target_id: task.vm.id,
-    target_name: task.vm.name,
+    target_kind: task.target.kind,
+    target_id: task.target.id,
+    target_name: task.target.name,
     state: nothing ? 'success' : 'queued',
     step: task.step,
     done_bytes: 0,
@@ -49,7 +50,7 @@ export async function insertTask(database: Database, clock: WorkContext['clock']
     cancel_requested: 0,
     error_code: null,
     error_message: null,
-    context: task.context === null ? emptyContext : formatContext(task.context),
+    context: task.context ?? emptyContext,
     user_name: task.principal.name,
     created_at: now,
     started_at: nothing ? now : null,

@@ -117,7 +117,7 @@ export function providersOf(providers: ReadonlyMap<string, MemoryKms>, faults: F
 }
 
 /** Each query is a point at which the process may die; what a transaction did until then is rolled back. */
-class FaultyDatabase implements KyselyPlugin {
+export class FaultyDatabase implements KyselyPlugin {
   readonly #faults: Faults
 
   constructor(faults: Faults) {

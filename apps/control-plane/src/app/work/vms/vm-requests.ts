@@ -12,9 +12,9 @@ import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
-import type { KeyPlan, OpenContext, VmChange } from '../tasks/task-context.ts'
+import { formatContext, type KeyPlan, type OpenContext, type VmChange } from '../tasks/task-context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
-import { insertTask, type TaskType } from '../tasks/task-store.ts'
+import { insertTask, type VmTaskType } from '../tasks/task-store.ts'
 import { requireConnection, requireIdle } from './change-request.ts'
 import { planClone } from './clone.ts'
 import { requireFreeDevice } from './device-claim.ts'
@@ -80,7 +80,7 @@ export class VmRequests {
     if (plan === null) {
       return insertTask(this.#work.database, this.#work.clock, {
         type: 'vm.policy',
-        vm: vm.row,
+        target: targetOf(vm.row),
         principal,
         context: null,
         step: 'nothing to do: everything is as it was asked for',
@@ -133,7 +133,7 @@ export class VmRequests {
   }
 
   /** Gives the VM to a new task, provided that it is as it was when the request was checked. Throws `vm-busy`. */
-  async #begin(type: TaskType, principal: Principal, vm: VmRecord, change: VmChange, key: KeyPlan): Promise<TaskRow> {
+  async #begin(type: VmTaskType, principal: Principal, vm: VmRecord, change: VmChange, key: KeyPlan): Promise<TaskRow> {
     const { row } = vm
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       const [current] = await readVms(transaction, { id: row.id })
@@ -152,15 +152,25 @@ export class VmRequests {
 
   #insert(
     transaction: Database,
-    type: TaskType,
+    type: VmTaskType,
     principal: Principal,
     vm: { readonly id: string; readonly name: string },
     context: OpenContext,
   ): Promise<TaskRow> {
     const { clock } = this.#work
-    return insertTask(transaction, clock, { type, vm, principal, context, step: 'queued', totalBytes: 0 })
+    const task = {
+      type,
+      target: targetOf(vm),
+      principal,
+      context: formatContext(context),
+      step: 'queued',
+      totalBytes: 0,
+    }
+    return insertTask(transaction, clock, task)
   }
 }
+
+const targetOf = ({ id, name }: { readonly id: string; readonly name: string }) => ({ kind: 'vm', id, name }) as const
 
 function begin(change: VmChange, key: KeyPlan, principal: Principal, hostId: string): OpenContext {
   return {
