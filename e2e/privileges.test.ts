@@ -64,7 +64,7 @@ test('who has no Cryptographer privilege can run VMs and touch no key', async (c
 
   await using rita = await clientOf(lab, 'rita')
   assert.equal((await rita.client.vms()).vms.length, 2)
-  await assert.rejects(rita.client.createCluster({ name: 'third' }), denied('Host.Inventory.EditCluster'))
+  await assert.rejects(rita.client.createCluster({ name: 'third' }), denied('Host.Inventory.CreateCluster'))
   await assert.rejects(rita.client.deleteVm('plain'), denied('VirtualMachine.Inventory.Delete'))
 
   assert.deepEqual([await lab.vm('plain'), await lab.vm('secret')], before)

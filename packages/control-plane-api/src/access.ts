@@ -40,7 +40,7 @@ export type Me = Static<typeof Me>
 
 /** A privilege that does not exist is refused by name, not ignored. */
 export const Role = Type.Object(
-  { name: Name, privileges: Type.Array(Type.String({ maxLength: 80 }), { maxItems: 100 }), system: Type.Boolean() },
+  { name: Name, privileges: Type.Array(Type.String({ maxLength: 80 }), { maxItems: 200 }), system: Type.Boolean() },
   { additionalProperties: false },
 )
 export type Role = Static<typeof Role>

@@ -42,8 +42,8 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
   [['user', 'remove', 'kim'], remove('/users/kim')],
   [['role', 'list'], get('/roles')],
   [
-    ['role', 'add', 'Ops', '--privilege', 'System.Read', '--privilege', 'Task.Cancel'],
-    post('/roles', { name: 'Ops', privileges: ['System.Read', 'Task.Cancel'] }),
+    ['role', 'add', 'Ops', '--privilege', 'System.Read', '--privilege', 'Global.CancelTask'],
+    post('/roles', { name: 'Ops', privileges: ['System.Read', 'Global.CancelTask'] }),
   ],
   [['role', 'remove', 'Ops'], remove('/roles/Ops')],
   [['token', 'list'], get('/tokens')],

@@ -1,9 +1,11 @@
-import { privileges } from '@cryptvisor/control-plane-api'
+import { privilegeMeanings, privileges } from '@cryptvisor/control-plane-api'
 import { texts } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { line } from '../printable.ts'
 import { table } from '../table.ts'
+
+const nameWidth = Math.max(...privileges.map((name) => name.length))
 
 /** `role`: named sets of privileges. */
 export function addRole(program: CliCommand, cli: Cli): void {
@@ -29,8 +31,11 @@ export function addRole(program: CliCommand, cli: Cli): void {
     .description('make a role')
     .argument('<name>', 'its name')
     .requiredOption('--privilege <name>', 'a privilege; give the option once for each', texts)
-    .section('Privileges', privileges)
-    .examples('role add Operator --privilege System.Read --privilege Task.Cancel')
+    .section(
+      'Privileges',
+      privileges.map((name) => `${name.padEnd(nameWidth)}  ${privilegeMeanings[name]}`),
+    )
+    .examples('role add Operator --privilege System.Read --privilege Global.CancelTask')
     .action((name: string, options: { readonly privilege: readonly string[] }) =>
       cli.showAnswer(
         (client) => client.createRole({ name, privileges: [...options.privilege] }),

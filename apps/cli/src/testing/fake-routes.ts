@@ -104,7 +104,7 @@ function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
   }))
   server.delete(`${api}/users/:name`, async (_request, reply) => reply.code(204).send())
   server.get(`${api}/roles`, { schema: { response: { 200: RoleList } } }, async () => ({
-    roles: [{ name: 'Admin', privileges: ['System.Read', 'Task.Cancel'], system: true }],
+    roles: [{ name: 'Admin', privileges: ['System.Read', 'Global.CancelTask'], system: true }],
   }))
   server.post(`${api}/roles`, { schema: { body: CreateRole, response: { 201: Role } } }, async (request, reply) =>
     reply.code(201).send({ ...request.body, system: false }),

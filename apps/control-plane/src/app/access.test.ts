@@ -286,10 +286,10 @@ test('roles: unknown privileges by name, no doubles, not while in use, never a s
     field: 'privileges',
   })
   const role = await plane.roles.create(
-    { name: 'keeper', privileges: ['System.Read', 'Task.Cancel', 'System.Read'] },
+    { name: 'keeper', privileges: ['System.Read', 'Global.CancelTask', 'System.Read'] },
     admin,
   )
-  assert.deepEqual(role, { name: 'keeper', privileges: ['System.Read', 'Task.Cancel'], system: false })
+  assert.deepEqual(role, { name: 'keeper', privileges: ['Global.CancelTask', 'System.Read'], system: false })
   await assert.rejects(plane.roles.create({ name: 'keeper', privileges: [] }, admin), { code: 'already-exists' })
   await plane.users.create({ name: 'user', password, role: 'keeper' }, admin)
   await assert.rejects(plane.users.create({ name: 'y', password, role: 'nothing' }, admin), { code: 'not-found' })

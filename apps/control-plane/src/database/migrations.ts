@@ -1,6 +1,7 @@
 import type { Migration } from '@cryptvisor/sqlite'
 import { type Kysely, sql } from 'kysely'
 import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
+import { renamePrivileges } from './migrations/0010-privileges.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -9,6 +10,7 @@ export const migrations: readonly Migration[] = [
   { name: '0003-sealed-for-a-while', up: letSealedValuesExpire },
   { name: '0004-thin-and-devices', up: addThinAndDevices },
   { name: '0005-task-targets', up: letTasksHaveAnyTarget },
+  { name: '0010-privileges', up: renamePrivileges },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -27,12 +27,21 @@ test('roles and policies are there, and a second start leaves one of each with t
       roles.map((role) => [role.name, role.system]),
       [
         ['Admin', 1],
+        ['KeyAdmin', 1],
+        ['NoAccess', 1],
         ['NoCryptoAdmin', 1],
         ['ReadOnly', 1],
       ],
     )
-    assert.deepEqual(JSON.parse(roles[0]?.privileges ?? ''), privileges)
-    assert.ok(!roles[1]?.privileges.includes('Cryptographer.'))
+    const privilegesOf = (name: string) => JSON.parse(roles.find((role) => role.name === name)?.privileges ?? '')
+    assert.deepEqual(privilegesOf('Admin'), privileges)
+    assert.deepEqual(privilegesOf('NoAccess'), [])
+    const lacking = privileges.filter((privilege) => !privilegesOf('NoCryptoAdmin').includes(privilege))
+    assert.deepEqual(
+      lacking.filter((privilege) => !privilege.startsWith('Cryptographer.')),
+      ['Global.Diagnostics', 'Host.Inventory.AddHostToCluster'],
+    )
+    assert.equal(lacking.length, 14 + 2)
     assert.deepEqual(await database.selectFrom('policy').selectAll().orderBy('name').execute(), policiesBefore)
     assert.deepEqual(
       policiesBefore.map(({ name, encryption }) => [name, encryption]),

@@ -28,14 +28,14 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores, polici
     server.route({
       method: 'POST',
       url: '/api/v1/clusters',
-      config: { access: ['Host.Inventory.EditCluster'] },
+      config: { access: ['Host.Inventory.CreateCluster'] },
       schema: { tags: ['clusters'], summary: 'Make a cluster', body: CreateCluster, response: { 201: Cluster } },
       handler: async ({ body }, reply) => reply.code(201).send(await clusters.create(body)),
     })
     server.route({
       method: 'DELETE',
       url: '/api/v1/clusters/:name',
-      config: { access: ['Host.Inventory.EditCluster'] },
+      config: { access: ['Host.Inventory.DeleteCluster'] },
       schema: { tags: ['clusters'], summary: 'Remove an empty cluster', params: ByName, response: { 204: Nothing } },
       handler: async ({ params }, reply) => {
         await clusters.remove(params.name)
@@ -60,7 +60,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores, polici
     server.route({
       method: 'POST',
       url: '/api/v1/hosts/enrolment-tokens',
-      config: { access: ['Cryptographer.RegisterHost'] },
+      config: { access: ['Cryptographer.RegisterHost', 'Host.Inventory.AddHostToCluster'] },
       schema: {
         tags: ['hosts'],
         summary: 'Make a token that enrols one host, once, within 15 minutes',
@@ -72,7 +72,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores, polici
     server.route({
       method: 'DELETE',
       url: '/api/v1/hosts/:name',
-      config: { access: ['Host.Inventory.RemoveHost'] },
+      config: { access: ['Host.Inventory.RemoveHostFromCluster'] },
       schema: {
         tags: ['hosts'],
         summary: 'Remove a host without VMs; its certificate is revoked at once',
@@ -107,7 +107,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores, polici
     server.route({
       method: 'DELETE',
       url: '/api/v1/datastores/:name',
-      config: { access: ['Datastore.Config'] },
+      config: { access: ['Datastore.Delete'] },
       schema: {
         tags: ['datastores'],
         summary: 'Take a datastore without VMs out of the inventory; its files stay',
@@ -123,7 +123,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores, polici
     server.route({
       method: 'GET',
       url: '/api/v1/policies',
-      config: { access: ['System.Read'] },
+      config: { access: ['StorageProfile.View'] },
       schema: { tags: ['policies'], summary: 'All storage policies', response: { 200: StoragePolicyList } },
       handler: async () => ({ policies: await policies.list() }),
     })

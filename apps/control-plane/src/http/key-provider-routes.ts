@@ -21,7 +21,7 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys }: Platform)
     server.route({
       method: 'GET',
       url: '/api/v1/key-providers',
-      config: { access: ['System.Read'] },
+      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
       schema: { tags: ['key-providers'], summary: 'All key providers', response: { 200: KeyProviderList } },
       handler: async () => ({ providers: await keyProviders.list() }),
     })

@@ -10,7 +10,7 @@ import type { Caller } from '../app/bearers.ts'
  * server.route({
  *   method: 'POST',
  *   url: '/api/v1/clusters',
- *   config: { access: ['Host.Inventory.EditCluster'] },
+ *   config: { access: ['Host.Inventory.CreateCluster'] },
  *   schema: { tags: ['clusters'], summary: 'Make a cluster', body: CreateCluster, response: { 201: Cluster } },
  *   handler: async (request, reply) => reply.code(201).send(await clusters.create(request.body, request.principal)),
  * })

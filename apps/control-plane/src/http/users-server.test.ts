@@ -50,7 +50,7 @@ test('users, roles and tokens over HTTP', async (context) => {
     (await admin.users()).users.map((user) => user.name),
     ['admin'],
   )
-  assert.equal((await admin.roles()).roles.length, 3)
+  assert.equal((await admin.roles()).roles.length, 5)
 })
 
 test('clusters, datastores and policies over HTTP', async (context) => {

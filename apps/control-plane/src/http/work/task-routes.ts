@@ -43,7 +43,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/cancel',
-      config: { access: ['Task.Cancel'] },
+      config: { access: ['Global.CancelTask'] },
       schema: {
         tags: ['tasks'],
         summary: 'Ask a task to stop; it ends as cancelled, or as a success when it was too late',
@@ -55,7 +55,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/pause',
-      config: { access: ['Task.Cancel'] },
+      config: { access: ['Global.CancelTask'] },
       schema: {
         tags: ['tasks'],
         summary:
@@ -68,14 +68,14 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/resume',
-      config: { access: ['Task.Cancel'] },
+      config: { access: ['Global.CancelTask'] },
       schema: { tags: ['tasks'], summary: 'Let a paused task go on', params: ById, response: { 200: Task } },
       handler: ({ params }) => work.resumeTask(params.id),
     })
     server.route({
       method: 'PUT',
       url: '/api/v1/tasks/:id/speed',
-      config: { access: ['Task.Cancel'] },
+      config: { access: ['Global.CancelTask'] },
       schema: {
         tags: ['tasks'],
         summary: 'Limit how fast a task moves data, until the agent of its host starts anew',

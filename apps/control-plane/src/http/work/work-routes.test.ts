@@ -157,7 +157,7 @@ const routes: readonly (readonly [Privilege, (api: ControlPlaneClient) => Promis
   ['Cryptographer.Access', (api) => api.backupHeader('web', 0)],
   ['Cryptographer.Access', (api) => api.restoreHeader('web', 0, { contentBytes: 512 })],
   ['VirtualMachine.Config.AddNewDisk', (api) => api.restoreHeader('web', 0, { contentBytes: 512 })],
-  ['Task.Cancel', (api) => api.cancelTask('none')],
+  ['Global.CancelTask', (api) => api.cancelTask('none')],
   ['Cryptographer.ManageKeys', (api) => api.keys()],
   ['Cryptographer.ManageKeys', (api) => api.key('vault', 'none')],
   // These depend on what is asked for.
