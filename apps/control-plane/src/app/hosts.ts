@@ -1,7 +1,7 @@
 import type { Host } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema } from '../database/schema.ts'
-import { timeText, timeTextOrNull } from './clock.ts'
+import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { HostSessions } from './host-sessions.ts'
@@ -17,6 +17,7 @@ export class Hosts {
   readonly #events: EventLog
   readonly #sessions: HostSessions
   readonly #observer: () => HostObserver
+  readonly #clock: Clock
   readonly #leaveWithinMs: number
 
   constructor(
@@ -24,12 +25,14 @@ export class Hosts {
     events: EventLog,
     sessions: HostSessions,
     observer: () => HostObserver,
+    clock: Clock,
     leaveWithinMs = leaveWithinMsMax,
   ) {
     this.#database = database
     this.#events = events
     this.#sessions = sessions
     this.#observer = observer
+    this.#clock = clock
     this.#leaveWithinMs = leaveWithinMs
   }
 
@@ -55,7 +58,7 @@ export class Hosts {
       // Nothing uses its host key any more, so that its provider can be removed.
       await transaction
         .updateTable('key')
-        .set({ state: 'retired' })
+        .set({ state: 'retired', retired_at: this.#clock() })
         .where('owner_kind', '=', 'host')
         .where('owner_id', '=', host.id)
         .where('state', '=', 'current')

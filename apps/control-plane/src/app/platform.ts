@@ -72,7 +72,7 @@ export class Platform implements AsyncDisposable {
     this.datastores = new Datastores(database)
     this.policies = new Policies(database)
     this.sessions = new HostSessions(database, this.events, certificates, agentIdentity, observer, clock, log)
-    this.hosts = new Hosts(database, this.events, this.sessions, observer)
+    this.hosts = new Hosts(database, this.events, this.sessions, observer, clock)
     this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)
     const store = new ProviderStore(barrier, settings.kmip)
     this.pendingClientKeys = new PendingClientKeys(database, barrier, clock)

@@ -2,6 +2,9 @@ import type { Migration } from '@cryptvisor/sqlite'
 import { type Kysely, sql } from 'kysely'
 import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
 import { renamePrivileges } from './migrations/0010-privileges.ts'
+import { addKeyLives } from './migrations/0070-key-lives.ts'
+import { addApprovals } from './migrations/0071-approvals.ts'
+import { addErasures } from './migrations/0072-erasures.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -11,6 +14,9 @@ export const migrations: readonly Migration[] = [
   { name: '0004-thin-and-devices', up: addThinAndDevices },
   { name: '0005-task-targets', up: letTasksHaveAnyTarget },
   { name: '0010-privileges', up: renamePrivileges },
+  { name: '0070-key-lives', up: addKeyLives },
+  { name: '0071-approvals', up: addApprovals },
+  { name: '0072-erasures', up: addErasures },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -1,5 +1,6 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
+import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
@@ -104,6 +105,8 @@ export interface KeyRow {
    */
   state: 'pending' | 'current' | 'retired' | 'discarded' | 'destroyed'
   created_at: number
+  /** Since when it is `retired`; null also where that was before this was kept. */
+  retired_at: number | null
 }
 
 export interface KeyProviderRow {
@@ -210,6 +213,10 @@ export interface Schema {
   vm: VmRow
   disk: DiskRow
   key: KeyRow
+  vm_key: VmKeyRow
+  key_order: KeyOrderRow
+  approval: ApprovalRow
+  erasure: ErasureRow
   key_provider: KeyProviderRow
   task: TaskRow
   event: EventRow

@@ -272,7 +272,7 @@ test('a host that takes its time when it is removed loses its session all the sa
     return { forgotten: [], exposed: [{ provider: 'vault', keyId: 'k1' }] }
   }
   await bench.withDatabase((database) =>
-    new Hosts(database, events, sessions, () => bench.work, 1).remove('host-a', {
+    new Hosts(database, events, sessions, () => bench.work, Date.now, 1).remove('host-a', {
       name: 'admin',
       privileges: new Set(),
     }),

@@ -103,7 +103,7 @@ test('a provider that keeps a host key is in use until the host is removed', asy
   const key = { provider: 'kms', keyId: 'host-key' }
   await bench.withDatabase(async (database) => {
     await insertPendingKey(database, key, owner, null, 0)
-    await setKeyState(database, key, 'current')
+    await setKeyState(database, key, 'current', 1)
   })
   await assert.rejects(admin.deleteKeyProvider('kms'), { status: 409, message: /host-key/ })
   await admin.deleteHost('host-a')

@@ -93,7 +93,7 @@ export class HostKeys {
         .set({ host_key_provider: key.provider, host_key_id: key.keyId })
         .where('id', '=', host.id)
         .execute()
-      await setKeyState(transaction, key, 'current')
+      await setKeyState(transaction, key, 'current', this.#work.clock())
     })
     await this.#work.events.record({
       type: 'host.crypto.enabled',

@@ -27,7 +27,7 @@ export class KeyDisposal {
     for (const key of keys) {
       await this.#work.database.transaction().execute(async (transaction) => {
         const row = await findKey(transaction, key)
-        if (row?.state === 'pending') await setKeyState(transaction, key, 'discarded')
+        if (row?.state === 'pending') await setKeyState(transaction, key, 'discarded', this.#work.clock())
       })
       await this.#destroy(key)
     }
@@ -37,7 +37,8 @@ export class KeyDisposal {
   async start(): Promise<void> {
     const abandoned = await this.#rows('pending')
     for (const row of abandoned) {
-      if (row.task_id === null) await setKeyState(this.#work.database, referenceOf(row), 'discarded')
+      if (row.task_id === null)
+        await setKeyState(this.#work.database, referenceOf(row), 'discarded', this.#work.clock())
     }
     if ((await this.#rows('discarded')).length > 0) this.#retryInBackground()
   }
@@ -52,7 +53,7 @@ export class KeyDisposal {
     if (row?.state !== 'discarded') return
     if ((await unusedKeys(this.#work.database, [key])).length === 0) {
       this.#work.log.error({ ...key }, 'a discarded key is in use: it is kept')
-      await setKeyState(this.#work.database, key, 'current')
+      await setKeyState(this.#work.database, key, 'current', this.#work.clock())
       return
     }
     try {
@@ -63,7 +64,7 @@ export class KeyDisposal {
       await this.#failed(row, error)
       return
     }
-    await setKeyState(this.#work.database, key, 'destroyed')
+    await setKeyState(this.#work.database, key, 'destroyed', this.#work.clock())
     this.#outages.ended(keyText(key))
     await this.#record(
       'kms.crypto.key-destroyed',

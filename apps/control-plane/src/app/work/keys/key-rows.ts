@@ -40,10 +40,16 @@ export async function insertPendingKey(
     .execute()
 }
 
-export async function setKeyState(database: Database, key: KeyReference, state: KeyRow['state']): Promise<void> {
+/** `now`: since when a key that is retired is. */
+export async function setKeyState(
+  database: Database,
+  key: KeyReference,
+  state: KeyRow['state'],
+  now: number,
+): Promise<void> {
   await database
     .updateTable('key')
-    .set({ state })
+    .set({ state, ...(state === 'retired' ? { retired_at: now } : {}) })
     .where('provider', '=', key.provider)
     .where('key_id', '=', key.keyId)
     .execute()
@@ -78,7 +84,11 @@ export interface SettledVm {
  * Brings a VM's KEKs in step with what it uses from now on: those become current, and what was current and is not among
  * them is retired, unless another VM uses it, as clones do. Gives the ones that were retired.
  */
-export async function settleKeys(database: Database, { id, before, used }: SettledVm): Promise<KeyReference[]> {
+export async function settleKeys(
+  database: Database,
+  { id, before, used }: SettledVm,
+  now: number,
+): Promise<KeyReference[]> {
   const rows = new Map<string, KeyRow>()
   const own = await database
     .selectFrom('key')
@@ -95,7 +105,7 @@ export async function settleKeys(database: Database, { id, before, used }: Settl
   const names = new Set((used ?? []).map(keyText))
   const left = [...rows].filter(([name, row]) => !names.has(name) && row.state === 'current')
   for (const [name, row] of rows) {
-    if (names.has(name) && row.state === 'pending') await setKeyState(database, referenceOf(row), 'current')
+    if (names.has(name) && row.state === 'pending') await setKeyState(database, referenceOf(row), 'current', now)
   }
   const others = left.length === 0 ? null : await keysInUse(database, id)
   const retired: KeyReference[] = []
@@ -103,7 +113,7 @@ export async function settleKeys(database: Database, { id, before, used }: Settl
     const key = referenceOf(row)
     const other = others?.get(name)
     if (other === undefined) {
-      await setKeyState(database, key, 'retired')
+      await setKeyState(database, key, 'retired', now)
       retired.push(key)
     } else if (used === null && row.owner_id === id && other !== null) {
       await giveTo(database, key, other)

@@ -49,11 +49,9 @@ export class TaskEnding {
   async succeed(ending: Ending, authority: VmAuthority | null): Promise<void> {
     const { row, vm, context } = ending
     await this.#work.database.transaction().execute(async (transaction) => {
-      const retired = await settleKeys(transaction, {
-        id: vm.row.id,
-        before: keysOf(authorityOf(vm)),
-        used: authority === null ? null : keysOf(authority),
-      })
+      const used = authority === null ? null : keysOf(authority)
+      const settled = { id: vm.row.id, before: keysOf(authorityOf(vm)), used }
+      const retired = await settleKeys(transaction, settled, this.#work.clock())
       const aftermath: Aftermath = {
         events: successEvents(context.change, purposeOf(row, vm), ending.key, retired),
         forgetKeys: retired,
@@ -113,7 +111,7 @@ export class TaskEnding {
     const events = isCryptographic(context.change) ? [{ ...failureOf(ending, failure), text: failure.message }] : []
     await this.#work.database.transaction().execute(async (transaction) => {
       const used = keysOf(authorityOf(vm))
-      await settleKeys(transaction, { id: vm.row.id, before: used, used })
+      await settleKeys(transaction, { id: vm.row.id, before: used, used }, this.#work.clock())
       await this.#end(transaction, ending, failure, {
         events,
         forgetKeys: [],
@@ -132,7 +130,7 @@ export class TaskEnding {
     const text = `${failure.message}. Nothing was undone, and every key is kept: compare the VM's folder with «vm show»`
     await this.#work.database.transaction().execute(async (transaction) => {
       for (const key of await pendingKeysOfTask(transaction, row.id)) {
-        if (key.owner_kind === 'vm') await setKeyState(transaction, referenceOf(key), 'retired')
+        if (key.owner_kind === 'vm') await setKeyState(transaction, referenceOf(key), 'retired', this.#work.clock())
       }
       const told = { ...failure, message: text }
       const event = { ...failureOf(ending, told), text }

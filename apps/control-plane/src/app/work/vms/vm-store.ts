@@ -101,7 +101,10 @@ export function authorityOf(vm: VmRecord): VmAuthority {
   }
 }
 
-/** Makes the database say what `authority` says; throws when it names a policy that is not there. */
+/**
+ * Makes the database say what `authority` says, and notes which KEKs the VM is wrapped with, for as long as anybody asks; throws when it
+ * names a policy that is not there.
+ */
 export async function storeAuthority(database: Database, authority: VmAuthority): Promise<void> {
   const policies = new Map(
     (await database.selectFrom('policy').select(['id', 'name']).execute()).map(({ id, name }) => [name, id]),
@@ -139,6 +142,13 @@ export async function storeAuthority(database: Database, authority: VmAuthority)
       .insertInto('disk')
       .values({ id: disk.diskId, vm_id: authority.vmId, ...values })
       .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
+      .execute()
+  }
+  for (const { provider, keyId } of keysOf(authority)) {
+    await database
+      .insertInto('vm_key')
+      .values({ vm_id: authority.vmId, provider, key_id: keyId })
+      .onConflict((conflict) => conflict.doNothing())
       .execute()
   }
 }
