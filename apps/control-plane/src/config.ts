@@ -52,7 +52,12 @@ export const configPath = (folder: string): string => join(folder, 'config.json'
  */
 export async function readConfig(folder: string): Promise<Config> {
   const path = configPath(folder)
-  const value = parse(await readOwn(path, folder), path)
+  return parseConfig(await readOwn(path, folder), path)
+}
+
+/** Reads the text of a configuration; `path` is for the errors. Throws `bad-config`, naming the field. */
+export function parseConfig(text: string, path: string): Config {
+  const value = parse(text, path)
   const problem = check(value)
   if (problem !== null) throw new SetUpError('bad-config', `${path}: ${problem.message}`)
   // It was just checked.

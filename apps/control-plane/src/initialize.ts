@@ -75,7 +75,7 @@ export async function initialize(options: InitializeOptions, clock: Clock): Prom
  * Throws `already-set-up`. The configuration is written last, so a database without one is what a set-up left that was
  * cut off, or what remains of a control plane whose configuration is lost; only whoever runs it knows which.
  */
-function checkIsNew(places: ReturnType<typeof placesIn>, rootKeyFile: string): void {
+export function checkIsNew(places: ReturnType<typeof placesIn>, rootKeyFile: string): void {
   const { folder, database } = places
   if (existsSync(configPath(folder))) {
     throw new SetUpError('already-set-up', `${configPath(folder)} exists: name a folder without a control plane`)

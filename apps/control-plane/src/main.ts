@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { guardMemory, thisStart, unsafeStart } from '@cryptvisor/process-guard'
 import { EventLog } from './app/events.ts'
 import { Users } from './app/users.ts'
+import { backUp, checkBackup, restore } from './backup/commands.ts'
 import { readConfig } from './config.ts'
 import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
@@ -17,6 +18,10 @@ const usage = `usage: control-plane init --dir DIR [--root-key-file FILE] [--adm
                           [--listen ADDRESS] [--port N] [--hosts-port N] [--labels cryptvisor|vsphere]
        control-plane serve --dir DIR
        control-plane recover-admin --dir DIR [--admin-user NAME]
+       control-plane backup --dir DIR --out FILE
+       control-plane verify-backup --from FILE [--ca FILE]
+       control-plane restore --dir NEW --from FILE --root-key-file FILE [--host HOST] [--listen ADDRESS]
+                             [--port N] [--hosts-port N]
 
 init and recover-admin read the administrator's password, one line, from standard input.
 `
@@ -35,11 +40,14 @@ function parse(args: readonly string[]) {
         dir: { type: 'string' },
         'root-key-file': { type: 'string' },
         'admin-user': { type: 'string', default: 'admin' },
-        host: { type: 'string', default: '127.0.0.1' },
+        host: { type: 'string' },
         listen: { type: 'string' },
         port: { type: 'string' },
         'hosts-port': { type: 'string' },
         labels: { type: 'string' },
+        out: { type: 'string' },
+        from: { type: 'string' },
+        ca: { type: 'string' },
       },
     })
   } catch (cause) {
@@ -66,7 +74,7 @@ async function init(folder: string, options: Options): Promise<void> {
       rootKeyFile: options['root-key-file'],
       adminUser: options['admin-user'],
       adminPassword: await readPassword(process.stdin),
-      host: options.host,
+      host: options.host ?? '127.0.0.1',
       listenAddress: options.listen,
       port: portOf('port', options.port),
       hostsPort: portOf('hosts-port', options['hosts-port']),
@@ -77,6 +85,18 @@ async function init(folder: string, options: Options): Promise<void> {
   process.stderr.write(
     `set up in ${folder}. Its root key is ${config.rootKeyFile}: keep a copy, and keep it out of the backups of ${folder}\n`,
   )
+}
+
+function restoreOptions(folder: string, options: Options): Parameters<typeof restore>[0] {
+  return {
+    folder,
+    backup: options.from,
+    rootKeyFile: options['root-key-file'],
+    host: options.host,
+    listenAddress: options.listen,
+    port: portOf('port', options.port),
+    hostsPort: portOf('hosts-port', options['hosts-port']),
+  }
 }
 
 async function recoverAdmin(folder: string, options: Options): Promise<void> {
@@ -128,6 +148,10 @@ async function main(args: readonly string[]): Promise<void> {
   const { coreDumpsOff } = await guardMemory()
   const [verb, ...rest] = positionals
   if (rest[0] !== undefined) throw new SetUpError('usage', `${rest[0]}: there is no such argument`)
+  if (verb === 'verify-backup') {
+    process.stderr.write(await checkBackup(values.from, values.ca))
+    return
+  }
   if (values.dir === undefined)
     throw new SetUpError('usage', '--dir: is missing; say where the control plane’s data is')
   switch (verb ?? '') {
@@ -137,8 +161,17 @@ async function main(args: readonly string[]): Promise<void> {
       return serve(values.dir, coreDumpsOff)
     case 'recover-admin':
       return recoverAdmin(values.dir, values)
+    case 'backup':
+      process.stderr.write(await backUp(values.dir, values.out))
+      return
+    case 'restore':
+      process.stderr.write(await restore(restoreOptions(values.dir, values)))
+      return
     default:
-      throw new SetUpError('usage', `${verb ?? 'VERB'}: expected init, serve or recover-admin`)
+      throw new SetUpError(
+        'usage',
+        `${verb ?? 'VERB'}: expected init, serve, recover-admin, backup, verify-backup or restore`,
+      )
   }
 }
 

@@ -6,6 +6,7 @@
  * - `bad-password`: the password on standard input cannot be taken.
  * - `bad-place`: the root key would lie with the data.
  * - `port-taken`: where the configuration says to listen, we cannot.
+ * - `bad-backup`: what is to be restored is no backup of ours, was changed, or is of a newer program.
  * - `unsafe-process`: it was started in a way that gives keys away.
  */
 export type SetUpErrorCode =
@@ -16,6 +17,7 @@ export type SetUpErrorCode =
   | 'bad-password'
   | 'bad-place'
   | 'port-taken'
+  | 'bad-backup'
   | 'unsafe-process'
 
 /** What whoever runs the program on its machine did wrong; users of the API never see it. */

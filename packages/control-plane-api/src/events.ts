@@ -84,6 +84,15 @@ export const eventTypes = {
   'user.login': ['info', 'A user logged in', 'UserLoginSessionEvent'],
   'user.login-failed': ['warning', 'A login failed', 'BadUsernameSessionEvent'],
   'user.changed': ['info', 'A user, role or token was made, changed or removed', null],
+  'system.restored': ['warning', 'The control plane was restored from a backup', null],
+  'system.settled': ['info', 'Hosts and datastores were looked at after a restore', null],
+  'system.superseded': ['error', 'A host has talked to a newer control plane of this installation', null],
+  'system.backup-made': ['info', 'A backup of the control plane was made', null],
+  'system.backup-failed': ['error', 'A scheduled backup of the control plane failed', null],
+  'system.backup-schedule-changed': ['info', 'Backups are made at other times, or no more', null],
+  'vm.registered': ['info', 'A VM was taken into the inventory from its files', 'VmRegisteredEvent'],
+  'vm.unregistered': ['info', 'A VM was taken out of the inventory; its files stay', 'VmRemovedEvent'],
+  'vm.reconciled': ['warning', 'What a datastore says of a VM was accepted', null],
 } as const satisfies Record<string, readonly [severity: Severity, text: string, vsphereId: string | null]>
 
 export type EventType = keyof typeof eventTypes

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Secret } from '@cryptvisor/secret'
 import { CertificateAuthority } from './authority.ts'
 import { readCertificate } from './certificate.ts'
 import { PkiError } from './pki-error.ts'
 import { createRequest } from './request.ts'
+import { isSignedBy } from './signature.ts'
 
 const now = () => new Date('2026-11-24T12:00:00Z')
 
@@ -101,3 +105,33 @@ test('a damaged request is refused', async () => {
 function keyFile(key: KeyObject): Buffer {
   return Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }))
 }
+
+test('what an authority signs is checked with its certificate, by us and by OpenSSL, and nothing else passes', async () => {
+  const { authority, privateKey } = await CertificateAuthority.create('Test CA', 3650, now)
+  using _key = privateKey
+  const other = await CertificateAuthority.create('Test CA', 3650, now)
+  using _otherKey = other.privateKey
+  const text = Buffer.from('a manifest')
+  const signature = await authority.signBytes(text)
+  assert.ok(isSignedBy(authority.certificate, text, signature))
+  assert.ok(!isSignedBy(other.authority.certificate, text, signature))
+  assert.ok(!isSignedBy(authority.certificate, Buffer.from('a manifesto'), signature))
+  assert.ok(!isSignedBy(authority.certificate, text, signature.subarray(1)))
+  assert.ok(!isSignedBy('no certificate', text, signature))
+  const folder = mkdtempSync(join(tmpdir(), 'cryptvisor-pki-'))
+  try {
+    const place = (name: string) => join(folder, name)
+    writeFileSync(place('text'), text)
+    writeFileSync(place('signature'), signature)
+    const publicKey = new X509Certificate(authority.certificate).publicKey.export({ type: 'spki', format: 'pem' })
+    writeFileSync(place('key.pem'), publicKey)
+    const { stdout } = spawnSync(
+      'openssl',
+      ['dgst', '-sha256', '-verify', place('key.pem'), '-signature', place('signature'), place('text')],
+      { encoding: 'utf8' },
+    )
+    assert.equal(stdout, 'Verified OK\n')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})

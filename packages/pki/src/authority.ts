@@ -94,6 +94,14 @@ export class CertificateAuthority {
     return this.#sign(profile, request.publicKey)
   }
 
+  /** Signs `bytes` with the authority's own key: ECDSA with SHA-256, DER, as `openssl dgst -sha256 -verify` checks it. */
+  async signBytes(bytes: Uint8Array): Promise<Uint8Array> {
+    const signature = await crypto.subtle.sign(signingAlgorithm, this.#signingKey, Uint8Array.from(bytes))
+    const der = new x509.AsnEcSignatureFormatter().toAsnSignature(signingAlgorithm, signature)
+    if (der === null) throw new PkiError('bad-certificate', 'the authority’s key made no ECDSA signature')
+    return new Uint8Array(der)
+  }
+
   async #sign(profile: Profile, publicKey: x509.PublicKeyType): Promise<string> {
     const names = [
       ...(profile.hosts ?? []).map((host) =>

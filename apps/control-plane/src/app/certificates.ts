@@ -61,6 +61,11 @@ export class Certificates {
     return readCertificate(this.ca).fingerprint256
   }
 
+  /** Signs with the authority's key, so that whoever has its certificate can check it. */
+  sign(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.#authority.signBytes(bytes)
+  }
+
   /** An identity for a listener that answers under `hosts`; its chain has the authority, so that it can be pinned. */
   async issueServer(hosts: readonly string[]): Promise<Identity> {
     const identity = await this.#authority.issue({

@@ -5,6 +5,9 @@ import { renamePrivileges } from './migrations/0010-privileges.ts'
 import { addKeyLives } from './migrations/0070-key-lives.ts'
 import { addApprovals } from './migrations/0071-approvals.ts'
 import { addErasures } from './migrations/0072-erasures.ts'
+import { nameInstallation } from './migrations/0110-installation.ts'
+import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
+import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -17,6 +20,9 @@ export const migrations: readonly Migration[] = [
   { name: '0070-key-lives', up: addKeyLives },
   { name: '0071-approvals', up: addApprovals },
   { name: '0072-erasures', up: addErasures },
+  { name: '0110-installation', up: nameInstallation },
+  { name: '0111-backup-schedule', up: scheduleBackups },
+  { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
+import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
@@ -225,4 +226,7 @@ export interface Schema {
   login_failure: LoginFailureRow
   bearer: BearerRow
   sealed: SealedRow
+  installation: InstallationRow
+  backup_schedule: BackupScheduleRow
+  unregistered_vm: UnregisteredVmRow
 }
