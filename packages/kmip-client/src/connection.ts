@@ -1,6 +1,7 @@
 import { connect, type TLSSocket } from 'node:tls'
 import { Tag } from '@cryptvisor/kmip'
 import { FrameReader, TtlvError } from '@cryptvisor/ttlv'
+import { brokenError, connectionError, handshakeError, nameOfHost, placeOf } from './connection-error.ts'
 import { KmipClientError } from './kmip-client-error.ts'
 import type { ClientLimits, ServerOptions } from './server-options.ts'
 import type { Trust } from './trust.ts'
@@ -18,13 +19,16 @@ export class Connection {
   #waiting: Waiting | null = null
   #failure: KmipClientError | null = null
   #requestCount = 0
+  /** What the server showed, PEM. */
+  readonly peerCertificate: string | null
 
   private constructor(socket: TLSSocket, place: string, limits: ClientLimits) {
     this.#socket = socket
     this.#place = place
+    this.peerCertificate = socket.getPeerX509Certificate()?.toString() ?? null
     this.#reader = new FrameReader({ tag: Tag.ResponseMessage, messageSizeMax: limits.responseSizeMax })
     socket.on('data', (chunk) => this.#receive(chunk))
-    socket.on('error', (error) => this.#fail(errorAfterHandshake(error, place)))
+    socket.on('error', (error) => this.#fail(brokenError(error, place)))
     socket.on('close', () => this.#fail(new KmipClientError('closed', `${place} closed the connection`)))
     socket.setTimeout(limits.idleTimeoutMs, () => {
       if (this.#waiting === null) this.close()
@@ -34,9 +38,9 @@ export class Connection {
   /** Connects, shakes hands and checks the server. Throws a KmipClientError. */
   static open(server: Pick<ServerOptions, 'host' | 'port'>, trust: Trust, limits: ClientLimits): Promise<Connection> {
     const { host, port } = server
-    const place = `${host}:${port}`
+    const place = placeOf(host, port)
     return new Promise((resolve, reject) => {
-      const socket = connect({ ...trust.tls, host, port, ...(isName(host) ? { servername: host } : {}) })
+      const socket = connect({ ...trust.tls, host, port, ...nameOfHost(host) })
       let isConnected = false
       const fail = (error: KmipClientError) => {
         clearTimeout(timer)
@@ -44,11 +48,17 @@ export class Connection {
         reject(error)
       }
       const onError = (cause: Error) => {
-        fail(isConnected ? handshakeError(cause, place) : connectError(cause, place))
+        fail(isConnected ? handshakeError(cause, place) : connectionError(cause, place))
       }
       const onClose = () => fail(handshakeError(new Error('the connection was closed'), place))
       const timer = setTimeout(
-        () => fail(new KmipClientError('timeout', `${place} did not connect in ${limits.connectTimeoutMs} ms`)),
+        () =>
+          fail(
+            new KmipClientError(
+              'timeout',
+              `${place} did not connect in ${limits.connectTimeoutMs} ms: see whether it is up, and whether a firewall drops what goes there`,
+            ),
+          ),
         limits.connectTimeoutMs,
       )
       socket.once('connect', () => {
@@ -61,7 +71,7 @@ export class Connection {
       socket.once('secureConnect', () => {
         clearTimeout(timer)
         try {
-          trust.check(socket)
+          trust.check(socket, place)
         } catch (error) {
           socket.destroy()
           reject(error)
@@ -146,34 +156,4 @@ export class Connection {
     this.#waiting?.reject(this.#failure)
     this.#waiting = null
   }
-}
-
-/** Whether a host is a name; addresses are not sent as server names (RFC 6066, 3). */
-function isName(host: string): boolean {
-  return !host.includes(':') && !/^[0-9.]+$/.test(host)
-}
-
-function connectError(cause: Error, place: string): KmipClientError {
-  return new KmipClientError('connect-failed', `${place} cannot be reached (${codeOf(cause)})`, {
-    cause,
-  })
-}
-
-function handshakeError(cause: Error, place: string): KmipClientError {
-  return new KmipClientError(
-    'tls-failed',
-    `no TLS connection to ${place} (${codeOf(cause)}); compare its certificate with caPem or fingerprint256, and see whether it trusts ours`,
-    { cause },
-  )
-}
-
-/** With TLS 1.3 a server refuses our certificate only after the handshake. */
-function errorAfterHandshake(cause: Error, place: string): KmipClientError {
-  return codeOf(cause).startsWith('ERR_SSL_')
-    ? handshakeError(cause, place)
-    : new KmipClientError('closed', `the connection to ${place} broke (${codeOf(cause)})`, { cause })
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
 }

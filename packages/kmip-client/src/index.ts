@@ -1,5 +1,6 @@
 export type { BatchOptions, BatchRequest, BatchResult } from './batch.ts'
 export { KmipClient } from './kmip-client.ts'
 export { KmipClientError, type KmipClientErrorCode, type Refusal } from './kmip-client-error.ts'
+export { fetchServerCertificate } from './server-certificate.ts'
 export { type ClientLimits, defaultClientLimits, type ServerOptions } from './server-options.ts'
 export type { KmipClientOptions } from './session.ts'

@@ -338,7 +338,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       clientCertificatePem: own.certificate,
       clientKey: own.privateKey,
     })
-    await fails(client.activate({ uniqueIdentifier: 'a' }), 'tls-failed', /trusts our/)
+    await fails(client.activate({ uniqueIdentifier: 'a' }), 'tls-failed', /our client certificate/)
   })
 }
 

@@ -21,6 +21,11 @@ export class KmipClient implements AsyncDisposable {
     return this.#session.version
   }
 
+  /** The certificate that the server showed last, PEM; `null` before the first connection. */
+  get serverCertificate(): string | null {
+    return this.#session.serverCertificate
+  }
+
   /** Agrees on a version with the server, where that was not done yet, and says which. */
   negotiate(): Promise<Version> {
     return this.#session.negotiate()

@@ -29,7 +29,7 @@ export async function negotiate(discover: Discover): Promise<Version> {
   if (wasAnswered || ended === null) return v1_0
   throw new KmipClientError(
     'tls-failed',
-    `${ended.message} after the handshake, each time; see whether the server trusts our certificate`,
+    `${ended.message} after the handshake, each time; see whether the server trusts our client certificate, and whether that has expired`,
     { cause: ended },
   )
 }

@@ -60,6 +60,11 @@ export class Session implements AsyncDisposable {
     return this.#version
   }
 
+  /** The certificate that the server showed last, PEM; `null` before the first connection. */
+  get serverCertificate(): string | null {
+    return this.#connection?.peerCertificate ?? null
+  }
+
   /** Agrees on a version with the server, where that was not done yet, and says which. */
   negotiate(): Promise<Version> {
     return this.#inTurn(() => this.#negotiated())

@@ -6,14 +6,15 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls'
+import { fingerprintOf, otherCertificateError, untrustedError } from './connection-error.ts'
 import { KmipClientError } from './kmip-client-error.ts'
 import type { ServerOptions } from './server-options.ts'
 
 /** How a connection is secured, and how the server is checked once the handshake is over. */
 export interface Trust {
   readonly tls: ConnectionOptions
-  /** Throws a KmipClientError `tls-failed` when the server is another than the pinned one. */
-  check(socket: TLSSocket): void
+  /** Throws a KmipClientError `tls-failed` when the server is not the trusted one; call it before anything is sent. */
+  check(socket: TLSSocket, place: string): void
 }
 
 /** Reads certificates and key. Throws a KmipClientError `invalid-options`. */
@@ -29,18 +30,25 @@ export function createTrust(options: ServerOptions): Trust {
     tls: {
       secureContext: secureContext(options),
       minVersion: 'TLSv1.2',
-      // Without an authority the fingerprint alone decides, in `check`, before anything is sent.
-      rejectUnauthorized: options.caPem !== undefined,
+      // Node verifies all the same, and `check` looks at what it found before anything is sent: there it can be said
+      // what the server showed.
+      rejectUnauthorized: false,
       checkServerIdentity: pinned === null ? checkServerIdentity : () => undefined,
     },
-    check: (socket) => checkPin(socket, pinned),
+    check: (socket, place) => {
+      // Without an authority the fingerprint alone decides.
+      if (options.caPem !== undefined && !socket.authorized) {
+        throw untrustedError(socket, codeOf(socket.authorizationError), place)
+      }
+      checkPin(socket, pinned, place)
+    },
   }
 }
 
 function pinnedFingerprint(options: ServerOptions): string | null {
   if (options.fingerprint256 === undefined) return null
-  const digits = options.fingerprint256.replaceAll(':', '').toUpperCase()
-  if (/^[0-9A-F]{64}$/.test(digits)) return digits
+  const digits = options.fingerprint256.replaceAll(':', '').toLowerCase()
+  if (/^[0-9a-f]{64}$/.test(digits)) return digits
   throw new KmipClientError('invalid-options', 'fingerprint256 must have 64 hexadecimal digits, with or without colons')
 }
 
@@ -73,12 +81,15 @@ function checkCertificate(field: string, pem: string): void {
   }
 }
 
-function checkPin(socket: TLSSocket, pinned: string | null): void {
+function checkPin(socket: TLSSocket, pinned: string | null, place: string): void {
   if (pinned === null) return
-  const found = socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '')
-  if (found === pinned) return
-  throw new KmipClientError(
-    'tls-failed',
-    `the server’s certificate has the fingerprint ${found}, not the trusted one; trust the new one only when you know why it changed`,
-  )
+  const found = socket.getPeerX509Certificate()
+  if (found !== undefined && fingerprintOf(found) === pinned) return
+  throw otherCertificateError(found, pinned, place)
+}
+
+/** Node gives a code of OpenSSL's as a text, and a wrong name as an error. */
+function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return String(error)
 }

@@ -8,6 +8,7 @@ import { addErasures } from './migrations/0072-erasures.ts'
 import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
+import { createProviderTrust } from './migrations/0020-provider-trust.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -23,6 +24,7 @@ export const migrations: readonly Migration[] = [
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
+  { name: '0020-provider-trust', up: createProviderTrust },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

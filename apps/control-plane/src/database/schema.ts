@@ -2,6 +2,7 @@ import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
+import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
@@ -113,13 +114,13 @@ export interface KeyRow {
 export interface KeyProviderRow {
   /** Also its ID in key records; never changes. */
   name: string
+  /** What people call it, where that is not its name. */
+  display_name: string | null
   is_default: number
-  /** JSON array of `{host, port}`, in order. */
+  /** JSON array of `{host, port, fingerprint256?}`, in order; the last one pins the server's certificate. */
   servers: string
+  /** PEM, any number; the certificate of a server that is not pinned must stand under one of them. */
   server_ca: string
-  client_certificate: string
-  /** PEM as it came, sealed by the barrier and bound to the columns above but `is_default` (`ProviderStore`). */
-  client_key_sealed: Uint8Array
   created_at: number
 }
 
@@ -219,6 +220,10 @@ export interface Schema {
   approval: ApprovalRow
   erasure: ErasureRow
   key_provider: KeyProviderRow
+  provider_identity: ProviderIdentityRow
+  provider_health: ProviderHealthRow
+  probe_key: ProbeKeyRow
+  provider_default: ProviderDefaultRow
   task: TaskRow
   event: EventRow
   role: RoleRow
