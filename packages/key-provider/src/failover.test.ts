@@ -89,6 +89,38 @@ test('a server that failed is asked last for a while, then first again', async (
   assert.deepEqual(asked.slice(3), ['a'])
 })
 
+test('of many requests one alone tries a server that failed, when its time has come', async () => {
+  const environment = stillEnvironment()
+  const started: string[] = []
+  let release: () => void = () => undefined
+  const clients = ['a', 'b'].map((name) => ({
+    name,
+    client: { [Symbol.asyncDispose]: async () => undefined } as KmipClient,
+  }))
+  await using failover = new Failover(clients, { ...defaultFailoverLimits, avoidMs: 100 }, environment)
+  let isDown = true
+  const ask = () =>
+    failover.run(async (client) => {
+      const name = clients.find((candidate) => candidate.client === client)?.name ?? ''
+      started.push(name)
+      if (name === 'a' && isDown) throw new KmipClientError('timeout', 'a')
+      if (name === 'a') await new Promise<void>((resolve) => (release = resolve))
+      return name
+    })
+  await ask()
+  isDown = false
+  environment.time += 100
+  started.length = 0
+  const trial = ask()
+  assert.deepEqual(await Promise.all([ask(), ask()]), ['b', 'b'], 'the others do not wait for the trial')
+  release()
+  assert.equal(await trial, 'a')
+  const next = ask()
+  release()
+  await next
+  assert.deepEqual(started, ['a', 'b', 'b', 'a'])
+})
+
 test('one that failed is asked all the same when no other answers, and is trusted again at once', async () => {
   const { ask, asked, failures } = setUp(['a', 'b'])
   failures.set('a', 'timeout')

@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type KmipClient, KmipClientError } from '@cryptvisor/kmip-client'
+import { type AvoidanceLimits, ServerHealth } from './server-health.ts'
 
 /** How hard to try. */
-export interface FailoverLimits {
+export interface FailoverLimits extends AvoidanceLimits {
   /** How often all servers are tried. */
   readonly roundsMax: number
   /** After that long no further try is begun. */
   readonly deadlineMs: number
   /** The pause before the second round, on average; it doubles with each round. */
   readonly pauseMs: number
-  /** How long a server that failed is tried after the others. */
-  readonly avoidMs: number
 }
 
 export const defaultFailoverLimits: FailoverLimits = {
   roundsMax: 3,
   deadlineMs: 20_000,
   pauseMs: 200,
-  avoidMs: 30_000,
+  avoidMs: 15_000,
+  avoidMaxMs: 300_000,
 }
 
 /** Time and chance, so that a test can say what they are. */
@@ -57,20 +57,21 @@ export class ServerFailure extends Error {
 }
 
 /**
- * Asks the first server that answers, in the order given, those that failed lately last. Goes to the next one when a
- * connection fails, never because of an answer. All in vain, it pauses and begins again, a few times.
+ * Asks the first server that answers, in the order given, those that failed lately last (`ServerHealth`). Goes to the
+ * next one when a connection fails, never because of an answer. All in vain, it pauses and begins again, a few times.
  */
 export class Failover implements AsyncDisposable {
   readonly #candidates: readonly Candidate[]
   readonly #limits: FailoverLimits
   readonly #environment: Environment
-  readonly #failedAt = new Map<Candidate, number>()
+  readonly #health: ReadonlyMap<Candidate, ServerHealth>
   readonly #stopping = new AbortController()
 
   constructor(candidates: readonly Candidate[], limits: FailoverLimits, environment: Environment) {
     this.#candidates = candidates
     this.#limits = limits
     this.#environment = environment
+    this.#health = new Map(candidates.map((candidate) => [candidate, new ServerHealth(limits, environment.random)]))
   }
 
   /** Throws a ServerFailure: with the answer that refuses, or with the last connection's failure. */
@@ -82,14 +83,10 @@ export class Failover implements AsyncDisposable {
       for (const candidate of this.#inOrder()) {
         if (last !== null && (this.#environment.now() >= deadline || this.#stopping.signal.aborted)) throw last
         try {
-          const result = await use(candidate.client)
-          this.#failedAt.delete(candidate)
-          return result
+          return await this.#ask(candidate, use)
         } catch (error) {
-          if (!(error instanceof KmipClientError)) throw error
-          last = new ServerFailure(candidate.name, error)
-          if (!isConnectionFailure(error)) throw last
-          this.#failedAt.set(candidate, this.#environment.now())
+          if (!(error instanceof ServerFailure) || !isConnectionFailure(error.cause)) throw error
+          last = error
         }
       }
       // A certificate that is not trusted now will not be in a moment.
@@ -103,16 +100,30 @@ export class Failover implements AsyncDisposable {
     await Promise.all(this.#candidates.map(({ client }) => client[Symbol.asyncDispose]()))
   }
 
+  /** Throws a ServerFailure, and what `use` throws beside KmipClientErrors. */
+  async #ask<Result>(candidate: Candidate, use: (client: KmipClient) => Promise<Result>): Promise<Result> {
+    const health = this.#health.get(candidate)
+    health?.begins()
+    try {
+      const result = await use(candidate.client)
+      health?.answered()
+      return result
+    } catch (error) {
+      if (!(error instanceof KmipClientError)) {
+        health?.undecided()
+        throw error
+      }
+      if (isConnectionFailure(error)) health?.failed(this.#environment.now())
+      else if (error.code === 'operation-failed') health?.answered()
+      else health?.undecided()
+      throw new ServerFailure(candidate.name, error)
+    }
+  }
+
   #inOrder(): Candidate[] {
     const now = this.#environment.now()
-    const isAvoided = (candidate: Candidate) => {
-      const failedAt = this.#failedAt.get(candidate)
-      return failedAt !== undefined && now - failedAt < this.#limits.avoidMs
-    }
-    return [
-      ...this.#candidates.filter((candidate) => !isAvoided(candidate)),
-      ...this.#candidates.filter((candidate) => isAvoided(candidate)),
-    ]
+    const avoided = new Set(this.#candidates.filter((candidate) => this.#health.get(candidate)?.isAvoided(now)))
+    return [...this.#candidates.filter((candidate) => !avoided.has(candidate)), ...avoided]
   }
 
   /** Half to one and a half times the pause, so that many hosts do not come back at the same moment. */

@@ -8,5 +8,7 @@ export { type KeyDescription, type KeyProvider, listLimitMax, type RevocationCau
 export { type ErrorSubject, KeyProviderError, type KeyProviderErrorCode } from './key-provider-error.ts'
 export type { KmipServer } from './kmip-server.ts'
 export { labelsMax } from './labels.ts'
+export type { ProbeWatch } from './probe.ts'
+export { giveUpProbeKey } from './probe-key.ts'
 export type { Health, ProviderStatus, ServerStatus } from './provider-status.ts'
 export { StandardKeyProvider, type StandardKeyProviderOptions } from './standard-key-provider.ts'

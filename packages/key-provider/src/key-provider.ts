@@ -1,5 +1,6 @@
 import type { AttributeDescription, ObjectType, State } from '@cryptvisor/kmip'
 import type { Secret } from '@cryptvisor/secret'
+import type { ProbeWatch } from './probe.ts'
 import type { ProviderStatus } from './provider-status.ts'
 
 /** Why a key is given up (KMIP 1.4, 9.1.3.2.19). */
@@ -46,8 +47,11 @@ export interface KeyProvider extends AsyncDisposable {
   describeKey(keyId: string): Promise<KeyDescription | null>
   /** The symmetric keys that this identity may see, `listLimitMax` at most, in the provider's order. */
   listKeys(options: { readonly offset?: number; readonly limit: number }): Promise<KeyDescription[]>
-  /** Finds out how the provider is, by asking each server and by making, reading and destroying a key. Never throws. */
-  probe(): Promise<ProviderStatus>
+  /**
+   * Finds out how the provider is, by asking each server and by making, reading and destroying a key; `watch` is told of
+   * that. Throws what `watch` throws alone.
+   */
+  probe(watch?: ProbeWatch): Promise<ProviderStatus>
 }
 
 /** How many keys one call lists. */

@@ -20,6 +20,8 @@ export interface ServerStatus {
   readonly vendorIdentification: string | null
   /** How long a Query took on an open connection; `null` when there was none. */
   readonly roundTripMs: number | null
+  /** What it showed, PEM; `null` when no trusted connection came about. */
+  readonly certificatePem: string | null
 }
 
 /** How a provider is: its servers, and whether it makes, gives and destroys keys. */
@@ -27,4 +29,6 @@ export interface ProviderStatus {
   readonly health: Health
   readonly reason: string
   readonly servers: readonly ServerStatus[]
+  /** When the probe’s key was made, by the provider’s own clock; `null` where that is not known. */
+  readonly keyMadeAt: Date | null
 }

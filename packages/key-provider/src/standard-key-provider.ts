@@ -17,7 +17,7 @@ import { KeyProviderError } from './key-provider-error.ts'
 import { createClient, type KmipServer } from './kmip-server.ts'
 import { checkLabels, setLabels } from './labels.ts'
 import { listSymmetricKeys } from './listing.ts'
-import { probeProvider } from './probe.ts'
+import { type ProbeWatch, probeProvider, unwatched } from './probe.ts'
 import type { ProviderStatus } from './provider-status.ts'
 import { isMissing, type RefusalCode, translate } from './translation.ts'
 
@@ -162,8 +162,8 @@ export class StandardKeyProvider implements KeyProvider {
     return this.#ask('list keys', null, 'denied', (client) => listSymmetricKeys(client, offset, limit))
   }
 
-  async probe(): Promise<ProviderStatus> {
-    return probeProvider(this, this.#servers, this.#clientLimits, this.#environment)
+  async probe(watch: ProbeWatch = unwatched): Promise<ProviderStatus> {
+    return probeProvider(this, this.#servers, this.#clientLimits, this.#environment, watch)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -205,7 +205,8 @@ async function unlessIn(
     await act()
   } catch (error) {
     if (!(error instanceof KmipClientError) || error.code !== 'operation-failed' || isMissing(error)) throw error
-    const state = await stateOf(client, keyId)
+    const state = await stateOf(client, keyId).catch(() => null)
+    // A server that does not tell of attributes leaves the first refusal to be told.
     if (state === null || !states.includes(state)) throw error
   }
 }

@@ -121,11 +121,17 @@ export async function exerciseKeyProvider(
     await giveUp(provider, keyId)
   })
 
-  await context.test('a probe says that all is well, and leaves nothing', async () => {
+  await context.test('a probe says that all is well, tells of its key, and leaves nothing', async () => {
     const before = await activeKeys(provider)
-    const status = await provider.probe()
-    assert.equal(status.health, 'green', status.reason)
-    assert.ok(status.servers.length > 0)
+    const told: string[] = []
+    const status = await provider.probe({
+      made: async (keyId) => void told.push(`made ${keyId}`),
+      gone: async (keyId) => void told.push(`gone ${keyId}`),
+    })
+    const keyId = told[0]?.replace('made ', '')
+    assert.deepEqual(told, [`made ${keyId}`, `gone ${keyId}`])
+    assert.equal(status.health, options.takesLabels ? 'green' : 'yellow', status.reason)
+    if (!options.takesLabels) assert.match(status.reason, /labels are refused/)
     for (const server of status.servers) {
       assert.ok(server.isReachable && server.isTrusted && server.health === 'green')
       assert.match(server.protocolVersion ?? '', /^1\.[0-4]$/)
