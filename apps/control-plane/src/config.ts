@@ -2,7 +2,7 @@ import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
-import type { Labels } from './app/settings.ts'
+import type { KmipSettings, Labels } from './app/settings.ts'
 import { SetUpError } from './set-up-error.ts'
 
 const Port = Type.Integer({ minimum: 1, maximum: 65535 })
@@ -28,7 +28,17 @@ export const Config = Type.Object(
       Type.Literal('vsphere'),
       Type.Object({ vendor: LabelValue, product: LabelValue }, { additionalProperties: false }),
     ]),
-    kmip: Type.Object({ connectTimeoutMs: TimeoutMs, requestTimeoutMs: TimeoutMs }, { additionalProperties: false }),
+    kmip: Type.Object(
+      {
+        connectTimeoutMs: TimeoutMs,
+        requestTimeoutMs: TimeoutMs,
+        /** How long from one probe of a key provider to the next, on average; 0: never by itself. */
+        probeIntervalMs: Type.Optional(
+          Type.Union([Type.Literal(0), Type.Integer({ minimum: 10_000, maximum: 86_400_000 })]),
+        ),
+      },
+      { additionalProperties: false },
+    ),
     logLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
   },
   { additionalProperties: false },
@@ -36,7 +46,10 @@ export const Config = Type.Object(
 export type Config = Static<typeof Config>
 
 /** KMIP times: short enough that the next of several servers is asked soon. */
-export const defaultKmip: Config['kmip'] = { connectTimeoutMs: 5000, requestTimeoutMs: 15_000 }
+export const defaultKmip = { connectTimeoutMs: 5000, requestTimeoutMs: 15_000 } as const satisfies Config['kmip']
+
+/** Often enough to know of a key server that is gone before somebody needs it. */
+const defaultProbeIntervalMs = 300_000
 
 /** More than any configuration has. */
 const configSizeMax = 65_536
@@ -96,6 +109,11 @@ export async function writeConfig(folder: string, config: Config): Promise<void>
   await rename(fresh, path)
   await using opened = await open(folder, 'r')
   await opened.sync()
+}
+
+/** How the control plane works with key providers. */
+export function kmipOf(config: Pick<Config, 'kmip'>): KmipSettings {
+  return { probeIntervalMs: defaultProbeIntervalMs, ...config.kmip }
 }
 
 /** What KEKs are labelled with. */

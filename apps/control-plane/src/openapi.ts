@@ -9,7 +9,7 @@ import { Secret } from '@cryptvisor/secret'
 import { Certificates } from './app/certificates.ts'
 import { Platform } from './app/platform.ts'
 import type { Settings } from './app/settings.ts'
-import { defaultKmip } from './config.ts'
+import { defaultKmip, kmipOf } from './config.ts'
 import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
 import { buildUsersServer } from './http/users-server.ts'
@@ -42,7 +42,10 @@ async function openApiDocument(): Promise<object> {
   const clock = Date.now
   const log = createLog('error')
   const version = ownVersion()
-  const settings: Settings = { labels: { vendor: '', product: '', productVersion: version }, kmip: defaultKmip }
+  const settings: Settings = {
+    labels: { vendor: '', product: '', productVersion: version },
+    kmip: kmipOf({ kmip: defaultKmip }),
+  }
   await using opened = new AsyncDisposableStack()
   const database = opened.adopt(await openControlPlaneDatabase(':memory:'), (open) => open.destroy())
   const rootKey = opened.use(Secret.random(32))

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { Name, Nullable } from './names.ts'
+import { Name, Nullable, Time } from './names.ts'
 
 /** KMIP over TLS (IANA: port 5696). */
 export const KmipServerAddress = Type.Object(
@@ -16,49 +16,93 @@ export const KmipServerAddress = Type.Object(
 )
 export type KmipServerAddress = Static<typeof KmipServerAddress>
 
+/** SHA-256 of a certificate's DER, 64 hexadecimal digits in lower case. */
+export const Fingerprint256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
+
+/** A server as it is set up; with a fingerprint its certificate is known exactly, whoever signed it. */
+export const KmipServerWish = Type.Object(
+  { ...KmipServerAddress.properties, fingerprint256: Type.Optional(Fingerprint256) },
+  { additionalProperties: false },
+)
+export type KmipServerWish = Static<typeof KmipServerWish>
+
 /** Provider IDs appear in key records, so they are plain ASCII and never change. */
 export const ProviderName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' })
 
 /** The largest file with a client's private key, PEM, that is taken. */
 export const clientKeySizeMax = 16_384
 
+/** How many servers a provider has at most. */
+export const providerServersMax = 8
+
+const Pem = Type.String({ maxLength: 65_536 })
+
 /**
  * A standard key provider. All servers keep the same keys and take the same client certificate. Its private key is sent
- * before, as bytes, by `PUT /api/v1/key-providers/{name}/client-key`: no schema has a field for a key.
+ * before, as bytes, by `PUT /api/v1/key-providers/{name}/client-key`: no schema has a field for a key. Trust may also be
+ * set up afterwards, in both directions: until then the provider is not set up and gives no keys.
  */
 export const AddKeyProvider = Type.Object(
   {
     name: ProviderName,
-    servers: Type.Array(KmipServerAddress, { minItems: 1, maxItems: 8, description: 'In the order to try them' }),
-    /** PEM; the servers' certificates must stand under one of these. */
-    serverCa: Type.String({ maxLength: 65_536 }),
-    clientCertificate: Type.String({ maxLength: 65_536 }),
-    /** The first provider becomes the default by itself. */
+    displayName: Type.Optional(Name),
+    servers: Type.Array(KmipServerWish, {
+      minItems: 1,
+      maxItems: providerServersMax,
+      description: 'In the order to try them',
+    }),
+    /** PEM; the certificates of servers without a fingerprint must stand under one of these. */
+    serverCa: Type.Optional(Pem),
+    clientCertificate: Type.Optional(Pem),
+    /** The first provider becomes the default by itself; another one only when its keys can be had. */
     makeDefault: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 )
 export type AddKeyProvider = Static<typeof AddKeyProvider>
 
-export const KeyProvider = Type.Object({
-  name: ProviderName,
-  kind: Type.Literal('standard'),
-  isDefault: Type.Boolean(),
-  servers: Type.Array(KmipServerAddress),
-  clientCertificateExpiresAt: Type.String(),
-  clientCertificateFingerprint256: Type.String(),
-})
-export type KeyProvider = Static<typeof KeyProvider>
-export const KeyProviderList = Type.Object({ providers: Type.Array(KeyProvider) })
+export const ChangeKeyProvider = Type.Object({ displayName: Nullable(Name) }, { additionalProperties: false })
+export type ChangeKeyProvider = Static<typeof ChangeKeyProvider>
 
 export const Health = Type.Union([Type.Literal('green'), Type.Literal('yellow'), Type.Literal('red')])
 export type Health = Static<typeof Health>
 
-/** Found by making, reading back and destroying a key, not by a mere connection. */
+export const KeyProvider = Type.Object({
+  name: ProviderName,
+  displayName: Nullable(Type.String()),
+  kind: Type.Literal('standard'),
+  isDefault: Type.Boolean(),
+  servers: Type.Array(
+    Type.Object({ host: Type.String(), port: Type.Integer(), fingerprint256: Nullable(Type.String()) }),
+  ),
+  /** What is missing before keys can be had; `null`: nothing. */
+  missing: Nullable(Type.String()),
+  /** As the last probe found it; `null`: there was none yet. */
+  health: Nullable(Health),
+  clientCertificateExpiresAt: Nullable(Time),
+  clientCertificateFingerprint256: Nullable(Type.String()),
+})
+export type KeyProvider = Static<typeof KeyProvider>
+export const KeyProviderList = Type.Object({ providers: Type.Array(KeyProvider) })
+
+/** What a certificate says of itself. */
+export const CertificateView = Type.Object({
+  subject: Type.String(),
+  issuer: Type.String(),
+  notBefore: Time,
+  notAfter: Time,
+  fingerprint256: Fingerprint256,
+})
+export type CertificateView = Static<typeof CertificateView>
+
+/** Found by making, reading back at each server, and destroying a key, not by a mere connection. */
 export const KeyProviderStatus = Type.Object({
   name: ProviderName,
   health: Health,
   text: Type.String(),
+  /** Since when it is in this colour. */
+  since: Time,
+  probedAt: Time,
   servers: Type.Array(
     Type.Object({
       address: Type.String(),
@@ -67,6 +111,8 @@ export const KeyProviderStatus = Type.Object({
       protocolVersion: Nullable(Type.String()),
       vendor: Nullable(Type.String()),
       roundTripMs: Nullable(Type.Number()),
+      /** What it showed; `null` when it could not be asked. */
+      certificate: Nullable(CertificateView),
     }),
   ),
 })

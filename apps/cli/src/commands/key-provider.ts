@@ -104,7 +104,7 @@ function providerTable(providers: readonly KeyProvider[]): string {
       kind,
       isDefault ? 'yes' : 'no',
       servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(', '),
-      formatTime(clientCertificateExpiresAt),
+      clientCertificateExpiresAt === null ? null : formatTime(clientCertificateExpiresAt),
     ]),
   )
 }

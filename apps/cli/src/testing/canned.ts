@@ -82,12 +82,15 @@ export const cannedHost: Host = {
 
 export const cannedProvider: KeyProvider = {
   name: 'kms',
+  displayName: null,
   kind: 'standard',
   isDefault: true,
   servers: [
-    { host: 'kms-1', port: 5696 },
-    { host: '::1', port: 5697 },
+    { host: 'kms-1', port: 5696, fingerprint256: null },
+    { host: '::1', port: 5697, fingerprint256: 'cd'.repeat(32) },
   ],
+  missing: null,
+  health: 'green',
   clientCertificateExpiresAt: cannedTime,
   clientCertificateFingerprint256: 'ab'.repeat(32),
 }

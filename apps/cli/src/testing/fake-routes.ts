@@ -172,7 +172,8 @@ function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void
     { schema: { body: AddKeyProvider, response: { 201: KeyProvider } } },
     async (request, reply) => {
       const { name, servers, makeDefault } = request.body
-      return reply.code(201).send({ ...cannedProvider, name, servers, isDefault: makeDefault === true })
+      const shown = servers.map((server) => ({ ...server, fingerprint256: server.fingerprint256 ?? null }))
+      return reply.code(201).send({ ...cannedProvider, name, servers: shown, isDefault: makeDefault === true })
     },
   )
   server.post(
@@ -192,6 +193,8 @@ function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void
       name: (request.params as { name: string }).name,
       health: 'yellow' as const,
       text: 'one server does not answer',
+      since: cannedTime,
+      probedAt: cannedTime,
       servers: [
         {
           address: 'kms-1:5696',
@@ -200,6 +203,7 @@ function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void
           protocolVersion: '1.4',
           vendor: 'Cryptvisor',
           roundTripMs: 3.2,
+          certificate: null,
         },
       ],
     }),

@@ -11,6 +11,8 @@ import { Enrolment } from './enrolment.ts'
 import { EventLog } from './events.ts'
 import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
+import { ProbeTimer } from './key-providers/probe-timer.ts'
+import { ProviderHealth } from './key-providers/provider-health.ts'
 import type { Log } from './log.ts'
 import { Logins } from './login.ts'
 import { PendingClientKeys } from './pending-client-keys.ts'
@@ -53,6 +55,8 @@ export class Platform implements AsyncDisposable {
   readonly enrolment: Enrolment
   readonly pendingClientKeys: PendingClientKeys
   readonly keyProviders: ProviderRegistry
+  readonly providerHealth: ProviderHealth
+  readonly probeTimer: ProbeTimer
   readonly #database: Kysely<Schema>
   #observer: HostObserver | null = null
 
@@ -76,7 +80,17 @@ export class Platform implements AsyncDisposable {
     this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)
     const store = new ProviderStore(barrier, settings.kmip)
     this.pendingClientKeys = new PendingClientKeys(database, barrier, clock)
-    this.keyProviders = new ProviderRegistry(database, this.events, store, this.pendingClientKeys, observer, clock)
+    this.keyProviders = new ProviderRegistry(
+      database,
+      this.events,
+      store,
+      this.pendingClientKeys,
+      observer,
+      clock,
+      (name) => this.probeTimer.wake(name),
+    )
+    this.providerHealth = new ProviderHealth(database, this.events, this.keyProviders, clock)
+    this.probeTimer = new ProbeTimer(this.providerHealth, settings.kmip.probeIntervalMs, clock, Math.random, log)
   }
 
   /** Says who has to be told of hosts that come and go. */
@@ -91,6 +105,7 @@ export class Platform implements AsyncDisposable {
 
   /** Ends all sessions of hosts and closes all key providers. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.probeTimer.stop()
     await this.sessions.close()
     await this.keyProviders[Symbol.asyncDispose]()
   }

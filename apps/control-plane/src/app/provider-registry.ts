@@ -1,15 +1,18 @@
-import type { AddKeyProvider, KeyProviderStatus, KeyProvider as KeyProviderView } from '@cryptvisor/control-plane-api'
-import type { KeyProvider, ProviderStatus } from '@cryptvisor/key-provider'
+import type { AddKeyProvider, ChangeKeyProvider, KeyProvider as KeyProviderView } from '@cryptvisor/control-plane-api'
+import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { Kysely, Transaction } from 'kysely'
+import { v7 } from 'uuid'
 import type { KeyProviderRow, Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog, RecordEvent } from './events.ts'
+import { OpenProviders } from './key-providers/open-providers.ts'
+import { companionsOf, findProviderRow, requireActive } from './key-providers/provider-rows.ts'
 import { certificatesOf, checkPrivateKey } from './pem.ts'
 import type { PendingClientKeys } from './pending-client-keys.ts'
 import type { HostObserver, KeyProviders, Principal } from './ports.ts'
 import type { ProviderStore } from './provider-store.ts'
-import { serverName, toStatus, toView } from './provider-view.ts'
+import { serverName, toView } from './provider-view.ts'
 import { orExists } from './unique.ts'
 
 /** The key providers: set up by people, kept open for whoever needs keys. */
@@ -20,10 +23,10 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
   readonly #pendingKeys: PendingClientKeys
   readonly #observer: () => HostObserver
   readonly #clock: Clock
-  readonly #open = new Map<string, Promise<KeyProvider>>()
-  /** Those that were found red and not better since; they make no further event. */
-  readonly #red = new Set<string>()
+  readonly #open: OpenProviders
+  readonly #wake: (name: string) => void
 
+  /** `wake` is told of providers that are new or were changed. */
   constructor(
     database: Kysely<Schema>,
     events: EventLog,
@@ -31,6 +34,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     pendingKeys: PendingClientKeys,
     observer: () => HostObserver,
     clock: Clock,
+    wake: (name: string) => void,
   ) {
     this.#database = database
     this.#events = events
@@ -38,51 +42,45 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     this.#pendingKeys = pendingKeys
     this.#observer = observer
     this.#clock = clock
+    this.#open = new OpenProviders((name) => this.#opened(name), store)
+    this.#wake = wake
   }
 
   async get(name: string): Promise<KeyProvider> {
-    const open = this.#open.get(name)
-    if (open !== undefined) return open
-    const opening = this.#row(this.#database, name).then((row) => this.#store.open(row))
-    this.#open.set(name, opening)
-    try {
-      return await opening
-    } catch (error) {
-      this.#open.delete(name)
-      throw error
-    }
+    return this.#open.get(name)
   }
 
   /** By name. */
   async list(): Promise<KeyProviderView[]> {
-    return (await this.#database.selectFrom('key_provider').selectAll().orderBy('name').execute()).map(toView)
+    const rows = await this.#database.selectFrom('key_provider').selectAll().orderBy('name').execute()
+    return Promise.all(rows.map((row) => this.#view(this.#database, row)))
   }
 
   /**
-   * Adds a provider with the client key that waits for it, without asking its servers anything; `status` says whether
-   * they can be used. Throws `invalid` for certificates that cannot be read and for a key that is not there or is not
-   * the certificate's, `already-exists`; the key then waits on.
+   * Adds a provider, with the client key that waits for it when a client certificate is given, without asking its servers
+   * anything; `status` says whether they can be used. Throws `invalid` for certificates that cannot be read and for a key
+   * that is not there or is not the certificate's, `already-exists`; the key then waits on.
    */
   async add(request: AddKeyProvider, by: Principal): Promise<KeyProviderView> {
     const { name, servers } = request
     if (new Set(servers.map(serverName)).size < servers.length) {
       throw new ControlPlaneError('invalid', 'servers: one server is there twice', { field: 'servers' })
     }
-    const serverCa = certificatesOf('serverCa', request.serverCa)
-    const clientCertificate = certificatesOf('clientCertificate', request.clientCertificate)
-    const plainRow = {
+    const serverCa = request.serverCa === undefined ? [] : certificatesOf('serverCa', request.serverCa)
+    const row: KeyProviderRow = {
       name,
+      display_name: request.displayName ?? null,
+      is_default: 0,
       servers: JSON.stringify(servers),
       server_ca: serverCa.join(''),
-      client_certificate: clientCertificate.join(''),
       created_at: this.#clock(),
     }
-    return orExists('name', `there is a key provider ${name} already: choose another name`, () =>
+    const view = await orExists('name', `there is a key provider ${name} already: choose another name`, () =>
       this.#events.transaction(async (transaction, record) => {
-        using clientKey = await this.#pendingKeys.take(transaction, name)
-        checkPrivateKey('clientKey', clientKey, clientCertificate[0])
-        const row = this.#store.seal(plainRow, clientKey)
         await transaction.insertInto('key_provider').values(row).execute()
+        if (request.clientCertificate !== undefined) {
+          await this.#addUploaded(transaction, row, request.clientCertificate)
+        }
         const text = `key provider ${name} was added with ${servers.map(serverName).join(', ')}`
         await record({ type: 'key-provider.added', provider: name, text, user: by.name })
         const others = await transaction
@@ -92,37 +90,46 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
           .limit(1)
           .execute()
         const isDefault = request.makeDefault === true || others.length === 0
-        return toView(isDefault ? await makeDefault(transaction, record, row, by) : row)
+        return this.#view(transaction, isDefault ? await makeDefault(transaction, record, row, by) : row)
       }),
     )
+    this.#wake(name)
+    return view
+  }
+
+  /** Changes what people call a provider; its name stays, since it is part of every key's. Throws `not-found`. */
+  async change(name: string, { displayName }: ChangeKeyProvider, by: Principal): Promise<KeyProviderView> {
+    return this.#events.transaction(async (transaction, record) => {
+      const row = await findProviderRow(transaction, name)
+      if (row.display_name === displayName) return this.#view(transaction, row)
+      await transaction
+        .updateTable('key_provider')
+        .set({ display_name: displayName })
+        .where('name', '=', name)
+        .execute()
+      const text =
+        displayName === null
+          ? `key provider ${name} is called by its name again`
+          : `key provider ${name} is called «${displayName}» from now on; in key records it keeps its name`
+      await record({ type: 'key-provider.changed', provider: name, text, user: by.name })
+      return this.#view(transaction, { ...row, display_name: displayName })
+    })
   }
 
   /** Makes it the one that is asked for keys where no other is named. Throws `not-found`. */
   async setDefault(name: string, by: Principal): Promise<KeyProviderView> {
     return this.#events.transaction(async (transaction, record) => {
-      const row = await this.#row(transaction, name)
-      return toView(row.is_default === 1 ? row : await makeDefault(transaction, record, row, by))
+      const row = await findProviderRow(transaction, name)
+      return this.#view(transaction, row.is_default === 1 ? row : await makeDefault(transaction, record, row, by))
     })
-  }
-
-  /** Finds out how a provider is, by the whole life of a key. Throws `not-found`. */
-  async status(name: string): Promise<KeyProviderStatus> {
-    const provider = await this.get(name)
-    const status = await provider.probe()
-    if (status.health !== 'red') this.#red.delete(name)
-    else if (!this.#red.has(name)) {
-      this.#red.add(name)
-      await this.#recordRed(name, status)
-    }
-    return toStatus(name, status)
   }
 
   /** Throws `not-found`; `in-use` while a VM or a host uses a key of it. */
   async remove(name: string, by: Principal): Promise<void> {
-    await this.#row(this.#database, name)
+    await findProviderRow(this.#database, name)
     await this.#observer().checkProviderRemoval(name)
     await this.#events.transaction(async (transaction, record) => {
-      const row = await this.#row(transaction, name)
+      const row = await findProviderRow(transaction, name)
       // A key may have been made since the check.
       const used = await transaction
         .selectFrom('key')
@@ -140,34 +147,47 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
       const text = `key provider ${name} was removed${row.is_default === 1 ? '; there is no default one now' : ''}`
       await record({ type: 'key-provider.removed', provider: name, text, user: by.name })
     })
-    await this.#close(name)
+    await this.#open.close(name)
+  }
+
+  /** Call it when servers or trust of a provider were changed: who asks for it from now on gets it as it is now. */
+  changed(name: string): void {
+    this.#open.replace(name)
+    this.#wake(name)
   }
 
   /** Closes the connections to all providers. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#open.keys()].map((name) => this.#close(name)))
+    await this.#open[Symbol.asyncDispose]()
   }
 
-  async #close(name: string): Promise<void> {
-    const open = this.#open.get(name)
-    this.#open.delete(name)
-    this.#red.delete(name)
-    await this.#store.close(await open)
+  async #opened(name: string): Promise<KeyProvider> {
+    const row = await findProviderRow(this.#database, name)
+    return this.#store.open(row, await requireActive(this.#database, row))
   }
 
-  async #recordRed(name: string, status: ProviderStatus): Promise<void> {
-    const unreachable = status.servers.some((server) => !server.isReachable || !server.isTrusted)
-    await this.#events.record({
-      type: unreachable ? 'kms.crypto.connection-error' : 'kms.crypto.error',
-      provider: name,
-      text: `key provider ${name} does not work: ${status.reason}`,
-    })
+  async #addUploaded(transaction: Transaction<Schema>, row: KeyProviderRow, pem: string): Promise<void> {
+    const chain = certificatesOf('clientCertificate', pem)
+    using clientKey = await this.#pendingKeys.take(transaction, row.name)
+    checkPrivateKey('clientKey', clientKey, chain[0])
+    const certificate = chain.join('')
+    await transaction
+      .insertInto('provider_identity')
+      .values({
+        id: v7(),
+        provider: row.name,
+        way: 'upload',
+        state: 'active',
+        certificate,
+        csr: null,
+        key_sealed: this.#store.seal(row, certificate, clientKey),
+        created_at: this.#clock(),
+      })
+      .execute()
   }
 
-  async #row(database: Kysely<Schema>, name: string): Promise<KeyProviderRow> {
-    const row = await database.selectFrom('key_provider').selectAll().where('name', '=', name).executeTakeFirst()
-    if (row === undefined) throw new ControlPlaneError('not-found', `there is no key provider ${name}`)
-    return row
+  async #view(database: Kysely<Schema>, row: KeyProviderRow): Promise<KeyProviderView> {
+    return toView(row, await companionsOf(database, row.name))
   }
 }
 

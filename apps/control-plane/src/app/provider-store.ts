@@ -1,11 +1,16 @@
 import { type KeyProvider, StandardKeyProvider } from '@cryptvisor/key-provider'
 import type { Barrier } from '@cryptvisor/key-store'
 import type { Secret } from '@cryptvisor/secret'
+import type { ProviderIdentityRow } from '../database/provider-rows.ts'
 import type { KeyProviderRow } from '../database/schema.ts'
 import { serverName, serversOf } from './provider-view.ts'
 import type { KmipTimeouts } from './settings.ts'
 
-type PlainRow = Omit<KeyProviderRow, 'client_key_sealed' | 'is_default'>
+/** What a client key is bound to: where it is shown, and who is trusted there. */
+export type ProviderPlace = Pick<KeyProviderRow, 'name' | 'servers' | 'server_ca'>
+
+/** A client certificate with its sealed key. */
+export type SealedIdentity = Pick<ProviderIdentityRow, 'certificate' | 'key_sealed'>
 
 /**
  * Seals the client keys of key providers and opens providers from their rows. A key is bound to what lies beside it: in
@@ -22,22 +27,36 @@ export class ProviderStore {
     this.#timeouts = timeouts
   }
 
-  /** The row of a new provider. `clientKey` is PEM and stays the caller's. */
-  seal(row: PlainRow, clientKey: Secret): KeyProviderRow {
-    return { ...row, is_default: 0, client_key_sealed: this.#barrier.seal(contextOf(row), clientKey) }
+  /** Seals a client key, PEM, which stays the caller's. `certificate` is empty while a request waits to be signed. */
+  seal(place: ProviderPlace, certificate: string, clientKey: Secret): Uint8Array {
+    return this.#barrier.seal(contextOf(place, certificate), clientKey)
   }
 
-  /** Opens a provider; connects to nobody yet. Throws `KeyStoreError` when the row was changed. */
-  open(row: KeyProviderRow): KeyProvider {
-    const clientKey = this.#barrier.unseal(contextOf(row), row.client_key_sealed)
+  /** A client key, PEM, for the caller to dispose of. Throws `KeyStoreError` when its row, or the provider's, was changed. */
+  unseal(place: ProviderPlace, identity: SealedIdentity): Secret {
+    return this.#barrier.unseal(contextOf(place, identity.certificate), identity.key_sealed)
+  }
+
+  /** The sealed key as it is where servers and trust become those of `after`. Throws `KeyStoreError`. */
+  reseal(before: ProviderPlace, after: ProviderPlace, identity: SealedIdentity): Uint8Array {
+    using clientKey = this.unseal(before, identity)
+    return this.seal(after, identity.certificate, clientKey)
+  }
+
+  /**
+   * Opens a provider; connects to nobody yet. Servers whose certificate nothing says how to trust are left out. Throws
+   * `KeyStoreError` when a row was changed.
+   */
+  open(place: ProviderPlace, identity: SealedIdentity): KeyProvider {
+    const clientKey = this.unseal(place, identity)
     try {
       const provider = new StandardKeyProvider({
-        id: row.name,
-        servers: serversOf(row).map((server) => ({
-          ...server,
-          name: serverName(server),
-          caPem: row.server_ca,
-          clientCertificatePem: row.client_certificate,
+        id: place.name,
+        servers: trustedServersOf(place).map(({ fingerprint256, ...address }) => ({
+          ...address,
+          ...(fingerprint256 === undefined ? { caPem: place.server_ca } : { fingerprint256 }),
+          name: serverName(address),
+          clientCertificatePem: identity.certificate,
           clientKey,
         })),
         clientLimits: this.#timeouts,
@@ -58,12 +77,17 @@ export class ProviderStore {
   }
 }
 
-function contextOf(row: PlainRow) {
+/** The servers whose certificate is pinned, or comes from an authority that is trusted. */
+export function trustedServersOf(place: Pick<ProviderPlace, 'servers' | 'server_ca'>) {
+  return serversOf(place).filter(({ fingerprint256 }) => fingerprint256 !== undefined || place.server_ca !== '')
+}
+
+function contextOf(place: ProviderPlace, certificate: string) {
   return {
     type: 'client key of a key provider',
-    provider: row.name,
-    servers: row.servers,
-    serverCa: row.server_ca,
-    clientCertificate: row.client_certificate,
+    provider: place.name,
+    servers: place.servers,
+    serverCa: place.server_ca,
+    clientCertificate: certificate,
   }
 }

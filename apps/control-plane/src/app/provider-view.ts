@@ -1,51 +1,72 @@
 import {
-  type KeyProviderStatus,
+  type CertificateView,
   type KeyProvider as KeyProviderView,
-  KmipServerAddress,
+  type KmipServerAddress,
+  KmipServerWish,
 } from '@cryptvisor/control-plane-api'
-import type { ProviderStatus } from '@cryptvisor/key-provider'
 import { readCertificate } from '@cryptvisor/pki'
 import { Type } from 'typebox'
 import { Parse } from 'typebox/value'
+import type { ProviderHealthRow, ProviderIdentityRow } from '../database/provider-rows.ts'
 import type { KeyProviderRow } from '../database/schema.ts'
+import { timeTextOrNull } from './clock.ts'
 
-const Servers = Type.Array(KmipServerAddress)
+const Servers = Type.Array(KmipServerWish)
 
 /** The servers of a provider's row. */
-export const serversOf = (row: Pick<KeyProviderRow, 'servers'>): KmipServerAddress[] =>
+export const serversOf = (row: Pick<KeyProviderRow, 'servers'>): KmipServerWish[] =>
   Parse(Servers, JSON.parse(row.servers))
 
 /** What people call a server. */
 export const serverName = ({ host, port }: KmipServerAddress): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
+/** What lies beside a provider's row. */
+export interface ProviderCompanions {
+  /** Its client certificate that is in use; `null`: none yet. */
+  readonly active: ProviderIdentityRow | null
+  /** `null`: never probed. */
+  readonly health: ProviderHealthRow | null
+}
+
 /** What users see of a provider; its client key is not in it. */
-export function toView(row: KeyProviderRow): KeyProviderView {
+export function toView(row: KeyProviderRow, { active, health }: ProviderCompanions): KeyProviderView {
   // Reads the first certificate, which is the client's own.
-  const certificate = readCertificate(row.client_certificate)
+  const certificate = active === null ? null : readCertificate(active.certificate)
   return {
     name: row.name,
+    displayName: row.display_name,
     kind: 'standard',
     isDefault: row.is_default === 1,
-    servers: serversOf(row),
-    clientCertificateExpiresAt: certificate.notAfter.toISOString(),
-    clientCertificateFingerprint256: certificate.fingerprint256,
+    servers: serversOf(row).map(({ host, port, fingerprint256 }) => ({
+      host,
+      port,
+      fingerprint256: fingerprint256 ?? null,
+    })),
+    missing: missingOf(row, active),
+    health: health?.health ?? null,
+    clientCertificateExpiresAt: timeTextOrNull(certificate?.notAfter.getTime() ?? null),
+    clientCertificateFingerprint256: certificate?.fingerprint256 ?? null,
   }
 }
 
-/** What users see of a probe. */
-export function toStatus(name: string, status: ProviderStatus): KeyProviderStatus {
-  return {
-    name,
-    health: status.health,
-    text: status.reason,
-    servers: status.servers.map((server) => ({
-      address: server.name,
-      health: server.health,
-      text: server.reason,
-      protocolVersion: server.protocolVersion,
-      vendor: server.vendorIdentification,
-      roundTripMs: server.roundTripMs,
-    })),
-  }
+/** What is missing before keys can be had of a provider, and what to do; `null`: nothing. */
+export function missingOf(
+  row: Pick<KeyProviderRow, 'name' | 'servers' | 'server_ca'>,
+  active: ProviderIdentityRow | null,
+): string | null {
+  const isTrusted = row.server_ca !== '' || serversOf(row).some(({ fingerprint256 }) => fingerprint256 !== undefined)
+  const parts = [
+    ...(isTrusted ? [] : [`its servers are not trusted yet: «key-provider trust server ${row.name}»`]),
+    ...(active !== null
+      ? []
+      : [`it has no client certificate yet: «key-provider trust --help» shows the four ways to get one`]),
+  ]
+  return parts.length === 0 ? null : parts.join('; ')
+}
+
+/** What a certificate says of itself, from PEM; of several the first. Throws `PkiError`. */
+export function certificateView(pem: string): CertificateView {
+  const { subject, issuer, notBefore, notAfter, fingerprint256 } = readCertificate(pem)
+  return { subject, issuer, notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString(), fingerprint256 }
 }

@@ -16,8 +16,14 @@ export interface KmipTimeouts {
   readonly requestTimeoutMs: number
 }
 
+/** How the control plane works with key providers. */
+export interface KmipSettings extends KmipTimeouts {
+  /** How long from one probe of a key provider to the next, on average; 0: never by itself. */
+  readonly probeIntervalMs: number
+}
+
 /** What the operator chose in `config.json` and business code needs. */
 export interface Settings {
   readonly labels: Labels
-  readonly kmip: KmipTimeouts
+  readonly kmip: KmipSettings
 }

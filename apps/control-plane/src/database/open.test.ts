@@ -69,8 +69,7 @@ test('names are unique, rows do not dangle, and there is one default provider at
       is_default: 1,
       servers: '[]',
       server_ca: '',
-      client_certificate: '',
-      client_key_sealed: new Uint8Array([1]),
+      display_name: null,
       created_at: 0,
     }
     await database

@@ -16,7 +16,7 @@ import { secretSizeOf } from './secret-size.ts'
 const ByProvider = Type.Object({ name: ProviderName })
 
 /** Key providers. No answer has the client's private key, and no JSON body. */
-export function keyProviderRoutes({ keyProviders, pendingClientKeys }: Platform): Routes {
+export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHealth }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -80,7 +80,7 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys }: Platform)
         params: ByName,
         response: { 200: KeyProviderStatus },
       },
-      handler: ({ params }) => keyProviders.status(params.name),
+      handler: ({ params }) => providerHealth.probe(params.name),
     })
     server.route({
       method: 'DELETE',

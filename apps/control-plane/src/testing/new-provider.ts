@@ -5,6 +5,8 @@ import { Secret } from '@cryptvisor/secret'
 
 /** What a person has who adds a key provider. */
 export interface NewProvider extends AddKeyProvider {
+  readonly serverCa: string
+  readonly clientCertificate: string
   /** PEM. */
   readonly clientKey: Uint8Array
 }

@@ -73,9 +73,7 @@ export async function createProviderTrust(untyped: Kysely<unknown>): Promise<voi
     .execute()
   await db.schema
     .createTable('provider_default')
-    .addColumn('entity_kind', 'text', (column) =>
-      column.notNull().check(sql`entity_kind in ('cluster', 'folder')`),
-    )
+    .addColumn('entity_kind', 'text', (column) => column.notNull().check(sql`entity_kind in ('cluster', 'folder')`))
     .addColumn('entity_id', 'text', (column) => column.notNull())
     .addColumn('provider', 'text', (column) => column.notNull().references('key_provider.name').onDelete('cascade'))
     .addPrimaryKeyConstraint('provider_default_primary', ['entity_kind', 'entity_id'])

@@ -36,8 +36,7 @@ export async function fillInventory(database: Kysely<Schema>): Promise<void> {
         is_default: name === 'vault' ? 1 : 0,
         servers: JSON.stringify([`${name}.invalid`, `${name}-2.invalid`].map((host) => ({ host, port: 5696 }))),
         server_ca: '',
-        client_certificate: '',
-        client_key_sealed: new Uint8Array(1),
+        display_name: null,
         created_at: 0,
       })
       .execute()

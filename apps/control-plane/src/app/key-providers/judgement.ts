@@ -1,0 +1,113 @@
+import type { Health, KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import type { ProviderStatus, ServerStatus } from '@cryptvisor/key-provider'
+import type { ProviderIdentityRow } from '../../database/provider-rows.ts'
+import type { KeyProviderRow } from '../../database/schema.ts'
+import { timeText } from '../clock.ts'
+import { trustedServersOf } from '../provider-store.ts'
+import { certificateView, serverName, serversOf } from '../provider-view.ts'
+
+const dayMs = 86_400_000
+
+/** A certificate that ends within that time makes its provider yellow. */
+export const certificateWarningMs = 30 * dayMs
+
+/** Clocks that differ by more than that make certificates «not yet valid», and dates at the key server wrong. */
+const clockDifferenceMaxMs = 300_000
+
+/** What is thought of a provider, in words. */
+export interface Judgement {
+  readonly health: Health
+  readonly text: string
+  readonly servers: KeyProviderStatus['servers']
+}
+
+/** What a probe found, together with what else wants attention: certificates that end, clocks that differ. */
+export function judge(
+  status: ProviderStatus,
+  row: KeyProviderRow,
+  active: ProviderIdentityRow | null,
+  now: number,
+): Judgement {
+  const trusted = new Set(trustedServersOf(row).map(serverName))
+  const untrusted = serversOf(row).filter((server) => !trusted.has(serverName(server)))
+  const servers = [
+    ...status.servers.map((server) => judgeServer(server, row.name, now)),
+    ...untrusted.map((server) => untrustedServer(serverName(server), row.name)),
+  ]
+  // What the probe found about its servers is in its own reason.
+  const told = new Set(status.servers.filter(({ health }) => health !== 'green').map(({ name }) => name))
+  const warnings = [
+    ...servers
+      .filter(({ address, health }) => health !== 'green' && !told.has(address))
+      .map(({ address, text }) => `server ${address}: ${text}`),
+    ...clientWarnings(row.name, active, now),
+    ...clockWarnings(status.keyMadeAt, now),
+  ]
+  if (status.health === 'red') return { health: 'red', text: status.reason, servers }
+  if (warnings.length === 0) return { health: status.health, text: status.reason, servers }
+  const start = status.health === 'green' ? 'keys can be had, but ' : `${status.reason}; `
+  return { health: 'yellow', text: start + warnings.join('; '), servers }
+}
+
+function judgeServer(server: ServerStatus, provider: string, now: number): Judgement['servers'][number] {
+  const certificate = server.certificatePem === null ? null : certificateView(server.certificatePem)
+  const ending =
+    certificate === null
+      ? null
+      : endText(
+          Date.parse(certificate.notAfter),
+          now,
+          'its certificate',
+          `renew it at the key server, then «key-provider trust server ${provider}» where it is pinned`,
+        )
+  return {
+    address: server.name,
+    health: server.health === 'green' && ending !== null ? 'yellow' : server.health,
+    text: ending === null ? server.reason : server.health === 'green' ? ending : `${server.reason}; ${ending}`,
+    protocolVersion: server.protocolVersion,
+    vendor: server.vendorIdentification,
+    roundTripMs: server.roundTripMs,
+    certificate,
+  }
+}
+
+function untrustedServer(address: string, provider: string): Judgement['servers'][number] {
+  return {
+    address,
+    health: 'red',
+    text: `is not asked: its certificate is not trusted yet, see «key-provider trust server ${provider}»`,
+    protocolVersion: null,
+    vendor: null,
+    roundTripMs: null,
+    certificate: null,
+  }
+}
+
+function clientWarnings(provider: string, active: ProviderIdentityRow | null, now: number): string[] {
+  if (active === null) return []
+  const end = Date.parse(certificateView(active.certificate).notAfter)
+  const text = endText(
+    end,
+    now,
+    'our client certificate',
+    `get a new one: «key-provider trust --help», «key-provider show ${provider}»`,
+  )
+  return text === null ? [] : [text]
+}
+
+function clockWarnings(madeAt: Date | null, now: number): string[] {
+  if (madeAt === null) return []
+  const differenceMs = madeAt.getTime() - now
+  if (Math.abs(differenceMs) <= clockDifferenceMaxMs) return []
+  const minutes = Math.round(Math.abs(differenceMs) / 60_000)
+  return [
+    `the key server’s clock is ${minutes} minutes ${differenceMs > 0 ? 'ahead of' : 'behind'} the control plane’s: mend the time (NTP) on the one that is wrong`,
+  ]
+}
+
+/** Says that something ends soon, or has; `null`: it does not. */
+function endText(end: number, now: number, what: string, next: string): string | null {
+  if (end - now > certificateWarningMs) return null
+  if (end <= now) return `${what} expired on ${timeText(end)}: ${next}`
+  return `${what} ends in ${Math.floor((end - now) / dayMs)} days, on ${timeText(end)}: ${next}`
+}
