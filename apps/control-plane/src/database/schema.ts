@@ -1,8 +1,8 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
-import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
+import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
