@@ -30,9 +30,9 @@ import type {
   Host,
   HostList,
   NewEnrolmentToken,
-  StoragePolicyList,
 } from './inventory.ts'
 import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
+import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
 import type {
   AddDisk,
@@ -133,6 +133,19 @@ export class ControlPlaneClient {
   }
   policies(): Promise<Static<typeof StoragePolicyList>> {
     return this.#get(api('policies'))
+  }
+  policy(name: string): Promise<StoragePolicy> {
+    return this.#get(api('policies', name))
+  }
+  createPolicy(body: CreateStoragePolicy): Promise<StoragePolicy> {
+    return this.#send('POST', api('policies'), body)
+  }
+  changeStoragePolicy(name: string, body: ChangeStoragePolicy): Promise<StoragePolicy> {
+    return this.#send('PATCH', api('policies', name), body)
+  }
+  /** Refused while a VM or disk has it. */
+  async deletePolicy(name: string): Promise<void> {
+    await this.#send('DELETE', api('policies', name))
   }
 
   keyProviders(): Promise<Static<typeof KeyProviderList>> {

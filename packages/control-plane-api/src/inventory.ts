@@ -45,18 +45,3 @@ export const CreateDatastore = Type.Object(
   { additionalProperties: false },
 )
 export type CreateDatastore = Static<typeof CreateDatastore>
-
-/** A storage policy says whether what it is applied to is encrypted, and whether raw disks then become thin ones. */
-export const StoragePolicy = Type.Object({
-  id: Type.String(),
-  name: Name,
-  description: Type.String(),
-  encryption: Type.Boolean(),
-  thin: Type.Boolean(),
-})
-export type StoragePolicy = Static<typeof StoragePolicy>
-export const StoragePolicyList = Type.Object({ policies: Type.Array(StoragePolicy) })
-
-/** The two that are always there. */
-export const encryptionPolicy = 'VM Encryption Policy'
-export const plainPolicy = 'Datastore Default'

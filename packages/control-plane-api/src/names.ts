@@ -1,4 +1,4 @@
-import { type TSchema, Type } from 'typebox'
+import { type TSchema, type TSchemaOptions, Type } from 'typebox'
 
 /**
  * What cannot stand in one line, ends it, steers a terminal (C0 and C1, ISO 6429), turns or hides what follows (Unicode,
@@ -22,7 +22,8 @@ export const NameOrId = Type.String({ minLength: 1, maxLength: 80 })
 /** RFC 3339, UTC, milliseconds. */
 export const Time = Type.String({ description: 'RFC 3339, UTC' })
 
-export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+export const Nullable = <Schema extends TSchema>(schema: Schema, options: TSchemaOptions = {}) =>
+  Type.Union([schema, Type.Null()], options)
 
 /** A KEK by name; never its bytes. */
 export const KeyReference = Type.Object(

@@ -25,6 +25,41 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
   ],
   [['host', 'remove', 'host-a'], remove('/hosts/host-a')],
   [['policy', 'list'], get('/policies')],
+  [['policy', 'show', 'Gold'], get('/policies/Gold')],
+  [['policy', 'add', 'Plain'], post('/policies', { name: 'Plain' })],
+  [
+    [
+      ...['policy', 'add', 'Gold', '--encrypt', '--key-provider', 'kms', '--thin', '--verify', '--rotate-after', '90'],
+      ...['--on-revocation', 'stop-after-grace', '--grace', '60', '--hardened', '--description', 'for gold'],
+    ],
+    post('/policies', {
+      name: 'Gold',
+      description: 'for gold',
+      encryption: true,
+      keyProvider: 'kms',
+      thin: true,
+      verify: true,
+      rotationDays: 90,
+      onRevocation: 'stop-after-grace',
+      graceMinutes: 60,
+      hardened: true,
+    }),
+  ],
+  [
+    ['policy', 'clone', encryptionPolicy, 'Gold', '--rotate-after', '90'],
+    post('/policies', { name: 'Gold', cloneOf: encryptionPolicy, rotationDays: 90 }),
+  ],
+  [
+    [
+      ...['policy', 'change', 'Gold', '--no-encrypt', '--key-provider', 'default', '--no-thin', '--no-verify'],
+      ...['--rotate-after', 'never', '--no-hardened'],
+    ],
+    {
+      call: 'PATCH /api/v1/policies/Gold',
+      body: { encryption: false, keyProvider: null, thin: false, verify: false, rotationDays: null, hardened: false },
+    },
+  ],
+  [['policy', 'remove', 'Gold'], remove('/policies/Gold')],
   [['key-provider', 'list'], get('/key-providers')],
   [['key-provider', 'status', 'other'], get('/key-providers/other/status')],
   [['key-provider', 'status'], get('/key-providers'), get('/key-providers/kms/status')],

@@ -21,7 +21,6 @@ import {
   DiskList,
   EventList,
   ExportDisk,
-  encryptionPolicy,
   Host,
   HostList,
   ImportDisk,
@@ -41,7 +40,6 @@ import {
   RestoreHeader,
   Role,
   RoleList,
-  StoragePolicyList,
   Task,
   TaskList,
   TaskSpeed,
@@ -54,6 +52,7 @@ import {
 import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, cannedUser, cannedVm } from './canned.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
+import { addFakePolicies } from './fake-policies.ts'
 
 const api = '/api/v1'
 const apiToken = {
@@ -69,6 +68,7 @@ const apiToken = {
 export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane>): void {
   addAccess(server, made)
   addInventory(server)
+  addFakePolicies(server)
   addProviders(server, made)
   addVms(server, made)
   addTasksAndEvents(server, made)
@@ -149,12 +149,6 @@ function addInventory(server: RestServer): void {
     async (request, reply) => reply.code(201).send({ id: 'd-2', ...request.body }),
   )
   server.delete(`${api}/datastores/:name`, async (_request, reply) => reply.code(204).send())
-  server.get(`${api}/policies`, { schema: { response: { 200: StoragePolicyList } } }, async () => ({
-    policies: [
-      { id: 'p-1', name: encryptionPolicy, description: 'encrypts', encryption: true, thin: false },
-      { id: 'p-2', name: plainPolicy, description: 'does not', encryption: false, thin: true },
-    ],
-  }))
 }
 
 function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void {

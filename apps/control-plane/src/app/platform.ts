@@ -74,7 +74,7 @@ export class Platform implements AsyncDisposable {
     this.tokens = new Tokens(database, this.events, this.bearers, clock)
     this.clusters = new Clusters(database)
     this.datastores = new Datastores(database)
-    this.policies = new Policies(database)
+    this.policies = new Policies(database, this.events, observer, clock)
     this.sessions = new HostSessions(database, this.events, certificates, agentIdentity, observer, clock, log)
     this.hosts = new Hosts(database, this.events, this.sessions, observer, clock)
     this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)

@@ -85,4 +85,6 @@ export interface HostObserver {
   hostLeaves(host: HostRow): Promise<Leaving>
   /** Throws `in-use` while a VM or a host uses a key of the provider. */
   checkProviderRemoval(provider: string): Promise<void>
+  /** The rules of a storage policy are other ones now. */
+  policyChanged(name: string): Promise<void>
 }

@@ -9,6 +9,9 @@ import { addErasures } from './migrations/0072-erasures.ts'
 import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
+import { addPolicyRules } from './migrations/0040-policy-rules.ts'
+import { createCompliance } from './migrations/0041-compliance.ts'
+import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -25,6 +28,9 @@ export const migrations: readonly Migration[] = [
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
   { name: '0020-provider-trust', up: createProviderTrust },
+  { name: '0040-policy-rules', up: addPolicyRules },
+  { name: '0041-compliance', up: createCompliance },
+  { name: '0042-detached-disks', up: createDetachedDisks },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

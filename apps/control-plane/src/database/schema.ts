@@ -3,6 +3,7 @@ import type { Generated } from 'kysely'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
 import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
+import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
@@ -47,15 +48,6 @@ export interface DatastoreRow {
   path: string
 }
 
-export interface PolicyRow {
-  id: string
-  name: string
-  description: string
-  encryption: number
-  /** Whether raw disks that are encrypted become qcow2. */
-  thin: number
-}
-
 export interface VmRow {
   /** The instance UUID. */
   id: string
@@ -65,6 +57,8 @@ export interface VmRow {
   folder: string
   generation: number
   policy_id: string
+  /** The version of the policy that was applied. */
+  policy_version: number
   /** VM Home's authority as JSON (`EncryptionAuthority`); null: plain. */
   encryption: string | null
   /** As the host said last. */
@@ -86,6 +80,8 @@ export interface DiskRow {
   payload_bytes: number
   virtual_bytes: number
   policy_id: string
+  /** The version of the policy that was applied. */
+  policy_version: number
   /** The layer's authority as JSON (`EncryptionAuthority`); null: plain. */
   encryption: string | null
   /** The block device that it lies on; null: a file in the VM's folder. */
@@ -212,6 +208,10 @@ export interface Schema {
   enrolment_token: EnrolmentTokenRow
   datastore: DatastoreRow
   policy: PolicyRow
+  vm_compliance: VmComplianceRow
+  key_revocation: KeyRevocationRow
+  vm_revocation: VmRevocationRow
+  detached_disk: DetachedDiskRow
   vm: VmRow
   disk: DiskRow
   key: KeyRow

@@ -8,10 +8,23 @@ const policies = [
     name: encryptionPolicy,
     description: 'VM Home and disks are encrypted with a KEK of the default key provider',
     encryption: 1,
-    thin: 0,
   },
-  { name: plainPolicy, description: 'Nothing is encrypted', encryption: 0, thin: 0 },
+  { name: plainPolicy, description: 'Nothing is encrypted', encryption: 0 },
 ] as const
+
+const rulesOfSystemPolicies = {
+  key_provider: null,
+  thin: 0,
+  verify: 0,
+  hardened: 0,
+  rotation_days: null,
+  on_revocation: 'keep-running',
+  grace_minutes: null,
+  version: 1,
+  system: 1,
+  changed_at: null,
+  changed_by: null,
+} as const
 
 /**
  * Brings in what is always there: the system roles, with the privileges that this version of the program has, and the
@@ -30,7 +43,7 @@ export async function seed(database: Kysely<Schema>): Promise<void> {
     for (const policy of policies) {
       await transaction
         .insertInto('policy')
-        .values({ id: v7(), ...policy })
+        .values({ id: v7(), ...rulesOfSystemPolicies, ...policy })
         .onConflict((conflict) => conflict.column('name').doNothing())
         .execute()
     }

@@ -9,14 +9,13 @@ import {
   Host,
   HostList,
   NewEnrolmentToken,
-  StoragePolicyList,
 } from '@cryptvisor/control-plane-api'
 import type { Platform } from '../app/platform.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
-/** Clusters, hosts, datastores, storage policies. */
-export function inventoryRoutes({ clusters, hosts, enrolment, datastores, policies }: Platform): Routes {
+/** Clusters, hosts, datastores. */
+export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -118,14 +117,6 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores, polici
         await datastores.remove(params.name)
         return reply.code(204).send(null)
       },
-    })
-
-    server.route({
-      method: 'GET',
-      url: '/api/v1/policies',
-      config: { access: ['StorageProfile.View'] },
-      schema: { tags: ['policies'], summary: 'All storage policies', response: { 200: StoragePolicyList } },
-      handler: async () => ({ policies: await policies.list() }),
     })
   }
 }

@@ -10,6 +10,7 @@ import { eventRoutes } from './event-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
+import { policyRoutes } from './policy-routes.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
@@ -46,6 +47,7 @@ export async function buildUsersServer(
     healthRoutes(platform),
     accessRoutes(platform),
     inventoryRoutes(platform),
+    policyRoutes(platform),
     keyProviderRoutes(platform),
     eventRoutes(platform),
     work,

@@ -38,6 +38,10 @@ export class TestWork implements HostObserver {
     return this.leaving
   }
 
+  async policyChanged(name: string): Promise<void> {
+    this.told.push(`policy ${name} changed`)
+  }
+
   async checkProviderRemoval(provider: string): Promise<void> {
     this.told.push(`removing provider ${provider}`)
     if (this.refusal !== null) throw this.refusal

@@ -19,6 +19,8 @@ export interface Timings {
   readonly hostReturnMs: number
   /** How long an import waits for its content to come, or to go on. */
   readonly contentWaitMs: number
+  /** Between two looks for VMs whose grace is over. */
+  readonly policyWatchMs: number
 }
 
 export const defaultTimings: Timings = {
@@ -27,6 +29,7 @@ export const defaultTimings: Timings = {
   retryMaxMs: 30_000,
   hostReturnMs: 120_000,
   contentWaitMs: 300_000,
+  policyWatchMs: 5_000,
 }
 
 /** What every part of the work is built from. */

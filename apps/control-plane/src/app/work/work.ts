@@ -41,6 +41,9 @@ import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
 import { KeyDisposal } from './keys/key-disposal.ts'
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
+import { KeyRevocations } from './policies/key-revocations.ts'
+import { KeyStateCheck } from './policies/key-state-check.ts'
+import { PolicyWatch } from './policies/policy-watch.ts'
 import type { SagaDefinition, SagaState } from './sagas/definition.ts'
 import { TaskEnding } from './tasks/ending.ts'
 import { sendImportContent, sendImportPassphrase } from './tasks/import-request.ts'
@@ -84,6 +87,8 @@ export class Work implements HostObserver {
   readonly #unlock: VmUnlock
   readonly #exports: DiskExports
   readonly #directory: KeyDirectory
+  readonly #revocations: KeyRevocations
+  readonly #policyWatch: PolicyWatch
 
   constructor({ settings, timings = defaultTimings, ...parts }: WorkParts) {
     this.#context = { ...parts, labels: settings.labels, timings, stopping: this.#stopping.signal }
@@ -95,10 +100,13 @@ export class Work implements HostObserver {
     this.#locks = new LockStates(this.#context)
     this.#catchUp = new HostCatchUp(this.#context, kms, handOver, hostKeys, this.#locks)
     const sagas: readonly SagaDefinition<SagaState>[] = []
-    const ending = new TaskEnding(this.#context, handOver, hostKeys, this.#disposal, this.#locks)
-    this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys }, ending, sagas)
+    this.#revocations = new KeyRevocations(this.#context, handOver, (hostId) => this.#catchUp.again(hostId))
+    const keyStates = new KeyStateCheck(kms, this.#revocations)
+    this.#policyWatch = new PolicyWatch(this.#context, this.#revocations)
+    const ending = new TaskEnding(this.#context, handOver, hostKeys, this.#disposal, this.#locks, this.#revocations)
+    this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys, keyStates }, ending, sagas)
     this.#requests = new VmRequests(this.#context, this.#runner)
-    this.#unlock = new VmUnlock(this.#context, handOver, this.#locks)
+    this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
   }
@@ -108,6 +116,7 @@ export class Work implements HostObserver {
     await this.#locks.forget(null)
     await this.#disposal.start()
     await this.#runner.start()
+    this.#policyWatch.start()
     this.#started.resolve()
   }
 
@@ -119,6 +128,7 @@ export class Work implements HostObserver {
       this.#catchUp.stopped(),
       this.#disposal.stopped(),
       this.#exports.stopped(),
+      this.#policyWatch.stopped(),
     ])
   }
 
@@ -283,6 +293,10 @@ export class Work implements HostObserver {
     // Nobody gives it keys any more.
     this.#catchUp.disconnected(host.id)
     return leave(this.#context, host)
+  }
+
+  async policyChanged(_name: string): Promise<void> {
+    await this.#revocations.reconsider()
   }
 
   async checkProviderRemoval(provider: string): Promise<void> {

@@ -1,6 +1,5 @@
 import type { KeyReference } from '@cryptvisor/host-agent-api'
-import type { Kysely } from 'kysely'
-import type { KeyRow, Schema } from '../../../database/schema.ts'
+import type { KeyRow } from '../../../database/schema.ts'
 import { keyReference, keyText } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
 import { parseEncryption } from '../vms/vm-store.ts'
@@ -140,20 +139,22 @@ export interface NeededKey {
 }
 
 /**
- * Every KEK that the database ties to VMs, layers and open tasks of a cluster, and the host key of `hostId`. What a host
- * asks for plays no part.
+ * Every KEK that the database ties to VMs, layers (those that were detached too) and open tasks of a cluster, and the host key
+ * of `hostId`; without VMs that are stopped, since their key was revoked. What a host asks for plays no part.
  */
 export async function keysForHost(
-  database: Kysely<Schema>,
+  database: Database,
   hostId: string,
   clusterId: string,
 ): Promise<readonly NeededKey[]> {
+  const stopped = database.selectFrom('vm_revocation').select('vm_id').where('stopped_at', 'is not', null)
   const homes = await database
     .selectFrom('vm')
     .innerJoin('host', 'host.id', 'vm.host_id')
     .select(['vm.name', 'vm.encryption'])
     .where('host.cluster_id', '=', clusterId)
     .where('vm.encryption', 'is not', null)
+    .where('vm.id', 'not in', stopped)
     .execute()
   const disks = await database
     .selectFrom('disk')
@@ -162,9 +163,17 @@ export async function keysForHost(
     .select(['vm.name', 'disk.encryption'])
     .where('host.cluster_id', '=', clusterId)
     .where('disk.encryption', 'is not', null)
+    .where('vm.id', 'not in', stopped)
+    .execute()
+  const detached = await database
+    .selectFrom('detached_disk')
+    .innerJoin('datastore', 'datastore.id', 'detached_disk.datastore_id')
+    .select(['detached_disk.encryption'])
+    .where('datastore.cluster_id', '=', clusterId)
+    .where('detached_disk.encryption', 'is not', null)
     .execute()
   const needed = new Map<string, NeededKey>()
-  for (const { name, encryption } of [...homes, ...disks]) {
+  for (const { name, encryption } of [...homes, ...disks, ...detached.map((disk) => ({ ...disk, name: null }))]) {
     for (const key of parseEncryption(encryption)?.keys ?? []) {
       if (!needed.has(keyText(key))) needed.set(keyText(key), { key, vm: name })
     }
@@ -210,7 +219,7 @@ interface NamedVm {
   readonly name: string
 }
 
-/** Every KEK in use by its name (`keyText`), with a VM that uses it; `null`: it is a host key. Without VM `exceptId`. */
+/** Every KEK in use by its name (`keyText`), with a VM that uses it; `null`: a host key, or a detached disk's. Without VM `exceptId`. */
 async function keysInUse(database: Database, exceptId?: string): Promise<Map<string, NamedVm | null>> {
   const used = new Map<string, NamedVm | null>()
   const homes = await database
@@ -227,6 +236,14 @@ async function keysInUse(database: Database, exceptId?: string): Promise<Map<str
   for (const { id, name, encryption } of [...homes, ...disks]) {
     if (id === exceptId) continue
     for (const key of parseEncryption(encryption)?.keys ?? []) used.set(keyText(key), { id, name })
+  }
+  const detached = await database
+    .selectFrom('detached_disk')
+    .select('encryption')
+    .where('encryption', 'is not', null)
+    .execute()
+  for (const { encryption } of detached) {
+    for (const key of parseEncryption(encryption)?.keys ?? []) if (!used.has(keyText(key))) used.set(keyText(key), null)
   }
   const hosts = await database
     .selectFrom('host')

@@ -5,6 +5,7 @@ import type { HandOver } from '../hosts/hand-over.ts'
 import type { HostKeys } from '../keys/host-keys.ts'
 import type { KeyDisposal } from '../keys/key-disposal.ts'
 import { pendingKeysOfTask, referenceOf, setKeyState, settleKeys, unusedKeys } from '../keys/key-rows.ts'
+import type { KeyRevocations } from '../policies/key-revocations.ts'
 import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms, storeAuthority, type VmRecord } from '../vms/vm-store.ts'
@@ -36,9 +37,18 @@ export class TaskEnding {
   readonly #hostKeys: HostKeys
   readonly #disposal: KeyDisposal
   readonly #locks: LockStates
+  readonly #revocations: KeyRevocations
 
-  constructor(work: WorkContext, handOver: HandOver, hostKeys: HostKeys, disposal: KeyDisposal, locks: LockStates) {
+  constructor(
+    work: WorkContext,
+    handOver: HandOver,
+    hostKeys: HostKeys,
+    disposal: KeyDisposal,
+    locks: LockStates,
+    revocations: KeyRevocations,
+  ) {
     this.#work = work
+    this.#revocations = revocations
     this.#locks = locks
     this.#handOver = handOver
     this.#hostKeys = hostKeys
@@ -156,6 +166,7 @@ export class TaskEnding {
       const host = await findHost(database, hostId)
       await this.#handOver.forget(host.cluster_id, unused)
     }
+    await this.#revocations.settled(row.target_id)
     await this.#refreshLock(row.target_id)
     if (aftermath.source !== undefined) await this.#refreshLock(aftermath.source)
     for (const operation of aftermath.forgetOperations) {

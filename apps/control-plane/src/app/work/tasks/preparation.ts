@@ -14,11 +14,12 @@ import type { KeyOwner } from '../keys/key-rows.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import type { KekMaker } from '../keys/new-kek.ts'
 import { Outages } from '../keys/outages.ts'
+import type { KeyStateCheck } from '../policies/key-state-check.ts'
 import { hostDisconnected } from '../vms/change-request.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
 import { authorityOf, type VmRecord } from '../vms/vm-store.ts'
 import { keysNeeded, operationRequest } from './operation-request.ts'
-import { type OpenContext, plannedKey } from './task-context.ts'
+import { type OpenContext, plannedKey, type VmChange } from './task-context.ts'
 import { purposeOf, type TaskRun } from './task-run.ts'
 import { updateTask } from './task-store.ts'
 
@@ -28,6 +29,7 @@ export interface KeyServices {
   readonly maker: KekMaker
   readonly handOver: HandOver
   readonly hostKeys: HostKeys
+  readonly keyStates: KeyStateCheck
 }
 
 /**
@@ -70,6 +72,8 @@ export class Preparation {
     if (change.kind === 'clone-vm' && plan.kind === 'existing') {
       await this.#keys.hostKeys.makeSafe(hostId, this.#purpose)
     }
+    if (plan.kind === 'existing' && encryptsMore(change))
+      await this.#keys.keyStates.requireActive(plan.key, this.#purpose)
     const key = plan.kind === 'new' ? await this.#newKey(plan.provider) : plan.kind === 'existing' ? plan.key : null
     this.#run.throwIfCancelled()
     const connection = await this.#connection(resumed)
@@ -192,5 +196,26 @@ export class Preparation {
       if (!(error instanceof RestClientError)) throw error
       throw new ControlPlaneError('agent-failed', `host ${this.#vm.hostName}: ${error.message}`, { cause: error })
     }
+  }
+}
+
+/** Whether the change encrypts something under a KEK that is there already. */
+function encryptsMore(change: VmChange): boolean {
+  switch (change.kind) {
+    case 'encrypt':
+    case 'clone-vm':
+      return true
+    case 'add-disk':
+      return change.disk.encrypted
+    case 'create-vm':
+    case 'import-volume':
+      return change.encrypted
+    case 'decrypt':
+    case 'shallow-rekey':
+    case 'deep-rekey':
+    case 'import-disk':
+    case 'restore-header':
+    case 'delete-vm':
+      return false
   }
 }

@@ -10,7 +10,14 @@ import type { MemoryKms } from './memory-kms.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 
 /** So that tests do not wait. */
-export const shortTimings: Timings = { pollMs: 1, retryMs: 2, retryMaxMs: 4, hostReturnMs: 200, contentWaitMs: 10_000 }
+export const shortTimings: Timings = {
+  pollMs: 1,
+  retryMs: 2,
+  retryMaxMs: 4,
+  hostReturnMs: 200,
+  contentWaitMs: 10_000,
+  policyWatchMs: 10,
+}
 
 /** One process of the control plane: its own connection to the database, its own sessions, its own faults. */
 export class ControlPlaneProcess {

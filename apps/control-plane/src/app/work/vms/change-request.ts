@@ -1,9 +1,10 @@
 import type { HostRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
-import type { WorkContext } from '../context.ts'
+import type { Database, WorkContext } from '../context.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
 import { isCryptoSafe } from '../keys/host-keys.ts'
+import { stopOf, stopText } from '../policies/revocation-rows.ts'
 import { type KeyPlan, type Pace, plannedKey } from '../tasks/task-context.ts'
 import type { VmRecord } from './vm-store.ts'
 
@@ -39,6 +40,13 @@ export function requireIdle(vm: VmRecord): void {
     'vm-busy',
     `VM ${vm.row.name} is busy: task ${vm.row.task_id} works on it. Wait for its end («task watch»), or cancel it`,
   )
+}
+
+/** Throws `vm-locked` while the VM is stopped, since its key was revoked: for whatever would give its hosts that key. */
+export async function requireNotStopped(database: Database, vm: VmRecord): Promise<void> {
+  const stop = await stopOf(database, vm.row.id)
+  if (stop === null) return
+  throw new ControlPlaneError('vm-locked', `VM ${vm.row.name} is stopped: ${stopText(stop)}`)
 }
 
 /** The session of a VM's host; throws `host-disconnected`. */

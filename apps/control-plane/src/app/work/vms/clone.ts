@@ -37,9 +37,9 @@ export async function planClone(
     host: request.host ?? source.hostName,
     datastore: request.datastore ?? source.datastoreName,
   }
-  const policyId = source.row.policy_id
+  const policy = { id: source.row.policy_id, version: source.row.policy_version }
   return {
-    row: await newVmRow(work, principal, { name: request.name, policyId, wish, encrypted, key }),
+    row: await newVmRow(work, principal, { name: request.name, policy, wish, encrypted, key }),
     change: {
       kind: 'clone-vm',
       source: authorityOf(source),

@@ -9,7 +9,7 @@ import { agentRefusal } from '../agent-refusal.ts'
 import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { watchedStream } from '../watched-stream.ts'
-import { requireConnection, requireIdle } from './change-request.ts'
+import { requireConnection, requireIdle, requireNotStopped } from './change-request.ts'
 import { encryptedDisk } from './header-restore.ts'
 import { findVm } from './lookup.ts'
 import { authorityOf, keysOf, type VmRecord } from './vm-store.ts'
@@ -49,6 +49,7 @@ export class DiskExports {
     }
     if (disk.encryption !== null) requirePrivileges(principal, ['Cryptographer.Access'])
     requireIdle(vm)
+    await requireNotStopped(this.#work.database, vm)
     const connection = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
     const what = `disk ${number} of VM ${vm.row.name} as ${format}`
     const answer = await this.#ask(connection, vm, principal, disk.id, format, signal)

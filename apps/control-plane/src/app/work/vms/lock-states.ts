@@ -1,7 +1,9 @@
 import type { KeyReference, LockState } from '@cryptvisor/host-agent-api'
+import type { VmRevocationRow } from '../../../database/policy-rows.ts'
 import type { HostRow } from '../../../database/schema.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
+import { stopOf, stopText } from '../policies/revocation-rows.ts'
 import { authorityOf, keysOf, type VmRecord } from './vm-store.ts'
 
 /** What is known of whether a VM can be opened. */
@@ -42,12 +44,22 @@ export class LockStates {
     why: (missing: readonly KeyReference[]) => string | null,
     telling: Telling = 'changes',
   ): Promise<LockState> {
+    const stop = await stopOf(this.#work.database, vm.row.id)
+    if (stop !== null) return this.#keepStopped(vm, stop, user)
     const lock = await connection.client.unlock(authorityOf(vm))
     const missingKeys = lock.reason?.missingKeys ?? []
     const reason = why(missingKeys)
     const text = lock.reason === null ? null : `${lock.reason.text}${reason === null ? '' : `: ${reason}`}`
     await this.keep(vm, { state: lock.state, text, missingKeys }, user, telling)
     return lock
+  }
+
+  /** It is stopped, since its key was revoked: its host is not asked, and may still hold the key for another VM. */
+  async #keepStopped(vm: VmRecord, stop: VmRevocationRow, user: string | null): Promise<LockState> {
+    const text = stopText(stop)
+    const missingKeys = [{ provider: stop.provider, keyId: stop.key_id }]
+    await this.keep(vm, { state: 'locked', text, missingKeys }, user)
+    return { state: 'locked', reason: { code: 'key-not-held', text, missingKeys } }
   }
 
   /** Keeps what is known of a VM, unless a task has it or it is another one by now, and records its event. */

@@ -1,4 +1,5 @@
-import type { HostRow, PolicyRow } from '../../../database/schema.ts'
+import type { PolicyRow } from '../../../database/policy-rows.ts'
+import type { HostRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Database } from '../context.ts'
 import { readVms, type VmRecord } from './vm-store.ts'

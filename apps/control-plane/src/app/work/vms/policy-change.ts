@@ -1,5 +1,5 @@
 import type { ChangePolicy, Privilege } from '@cryptvisor/control-plane-api'
-import type { PolicyRow } from '../../../database/schema.ts'
+import type { PolicyRow } from '../../../database/policy-rows.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'

@@ -24,7 +24,7 @@ export interface VmCreation {
 /** What a new VM's row follows from. */
 interface NewVm {
   readonly name: string
-  readonly policyId: string
+  readonly policy: { readonly id: string; readonly version: number }
   /** Where it is wished to go. */
   readonly wish: Parameters<typeof placeVm>[1]
   readonly encrypted: boolean
@@ -35,7 +35,7 @@ interface NewVm {
 export async function newVmRow(
   work: WorkContext,
   principal: Principal,
-  { name, policyId, wish, encrypted, key }: NewVm,
+  { name, policy, wish, encrypted, key }: NewVm,
 ): Promise<VmCreation['row']> {
   const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
   const { host, datastore } = await placeVm(
@@ -51,7 +51,8 @@ export async function newVmRow(
     host_id: host.id,
     datastore_id: datastore.id,
     generation: 0,
-    policy_id: policyId,
+    policy_id: policy.id,
+    policy_version: policy.version,
     encryption: null,
     lock_state: 'unknown',
     lock_text: 'it is being made',
@@ -76,7 +77,7 @@ export async function planVmCreation(work: WorkContext, principal: Principal, re
     ? { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
     : { kind: 'none' }
   return {
-    row: await newVmRow(work, principal, { name: request.name, policyId: policy.id, wish: request, encrypted, key }),
+    row: await newVmRow(work, principal, { name: request.name, policy, wish: request, encrypted, key }),
     change: {
       kind: 'create-vm',
       encrypted,

@@ -15,7 +15,7 @@ import type { Database, WorkContext } from '../context.ts'
 import { formatContext, type KeyPlan, type OpenContext, type VmChange } from '../tasks/task-context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import { insertTask, type VmTaskType } from '../tasks/task-store.ts'
-import { requireConnection, requireIdle } from './change-request.ts'
+import { requireConnection, requireIdle, requireNotStopped } from './change-request.ts'
 import { planClone } from './clone.ts'
 import { requireFreeDevice } from './device-claim.ts'
 import { planDiskAddition, planDiskImport } from './disk-addition.ts'
@@ -26,6 +26,9 @@ import { planRekey } from './rekey.ts'
 import { chooseFolder, planVmCreation, requireFreeName, type VmCreation } from './vm-creation.ts'
 import { readVms, type VmRecord } from './vm-store.ts'
 import { planVolumeImport } from './volume-import.ts'
+
+/** What may be done to a VM that is stopped, since its key was revoked: give it another key, or do without it. */
+const curesStopped: ReadonlySet<VmChange['kind']> = new Set(['shallow-rekey', 'deep-rekey', 'delete-vm'])
 
 /** Turns what users ask for into tasks: all is checked first, then the VM belongs to the task. */
 export class VmRequests {
@@ -51,7 +54,10 @@ export class VmRequests {
     const context = begin(change, key, principal, row.host_id)
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       await requireFreeName(transaction, row.name)
-      if (source !== null) requireUnchanged(source, (await readVms(transaction, { id: source.row.id }))[0])
+      if (source !== null) {
+        requireUnchanged(source, (await readVms(transaction, { id: source.row.id }))[0])
+        await requireNotStopped(transaction, source)
+      }
       const inserted = await this.#insert(transaction, type, principal, row, context)
       const folder = await chooseFolder(transaction, row)
       await transaction
@@ -138,6 +144,7 @@ export class VmRequests {
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       const [current] = await readVms(transaction, { id: row.id })
       requireUnchanged(vm, current)
+      if (!curesStopped.has(change.kind)) await requireNotStopped(transaction, vm)
       if (change.kind === 'add-disk' && change.disk.device !== undefined) {
         await requireFreeDevice(transaction, vm.clusterId, change.disk.device)
       }

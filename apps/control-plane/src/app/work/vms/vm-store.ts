@@ -107,18 +107,21 @@ export function authorityOf(vm: VmRecord): VmAuthority {
  */
 export async function storeAuthority(database: Database, authority: VmAuthority): Promise<void> {
   const policies = new Map(
-    (await database.selectFrom('policy').select(['id', 'name']).execute()).map(({ id, name }) => [name, id]),
+    (await database.selectFrom('policy').select(['id', 'name', 'version']).execute()).map((row) => [row.name, row]),
   )
-  const policyId = (name: string) => {
-    const id = policies.get(name)
-    if (id === undefined) throw new Error(`there is no storage policy ${name}`)
-    return id
+  const [before] = await readVms(database, { id: authority.vmId })
+  /** The policy of that name; the version that was applied stays as long as the policy does. */
+  const applied = (name: string, was: { readonly policy_id: string; readonly policy_version: number } | undefined) => {
+    const policy = policies.get(name)
+    if (policy === undefined) throw new Error(`there is no storage policy ${name}`)
+    const version = was?.policy_id === policy.id ? was.policy_version : policy.version
+    return { policy_id: policy.id, policy_version: version }
   }
   await database
     .updateTable('vm')
     .set({
       generation: authority.generation,
-      policy_id: policyId(authority.policy),
+      ...applied(authority.policy, before?.row),
       encryption: formatEncryption(authority.encryption),
     })
     .where('id', '=', authority.vmId)
@@ -134,7 +137,10 @@ export async function storeAuthority(database: Database, authority: VmAuthority)
       format: disk.format,
       payload_bytes: disk.payloadBytes,
       virtual_bytes: disk.virtualBytes,
-      policy_id: policyId(disk.policy),
+      ...applied(
+        disk.policy,
+        before?.disks.find(({ id }) => id === disk.diskId),
+      ),
       encryption: formatEncryption(disk.encryption),
       device: disk.device ?? null,
     }
