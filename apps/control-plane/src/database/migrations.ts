@@ -3,15 +3,15 @@ import { type Kysely, sql } from 'kysely'
 import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
 import { renamePrivileges } from './migrations/0010-privileges.ts'
 import { createProviderTrust } from './migrations/0020-provider-trust.ts'
+import { addPolicyRules } from './migrations/0040-policy-rules.ts'
+import { createCompliance } from './migrations/0041-compliance.ts'
+import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
 import { addKeyLives } from './migrations/0070-key-lives.ts'
 import { addApprovals } from './migrations/0071-approvals.ts'
 import { addErasures } from './migrations/0072-erasures.ts'
 import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
-import { addPolicyRules } from './migrations/0040-policy-rules.ts'
-import { createCompliance } from './migrations/0041-compliance.ts'
-import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [

@@ -1,9 +1,9 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
+import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
 import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
-import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
