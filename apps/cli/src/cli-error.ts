@@ -8,6 +8,7 @@ const exitCodeOf = {
   'unsafe-file': exitCodes.usage,
   'not-found': exitCodes.refused,
   ambiguous: exitCodes.refused,
+  'check-failed': exitCodes.refused,
   'task-failed': exitCodes.refused,
   'task-cancelled': exitCodes.refused,
   unreachable: exitCodes.unreachable,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
 import type { KmipSettings, Labels } from './app/settings.ts'
+import { defaultVerification, type VerificationSettings } from './app/work/keys/key-verification.ts'
 import { SetUpError } from './set-up-error.ts'
 
 const Port = Type.Integer({ minimum: 1, maximum: 65535 })
@@ -38,6 +39,16 @@ export const Config = Type.Object(
         ),
       },
       { additionalProperties: false },
+    ),
+    /** How often each key in use is read back from its provider, and how many at once; left out: every 6 hours, 4 at once. */
+    keyVerification: Type.Optional(
+      Type.Object(
+        {
+          everyMinutes: Type.Integer({ minimum: 1, maximum: 43_200 }),
+          atOnceMax: Type.Integer({ minimum: 1, maximum: 64 }),
+        },
+        { additionalProperties: false },
+      ),
     ),
     logLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
   },
@@ -114,6 +125,12 @@ export async function writeConfig(folder: string, config: Config): Promise<void>
 /** How the control plane works with key providers. */
 export function kmipOf(config: Pick<Config, 'kmip'>): KmipSettings {
   return { probeIntervalMs: defaultProbeIntervalMs, ...config.kmip }
+}
+
+/** How often keys in use are read back. */
+export function verificationOf({ keyVerification }: Config): VerificationSettings {
+  if (keyVerification === undefined) return defaultVerification
+  return { everyMs: keyVerification.everyMinutes * 60_000, atOnceMax: keyVerification.atOnceMax }
 }
 
 /** What KEKs are labelled with. */

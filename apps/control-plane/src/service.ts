@@ -8,7 +8,7 @@ import type { Clock } from './app/clock.ts'
 import { Platform } from './app/platform.ts'
 import type { HostObserver } from './app/ports.ts'
 import type { Settings } from './app/settings.ts'
-import { type Config, kmipOf, labelsOf, readConfig } from './config.ts'
+import { type Config, kmipOf, labelsOf, readConfig, verificationOf } from './config.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
 import type { Schema } from './database/schema.ts'
 import { SealedTable } from './database/sealed-table.ts'
@@ -68,7 +68,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const barrier = opened.use(await openBarrier(config, database))
   const ca = await readFile(placesIn(folder).ca, 'utf8')
   const certificates = await Certificates.load(database, barrier, ca, clock)
-  const settings: Settings = { labels: labelsOf(config, version), kmip: kmipOf(config) }
+  const settings: Settings = {
+    labels: labelsOf(config, version),
+    kmip: kmipOf(config),
+    keyVerification: verificationOf(config),
+  }
   const hostsUrl = urlOf(config.host, config.hostsPort)
   const agentIdentity = await certificates.issueClient()
   const parts = { database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log }

@@ -76,6 +76,13 @@ export class KeyCache implements Disposable {
     return this.#entries.has(nameOf(key))
   }
 
+  /** Whether `kek` is what is held under this name, in constant time; keeps nothing of it. */
+  compare(key: KeyReference, kek: Secret): 'same' | 'other' | 'not-held' {
+    const held = this.#entries.get(nameOf(key))
+    if (held === undefined) return 'not-held'
+    return held.kek.equal(kek) ? 'same' : 'other'
+  }
+
   /** The names of all KEKs held. */
   get keys(): KeyReference[] {
     return Array.from(this.#entries.values(), ({ key }) => key)

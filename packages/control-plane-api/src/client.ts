@@ -31,6 +31,7 @@ import type {
   HostList,
   NewEnrolmentToken,
 } from './inventory.ts'
+import type { KeyHealthList, UsedKeyHealth, VerifyKeys } from './key-health.ts'
 import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
 import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
@@ -174,6 +175,16 @@ export class ControlPlaneClient {
   }
   keys(query: { provider?: string; offset?: number; limit?: number } = {}): Promise<Static<typeof KeyList>> {
     return this.#rest.call({ method: 'GET', path: api('keys'), query })
+  }
+  /** KEKs in use with what reading them back found; `bad`: only those that are not as they should be. */
+  keyHealth(query: { provider?: string; bad?: boolean } = {}): Promise<Static<typeof KeyHealthList>> {
+    return this.#rest.call({ method: 'GET', path: api('key-health'), query })
+  }
+  verifyKey(provider: string, keyId: string): Promise<UsedKeyHealth> {
+    return this.#send('POST', api('keys', provider, keyId, 'verify'))
+  }
+  verifyKeys(body: VerifyKeys): Promise<TaskStarted> {
+    return this.#send('POST', api('key-health', 'verify'), body)
   }
   key(provider: string, keyId: string): Promise<Key> {
     return this.#get(api('keys', provider, keyId))

@@ -50,6 +50,12 @@ export const eventTypes = {
   ],
   'kms.crypto.key-cleanup-failed': ['warning', 'A key that nothing uses could not be destroyed', null],
   'kms.crypto.error': ['error', 'The key server refused a request', 'com.vmware.vc.kms.crypto.KeyGenerateFail'],
+  'kms.crypto.key-unavailable': [
+    'error',
+    'A key that is in use is gone, revoked or another one at its key server; told before a restart needs it',
+    null,
+  ],
+  'kms.crypto.key-available': ['info', 'A key that was not as it should be can be had again', null],
   'key-provider.added': ['info', 'A key provider was added', null],
   'key-provider.removed': ['info', 'A key provider was removed', null],
   'key-provider.default-changed': ['info', 'Another key provider became the default', null],

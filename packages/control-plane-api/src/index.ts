@@ -1,6 +1,7 @@
 export * from './access.ts'
 export * from './events.ts'
 export * from './inventory.ts'
+export * from './key-health.ts'
 export * from './key-provider-trust.ts'
 export * from './key-providers.ts'
 export { KeyReference, Name, NameOrId, Nullable, Time } from './names.ts'

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { HostStatus } from './host.ts'
-import type { HeldKeys, KeyReference } from './keys.ts'
+import type { ComparedKey, HeldKeys, KeyReference } from './keys.ts'
 import type { BackupHeader, ExportDisk, OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
 import type { LockState, VmAuthority } from './vm.ts'
 
@@ -27,6 +27,15 @@ export class HostAgentClient {
   /** `PUT /v1/keys/{provider}/{keyId}`: hands a KEK over; the same one again is fine, another under the same name 409. */
   async addKey(key: KeyReference, kek: Secret): Promise<void> {
     await this.#rest.call({ method: 'PUT', path: pathOf('v1', 'keys', key.provider, key.keyId), content: kek })
+  }
+
+  /** `POST /v1/keys/{provider}/{keyId}/compare`: whether it holds these bytes under that name; it keeps nothing of them. */
+  compareKey(key: KeyReference, kek: Secret): Promise<ComparedKey> {
+    return this.#rest.call({
+      method: 'POST',
+      path: pathOf('v1', 'keys', key.provider, key.keyId, 'compare'),
+      content: kek,
+    })
   }
 
   /** `DELETE /v1/keys/{provider}/{keyId}`: forgets it; fine when it is not held; 409 while an operation uses it. */

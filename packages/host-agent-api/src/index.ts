@@ -1,6 +1,6 @@
 export { HostAgentClient } from './client.ts'
 export { CryptoState, HostStatus, KeyMemory } from './host.ts'
-export { HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
+export { ComparedKey, HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
 export {
   AddDisk,
   BackupHeader,

@@ -5,6 +5,7 @@ import type { CliCommand } from '../command.ts'
 import { findKey } from '../find-key.ts'
 import type { Paint } from '../paint.ts'
 import { sheet, table } from '../table.ts'
+import { addKeysVerify } from './keys-verify.ts'
 
 interface ListOptions {
   readonly provider?: string
@@ -42,6 +43,7 @@ export function addKeys(program: CliCommand, cli: Cli): void {
         (key) => keySheet(key, cli.paint),
       ),
     )
+  addKeysVerify(keys, cli)
 }
 
 function keyTable(keys: readonly Key[], paint: Paint): string {

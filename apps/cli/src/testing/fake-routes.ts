@@ -52,6 +52,7 @@ import {
 import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, cannedUser, cannedVm } from './canned.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
+import { addHostCare } from './fake-host-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
 
 const api = '/api/v1'
@@ -72,6 +73,7 @@ export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane
   addProviders(server, made)
   addVms(server, made)
   addTasksAndEvents(server, made)
+  addHostCare(server, made)
 }
 
 function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {

@@ -26,7 +26,7 @@ export class Clusters {
 
   /** Throws `already-exists`. */
   async create({ name }: CreateCluster): Promise<Cluster> {
-    const row: ClusterRow = { id: v7(), name }
+    const row: Pick<ClusterRow, 'id' | 'name'> = { id: v7(), name }
     await orExists('name', `there is a cluster ${name} already: choose another`, () =>
       this.#database.insertInto('cluster').values(row).execute(),
     )

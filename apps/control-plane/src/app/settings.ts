@@ -1,3 +1,5 @@
+import type { VerificationSettings } from './work/keys/key-verification.ts'
+
 /** What a KEK is labelled with at its creation (DESIGN.md, section 4). */
 export interface Labels {
   /** `x-Vendor` */
@@ -26,4 +28,6 @@ export interface KmipSettings extends KmipTimeouts {
 export interface Settings {
   readonly labels: Labels
   readonly kmip: KmipSettings
+  /** Left out: keys are read back when somebody asks for it. */
+  readonly keyVerification?: VerificationSettings
 }

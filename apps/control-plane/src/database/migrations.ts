@@ -6,6 +6,7 @@ import { createProviderTrust } from './migrations/0020-provider-trust.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
 import { createCompliance } from './migrations/0041-compliance.ts'
 import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
+import { addHostStates } from './migrations/0050-hosts.ts'
 import { addKeyLives } from './migrations/0070-key-lives.ts'
 import { addApprovals } from './migrations/0071-approvals.ts'
 import { addErasures } from './migrations/0072-erasures.ts'
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   { name: '0004-thin-and-devices', up: addThinAndDevices },
   { name: '0005-task-targets', up: letTasksHaveAnyTarget },
   { name: '0010-privileges', up: renamePrivileges },
+  { name: '0050-hosts', up: addHostStates },
   { name: '0070-key-lives', up: addKeyLives },
   { name: '0071-approvals', up: addApprovals },
   { name: '0072-erasures', up: addErasures },

@@ -1,5 +1,6 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
+import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
@@ -13,6 +14,8 @@ import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './ru
 export interface ClusterRow {
   id: string
   name: string
+  /** 1: hosts are made crypto-safe when they connect; 0 and null: when they are needed. */
+  crypto_forced: number | null
 }
 
 export interface HostRow {
@@ -30,6 +33,22 @@ export interface HostRow {
   host_key_provider: string | null
   host_key_id: string | null
   created_at: number
+  /** Of the start of its agent that had a session last. */
+  boot_id: string | null
+  /** Who wants it to be made crypto-safe as soon as that can be done. */
+  crypto_wanted_by: string | null
+  /** Since when encryption is disabled on it; null: it is not. */
+  crypto_off_at: number | null
+  /** The start of its agent that did not confirm that it forgot its keys when encryption was disabled. */
+  crypto_off_boot_id: string | null
+  /** The task that takes it out of its cluster: it gets no key meanwhile. */
+  leaving_task_id: string | null
+  decommissioned_at: number | null
+  /** Of the certificate that was signed to take the place of the present one, and was not shown yet. */
+  next_certificate_serial: string | null
+  next_certificate_expires_at: number | null
+  /** When the present certificate was signed; null: before this was kept. */
+  certificate_begins_at: number | null
 }
 
 export interface EnrolmentTokenRow {
@@ -66,6 +85,9 @@ export interface VmRow {
   lock_text: string | null
   /** JSON array of key references. */
   lock_missing_keys: string
+  /** A `LockCause`; null: it is not locked, or that is not known. */
+  lock_cause: string | null
+  lock_since: number | null
   /** The task that has the VM to itself. */
   task_id: string | null
   created_at: number
@@ -234,4 +256,7 @@ export interface Schema {
   installation: InstallationRow
   backup_schedule: BackupScheduleRow
   unregistered_vm: UnregisteredVmRow
+  key_health: KeyHealthRow
+  exposed_key: ExposedKeyRow
+  certificate_notice: CertificateNoticeRow
 }

@@ -1,4 +1,4 @@
-import { HeldKeys, HostStatus, KeyReference, kekSizeBytes } from '@cryptvisor/host-agent-api'
+import { ComparedKey, HeldKeys, HostStatus, KeyReference, kekSizeBytes } from '@cryptvisor/host-agent-api'
 import { type RestServer, readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
@@ -39,6 +39,15 @@ export function addHostRoutes(
       requireCrypto()
       keys.add(request.params, await readSecret(request.body, kekSizeBytes))
       return await reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/keys/:provider/:keyId/compare',
+    { schema: { params: KeyReference, response: { 200: ComparedKey } } },
+    async ({ params, body }) => {
+      using kek = await readSecret(body, kekSizeBytes)
+      return { result: keys.compare(params, kek) }
     },
   )
 

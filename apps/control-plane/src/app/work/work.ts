@@ -14,6 +14,8 @@ import type {
   Task,
   TaskSpeed,
   TaskState,
+  TaskTarget,
+  VerifyKeys,
   Vm,
 } from '@cryptvisor/control-plane-api'
 import type { Secret } from '@cryptvisor/secret'
@@ -39,12 +41,15 @@ import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts
 import { HostKeys } from './keys/host-keys.ts'
 import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
 import { KeyDisposal } from './keys/key-disposal.ts'
+import { defaultVerification, foundStateOf, KeyVerification } from './keys/key-verification.ts'
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
+import { type VerifyState, verifySaga } from './keys/verify-saga.ts'
 import { KeyRevocations } from './policies/key-revocations.ts'
 import { KeyStateCheck } from './policies/key-state-check.ts'
 import { PolicyWatch } from './policies/policy-watch.ts'
 import type { SagaDefinition, SagaState } from './sagas/definition.ts'
+import { Sagas } from './sagas/sagas.ts'
 import { TaskEnding } from './tasks/ending.ts'
 import { sendImportContent, sendImportPassphrase } from './tasks/import-request.ts'
 import { changePace } from './tasks/task-pace.ts'
@@ -53,7 +58,7 @@ import { getTask, listTasks, updateTask } from './tasks/task-store.ts'
 import { taskView } from './tasks/task-view.ts'
 import { DiskExports, type ExportedDisk } from './vms/disk-export.ts'
 import { LockStates } from './vms/lock-states.ts'
-import { findVm } from './vms/lookup.ts'
+import { findProvider, findVm } from './vms/lookup.ts'
 import { VmRequests } from './vms/vm-requests.ts'
 import { readVms } from './vms/vm-store.ts'
 import { VmUnlock } from './vms/vm-unlock.ts'
@@ -67,7 +72,7 @@ export interface WorkParts {
   readonly hostConnections: HostConnections
   readonly clock: Clock
   readonly log: Log
-  readonly settings: Pick<Settings, 'labels'>
+  readonly settings: Pick<Settings, 'labels' | 'keyVerification'>
   readonly timings?: Timings
 }
 
@@ -89,6 +94,11 @@ export class Work implements HostObserver {
   readonly #directory: KeyDirectory
   readonly #revocations: KeyRevocations
   readonly #policyWatch: PolicyWatch
+  readonly #sagas: Sagas
+  readonly #verifies: boolean
+  readonly #verifySaga: SagaDefinition<VerifyState>
+  /** How the keys in use are found when they are read back. */
+  readonly keyVerification: KeyVerification
 
   constructor({ settings, timings = defaultTimings, ...parts }: WorkParts) {
     this.#context = { ...parts, labels: settings.labels, timings, stopping: this.#stopping.signal }
@@ -99,12 +109,24 @@ export class Work implements HostObserver {
     const hostKeys = new HostKeys(this.#context, kms, maker, handOver, this.#disposal)
     this.#locks = new LockStates(this.#context)
     this.#catchUp = new HostCatchUp(this.#context, kms, handOver, hostKeys, this.#locks)
-    const sagas: readonly SagaDefinition<SagaState>[] = []
     this.#revocations = new KeyRevocations(this.#context, handOver, (hostId) => this.#catchUp.again(hostId))
     const keyStates = new KeyStateCheck(kms, this.#revocations)
     this.#policyWatch = new PolicyWatch(this.#context, this.#revocations)
+    this.keyVerification = new KeyVerification(
+      this.#context,
+      settings.keyVerification ?? defaultVerification,
+      async (key, finding) => {
+        const state = foundStateOf(finding)
+        if (state !== null) await this.#revocations.found(key, state)
+      },
+      Math.random,
+    )
+    this.#verifies = settings.keyVerification !== undefined
+    this.#verifySaga = verifySaga(this.keyVerification)
+    const sagas: readonly SagaDefinition<SagaState>[] = [this.#verifySaga]
     const ending = new TaskEnding(this.#context, handOver, hostKeys, this.#disposal, this.#locks, this.#revocations)
     this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys, keyStates }, ending, sagas)
+    this.#sagas = new Sagas(this.#context, this.#runner)
     this.#requests = new VmRequests(this.#context, this.#runner)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
@@ -117,6 +139,7 @@ export class Work implements HostObserver {
     await this.#disposal.start()
     await this.#runner.start()
     this.#policyWatch.start()
+    if (this.#verifies) this.keyVerification.start()
     this.#started.resolve()
   }
 
@@ -129,7 +152,18 @@ export class Work implements HostObserver {
       this.#disposal.stopped(),
       this.#exports.stopped(),
       this.#policyWatch.stopped(),
+      this.keyVerification.stopped(),
     ])
+  }
+
+  /** Reads all keys in use back, or those of one provider. */
+  async verifyKeys(principal: Principal, { provider }: VerifyKeys): Promise<Task> {
+    const name = provider === undefined ? null : await findProvider(this.#context.database, provider, 'provider')
+    const target: TaskTarget =
+      name === null ? { kind: 'system', id: 'keys', name: 'all keys' } : { kind: 'key-provider', id: name, name }
+    return this.#view(
+      await this.#sagas.begin({ definition: this.#verifySaga, target, state: { provider: name }, principal }),
+    )
   }
 
   async listVms(): Promise<Vm[]> {

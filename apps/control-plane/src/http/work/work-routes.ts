@@ -1,11 +1,13 @@
 import type { RestServer } from '@cryptvisor/rest'
 import type { Work } from '../../app/work/work.ts'
 import { diskRoutes } from './disk-routes.ts'
+import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { taskRoutes } from './task-routes.ts'
 import { vmRoutes } from './vm-routes.ts'
 
 /** Adds the routes of the work to the server for users: VMs, disks, tasks, keys. */
 export function workRoutes(server: RestServer, work: Work): void {
-  for (const routes of [vmRoutes(work), diskRoutes(work), taskRoutes(work), keyRoutes(work)]) routes(server)
+  for (const routes of [vmRoutes(work), diskRoutes(work), taskRoutes(work), keyRoutes(work), keyHealthRoutes(work)])
+    routes(server)
 }

@@ -4,6 +4,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import { EventLog } from '../../events.ts'
 import type { HostConnection, HostConnections, KeyProviders } from '../../ports.ts'
 import type { Timings } from '../context.ts'
+import type { VerificationSettings } from '../keys/key-verification.ts'
 import { Work } from '../work.ts'
 import { Faults } from './faults.ts'
 import type { MemoryKms } from './memory-kms.ts'
@@ -30,7 +31,12 @@ export class ControlPlaneProcess {
   readonly logged: { readonly level: string; readonly fields: object; readonly text: string }[] = []
   readonly #sessions = new Sessions()
 
-  constructor(database: Kysely<Schema>, providers: ReadonlyMap<string, MemoryKms>, timings: Partial<Timings>) {
+  constructor(
+    database: Kysely<Schema>,
+    providers: ReadonlyMap<string, MemoryKms>,
+    timings: Partial<Timings>,
+    verification: VerificationSettings | null = null,
+  ) {
     this.database = database
     this.log = new EventLog(database, Date.now)
     const faulty = database.withPlugin(new FaultyDatabase(this.faults))
@@ -42,7 +48,10 @@ export class ControlPlaneProcess {
       hostConnections: this.#sessions,
       clock: Date.now,
       log: { info: note('info'), warn: note('warn'), error: note('error') },
-      settings: { labels: { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion: '1.2.3' } },
+      settings: {
+        labels: { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion: '1.2.3' },
+        ...(verification === null ? {} : { keyVerification: verification }),
+      },
       timings: { ...shortTimings, ...timings },
     })
   }

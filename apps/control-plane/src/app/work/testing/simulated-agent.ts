@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import {
   type BackupHeader,
+  type ComparedKey,
   type ExportDisk,
   type HeldKeys,
   HostAgentClient,
@@ -101,6 +102,8 @@ export class SimulatedAgent {
         return { keys: [...this.keys.keys()].map(referenceOf) } satisfies HeldKeys
       case 'PUT keys':
         return this.#addKey(`${first}/${second}`, call)
+      case 'POST keys':
+        return this.#compareKey(`${first}/${second}`, call)
       case 'DELETE keys':
         return this.#removeKey(`${first}/${second}`)
       case 'PUT host-key':
@@ -154,6 +157,13 @@ export class SimulatedAgent {
     if (held !== undefined && held !== print) throw refusal(409, 'key-conflict', `${name} is another key`)
     this.keys.set(name, print)
     return null
+  }
+
+  #compareKey(name: string, { content }: Call): ComparedKey {
+    if (content === undefined || content instanceof Readable) throw new Error('a key comes as a secret')
+    const held = this.keys.get(name)
+    if (held === undefined) return { result: 'not-held' }
+    return { result: held === content.expose(fingerprint) ? 'same' : 'other' }
   }
 
   #removeKey(name: string): null {

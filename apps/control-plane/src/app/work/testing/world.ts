@@ -6,6 +6,7 @@ import { holdsTrace, temporaryFolder } from '@cryptvisor/testkit'
 import { openControlPlaneDatabase } from '../../../database/open.ts'
 import type { Principal } from '../../ports.ts'
 import type { Timings } from '../context.ts'
+import type { VerificationSettings } from '../keys/key-verification.ts'
 import { getTask } from '../tasks/task-store.ts'
 import { isOver, taskView } from '../tasks/task-view.ts'
 import { ControlPlaneProcess } from './control-plane-process.ts'
@@ -40,6 +41,8 @@ export class World {
   readonly otherKms = new MemoryKms('spare')
   readonly hostA = new SimulatedAgent('host-a', this.datastore)
   readonly hostB = new SimulatedAgent('host-b', this.datastore)
+  /** How often keys are read back by themselves; null: never. */
+  verification: VerificationSettings | null = null
   readonly #timings: Partial<Timings>
   #process: ControlPlaneProcess | null = null
 
@@ -95,7 +98,7 @@ export class World {
   async boot(): Promise<void> {
     const database = await openControlPlaneDatabase(this.databasePath)
     const providers = new Map([this.kms, this.otherKms].map((kms) => [kms.name, kms]))
-    this.#process = new ControlPlaneProcess(database, providers, this.#timings)
+    this.#process = new ControlPlaneProcess(database, providers, this.#timings, this.verification)
     await this.#process.work.start()
     for (const agent of this.agents) if (agent.running) await this.connect(agent)
   }

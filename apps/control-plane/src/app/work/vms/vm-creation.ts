@@ -57,6 +57,8 @@ export async function newVmRow(
     lock_state: 'unknown',
     lock_text: 'it is being made',
     lock_missing_keys: '[]',
+    lock_cause: null,
+    lock_since: null,
     created_at: work.clock(),
   }
 }
