@@ -22,6 +22,10 @@ export const migrations: readonly Migration[] = [
   { name: '0004-thin-and-devices', up: addThinAndDevices },
   { name: '0005-task-targets', up: letTasksHaveAnyTarget },
   { name: '0010-privileges', up: renamePrivileges },
+  { name: '0020-provider-trust', up: createProviderTrust },
+  { name: '0040-policy-rules', up: addPolicyRules },
+  { name: '0041-compliance', up: createCompliance },
+  { name: '0042-detached-disks', up: createDetachedDisks },
   { name: '0050-hosts', up: addHostStates },
   { name: '0070-key-lives', up: addKeyLives },
   { name: '0071-approvals', up: addApprovals },
@@ -29,10 +33,6 @@ export const migrations: readonly Migration[] = [
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
-  { name: '0020-provider-trust', up: createProviderTrust },
-  { name: '0040-policy-rules', up: addPolicyRules },
-  { name: '0041-compliance', up: createCompliance },
-  { name: '0042-detached-disks', up: createDetachedDisks },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
