@@ -8,6 +8,7 @@ const byNoun: Readonly<Record<string, string>> = {
   keys: 'keys list',
   policy: 'policy list',
   role: 'role list',
+  system: 'system show',
   task: 'task list',
   token: 'token list',
   user: 'user list',

@@ -13,6 +13,7 @@ import { addLogin } from './commands/login.ts'
 import { addLogout } from './commands/logout.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addRole } from './commands/role.ts'
+import { addSystem } from './commands/system.ts'
 import { addTask } from './commands/task.ts'
 import { addToken } from './commands/token.ts'
 import { addUser } from './commands/user.ts'
@@ -78,6 +79,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addUser,
     addRole,
     addToken,
+    addSystem,
   ]) {
     add(program, cli)
   }

@@ -53,7 +53,7 @@ async function openApiDocument(): Promise<object> {
   const certificates = await Certificates.create(database, barrier, clock)
   const agentIdentity = await certificates.issueClient()
   const hostsUrl = 'https://127.0.0.1'
-  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log }
+  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, folder: '/', version, settings, clock, log }
   const platform = opened.use(new Platform(parts))
   const { work, routes } = createWork({ database, platform, settings, clock, log })
   platform.observe(work)

@@ -12,6 +12,7 @@ import { type Config, kmipOf, labelsOf, readConfig, verificationOf } from './con
 import { openControlPlaneDatabase } from './database/open.ts'
 import type { Schema } from './database/schema.ts'
 import { SealedTable } from './database/sealed-table.ts'
+import { isHealth } from './http/health-routes.ts'
 import { buildHostsServer } from './http/hosts-server.ts'
 import type { Routes } from './http/routes.ts'
 import { buildUsersServer } from './http/users-server.ts'
@@ -75,7 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
   const hostsUrl = urlOf(config.host, config.hostsPort)
   const agentIdentity = await certificates.issueClient()
-  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log }
+  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, folder, version, settings, clock, log }
   const platform = opened.use(new Platform(parts))
   const { work, routes } = options.createWork({ database, platform, settings, clock, log })
   platform.observe(work)
@@ -90,12 +91,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const host = config.listenAddress ?? config.host
   // Both ports are taken before anything is begun, so that no second process works on this folder at the same time.
   const started = Promise.withResolvers<void>()
-  for (const server of [users, hosts]) server.addHook('onRequest', () => started.promise)
+  for (const server of [users, hosts]) {
+    // Whoever asks how we are is told that at once.
+    server.addHook('onRequest', async ({ routeOptions }) => {
+      if (routeOptions.config.access !== 'public' || !isHealth(routeOptions.url)) await started.promise
+    })
+  }
   await listen(users, host, config.port, 'port')
   await listen(hosts, host, config.hostsPort, 'hostsPort')
   await work.start()
+  platform.started()
   started.resolve()
   opened.use(await platform.pendingClientKeys.keepForgetting(log))
+  opened.use(await platform.backups.keepMaking())
   platform.probeTimer.start()
   const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))

@@ -6,6 +6,7 @@ import { buildServer, RestClient, type RestServer } from '@cryptvisor/rest'
 import { NodeStorage } from '@cryptvisor/storage'
 import type { Logger } from 'pino'
 import type { AgentConfig } from './config.ts'
+import { ControlPlaneEpoch } from './control-plane-epoch.ts'
 import { Datastores } from './datastore/datastores.ts'
 import { Devices } from './disk/devices.ts'
 import { type Enrolled, readEnrolled } from './enrolled.ts'
@@ -85,11 +86,12 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   }
   const operations = stack.use(new Operations(host, log))
   const status = await identityOf(config)
-  const app = await buildApp(enrolled, host, operations, status, log)
+  const epoch = await ControlPlaneEpoch.open(folder)
+  const app = await buildApp(enrolled, host, operations, status, epoch, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
   tellExpiry(identity.certificate, log)
-  startSession(enrolled, status, log, stack)
+  startSession(enrolled, status, epoch, log, stack)
   const running = stack.move()
   return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
@@ -114,6 +116,7 @@ async function buildApp(
   host: OperationHost,
   operations: Operations,
   status: HostIdentity,
+  epoch: ControlPlaneEpoch,
   logger: Logger,
 ): Promise<RestServer> {
   const app = await buildServer({
@@ -129,7 +132,7 @@ async function buildApp(
     mapError: restErrorOf,
     logger,
   })
-  app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket))
+  app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket, epoch.known))
   addHostRoutes(app, { ...host, identity: status, keyMemory: keyMemoryLevel })
   addVmRoutes(app, host)
   addOperationRoutes(app, operations)
@@ -140,6 +143,7 @@ async function buildApp(
 function startSession(
   { config, identity, ca }: Enrolled,
   { bootId }: HostIdentity,
+  epoch: ControlPlaneEpoch,
   log: Logger,
   stack: AsyncDisposableStack,
 ): void {
@@ -154,7 +158,7 @@ function startSession(
   )
   const request = { bootId, url: config.url, version: agentVersion, cryptoSupported: config.crypto === 'supported' }
   const ending = new AbortController()
-  const session = keepSession({ client, request, log, random: Math.random }, ending.signal)
+  const session = keepSession({ client, request, log, epoch, random: Math.random }, ending.signal)
   stack.defer(async () => {
     ending.abort()
     await session

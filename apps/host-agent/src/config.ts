@@ -40,7 +40,8 @@ export const agentFiles = {
   certificate: (folder: string) => join(folder, 'identity.crt'),
   privateKey: (folder: string) => join(folder, 'identity.key'),
   ca: (folder: string) => join(folder, 'ca.crt'),
-  /** For the metadata of empty images, which holds nothing secret. */
+  /** What the control plane that it works for is at least (`ControlPlaneEpoch`). */
+  epoch: (folder: string) => join(folder, 'control-plane-epoch.json'),
 } as const
 
 /** No file of the agent's own is longer. */

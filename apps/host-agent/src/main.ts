@@ -13,6 +13,9 @@ const usage = `Usage:
       makes this machine a host; the one-time token comes on standard input
   host-agent serve --dir D
       runs the agent until SIGTERM
+  host-agent set-control-plane --dir D [--url URL] [--accept-older]
+      says where the control plane is after it moved (its listener for hosts), for the next start; --accept-older: the
+      host works again for a control plane that was replaced by a restore, if that is the right one after all
 `
 
 /** The largest token, with room to spare. */
@@ -24,7 +27,8 @@ async function main(args: readonly string[]): Promise<void> {
   const [command, ...rest] = args
   if (command === 'enroll') return await runEnrol(rest)
   if (command === 'serve') return await runServe(rest)
-  throw new AgentError('bad-usage', `expected the command «enroll» or «serve»\n${usage}`)
+  if (command === 'set-control-plane') return await runSetControlPlane(rest)
+  throw new AgentError('bad-usage', `expected the command «enroll», «serve» or «set-control-plane»\n${usage}`)
 }
 
 async function runEnrol(args: readonly string[]): Promise<void> {
@@ -43,6 +47,21 @@ async function runEnrol(args: readonly string[]): Promise<void> {
   const { enrol } = await import('./enrol.ts')
   const config = await enrol(await readToken(), chosen)
   say({ enrolled: true, name: config.name, hostId: config.hostId, url: config.url })
+}
+
+async function runSetControlPlane(args: readonly string[]): Promise<void> {
+  const acceptOlder = args.includes('--accept-older')
+  const chosen = parse(
+    args.filter((arg) => arg !== '--accept-older'),
+    { dir: { type: 'string' }, url: { type: 'string' } },
+  )
+  if (chosen['url'] === undefined && !acceptOlder) {
+    throw new AgentError('bad-usage', `--url or --accept-older: one of them is needed\n${usage}`)
+  }
+  const { setControlPlane } = await import('./set-control-plane.ts')
+  const folder = required(chosen['dir'], '--dir')
+  const { name, controlPlaneUrl } = await setControlPlane({ folder, url: chosen['url'] ?? null, acceptOlder })
+  say({ name, controlPlaneUrl, restart: true })
 }
 
 async function runServe(args: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { heartbeatMs, type SessionRequest } from '@cryptvisor/host-agent-api'
+import { type Heartbeat, heartbeatMs, type SessionRequest } from '@cryptvisor/host-agent-api'
 import { type RestClient, RestClientError } from '@cryptvisor/rest'
+import type { ControlPlaneEpoch } from './control-plane-epoch.ts'
 
 /** What the session tells of itself. */
 export interface SessionLog {
@@ -12,6 +13,8 @@ export interface SessionOptions {
   readonly client: RestClient
   readonly request: SessionRequest
   readonly log: SessionLog
+  /** Which control planes this agent works for. */
+  readonly epoch: Pick<ControlPlaneEpoch, 'known' | 'meet'>
   /** 0 up to 1. */
   readonly random: () => number
   /** The wait before the second try; it doubles up to `waitMaxMs`. */
@@ -40,7 +43,7 @@ export async function keepSession(options: SessionOptions, signal: AbortSignal):
 
 /** One session, from the dial to its end; gives how many heartbeats came. */
 async function holdSession(
-  { client, request, log, silenceMaxMs }: SessionOptions,
+  { client, request, log, epoch, silenceMaxMs }: SessionOptions,
   signal: AbortSignal,
 ): Promise<number> {
   const silence = new AbortController()
@@ -51,11 +54,18 @@ async function holdSession(
     const lines = client.lines({
       method: 'POST',
       path: '/v1/session',
-      json: request,
+      json: { ...request, epoch: epoch.known },
       signal: AbortSignal.any([signal, silence.signal]),
     })
-    for await (const _ of lines) {
+    for await (const line of lines) {
       timer.refresh()
+      if (!(await epoch.meet(epochIn(line)))) {
+        log.warn(
+          { controlPlane: client.url },
+          'the control plane is older than one that this host has met: it was replaced by a restore. Stop it, or see «host-agent set-control-plane --accept-older»',
+        )
+        return heartbeatCount
+      }
       heartbeatCount++
       if (heartbeatCount === 1) log.info({ controlPlane: client.url }, 'session with the control plane is there')
     }
@@ -68,6 +78,13 @@ async function holdSession(
     clearTimeout(timer)
   }
   return heartbeatCount
+}
+
+/** What a heartbeat says of who sends it; 0 where it says nothing. */
+function epochIn(line: string): number {
+  // The control plane writes it by this schema, and TLS said that it is the control plane.
+  const { epoch } = JSON.parse(line) as Heartbeat
+  return Number.isSafeInteger(epoch) ? (epoch ?? 0) : 0
 }
 
 function reasonOf(error: unknown): string {

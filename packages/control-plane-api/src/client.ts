@@ -34,6 +34,7 @@ import type {
 import type { KeyHealthList, UsedKeyHealth, VerifyKeys } from './key-health.ts'
 import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
 import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
+import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
 import type {
   AddDisk,
@@ -303,6 +304,32 @@ export class ControlPlaneClient {
       // Each `data:` line is one event, written by the schema `Event`.
       if (line.startsWith('data:')) yield JSON.parse(line.slice('data:'.length)) as Event
     }
+  }
+
+  system(): Promise<System> {
+    return this.#get(api('system'))
+  }
+  /** After a restore: all was looked at, keys may be destroyed again. */
+  settle(): Promise<System> {
+    return this.#send('POST', api('system', 'settle'))
+  }
+  /** A backup of the control plane, as it comes. */
+  backUp(signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: api('system', 'backup'),
+      timeoutMs: 600_000,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  backupSchedule(): Promise<BackupSchedule> {
+    return this.#get(api('system', 'backup-schedule'))
+  }
+  setBackupSchedule(body: SetBackupSchedule): Promise<BackupSchedule> {
+    return this.#send('PUT', api('system', 'backup-schedule'), body)
+  }
+  async clearBackupSchedule(): Promise<void> {
+    await this.#send('DELETE', api('system', 'backup-schedule'))
   }
 
   #get<Answer>(path: string): Promise<Answer> {

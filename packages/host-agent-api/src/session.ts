@@ -57,6 +57,8 @@ export const SessionRequest = Type.Object(
     url: Type.String({ maxLength: 256, pattern: printable }),
     version: Type.String({ maxLength: 40, pattern: printable }),
     cryptoSupported: Type.Boolean(),
+    /** The highest epoch of a control plane that this agent has met; one with a lower epoch was replaced by a restore. */
+    epoch: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   { additionalProperties: false },
 )
@@ -70,3 +72,22 @@ export const heartbeatMs = 5_000
  */
 export const hostUri = (hostId: string) => `urn:cryptvisor:host:${hostId}`
 export const controlPlaneUri = 'urn:cryptvisor:control-plane'
+
+/** Stands beside `controlPlaneUri` in what the control plane shows to agents: of two control planes the higher one counts. */
+export const epochUri = (epoch: number) => `${controlPlaneUri}:epoch:${epoch}`
+
+/** The epoch of the control plane that a certificate's SAN URIs name, 0 where they name none; `null`: they are another's. */
+export function epochOf(uris: readonly string[]): number | null {
+  const [first, second, ...more] = uris
+  if (first !== controlPlaneUri || more.length > 0) return null
+  if (second === undefined) return 0
+  const epoch = Number(/^urn:cryptvisor:control-plane:epoch:(\d{1,15})$/.exec(second)?.[1])
+  return Number.isSafeInteger(epoch) ? epoch : null
+}
+
+/** One line of a session's answer. The epoch is that of the control plane. */
+export const Heartbeat = Type.Object({
+  heartbeat: Type.Integer({ minimum: 0 }),
+  epoch: Type.Optional(Type.Integer({ minimum: 0 })),
+})
+export type Heartbeat = Static<typeof Heartbeat>

@@ -54,6 +54,7 @@ import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, canned
 import type { FakeControlPlane } from './fake-control-plane.ts'
 import { addHostCare } from './fake-host-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
+import { addSystem } from './fake-system-routes.ts'
 
 const api = '/api/v1'
 const apiToken = {
@@ -74,6 +75,7 @@ export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane
   addVms(server, made)
   addTasksAndEvents(server, made)
   addHostCare(server, made)
+  addSystem(server, made)
 }
 
 function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {

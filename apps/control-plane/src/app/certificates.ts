@@ -1,10 +1,11 @@
-import { controlPlaneUri, hostUri } from '@cryptvisor/host-agent-api'
+import { controlPlaneUri, epochUri, hostUri } from '@cryptvisor/host-agent-api'
 import type { Barrier } from '@cryptvisor/key-store'
 import { CertificateAuthority, type Identity, readCertificate } from '@cryptvisor/pki'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
+import { readInstallation } from './system/installation.ts'
 
 const authorityName = 'Cryptvisor control plane CA'
 const authorityValidDays = 3650
@@ -18,9 +19,12 @@ export const sealedName = 'authority/private-key'
 /** The control plane's small CA (DESIGN.md, section 5): who we are to users and agents, and who the hosts are to us. */
 export class Certificates {
   readonly #authority: CertificateAuthority
+  /** Of this control plane; what it shows to agents names it. */
+  readonly epoch: number
 
-  private constructor(authority: CertificateAuthority) {
+  private constructor(authority: CertificateAuthority, epoch: number) {
     this.#authority = authority
+    this.epoch = epoch
   }
 
   /** Makes a new authority and keeps its key sealed in the database, bound to its certificate. */
@@ -29,7 +33,7 @@ export class Certificates {
     using privateKey = made.privateKey
     const value = barrier.seal(contextOf(made.authority.certificate), privateKey)
     await database.insertInto('sealed').values({ name: sealedName, value }).execute()
-    return new Certificates(made.authority)
+    return new Certificates(made.authority, (await readInstallation(database)).epoch)
   }
 
   /**
@@ -48,7 +52,8 @@ export class Certificates {
       .where('name', '=', sealedName)
       .executeTakeFirstOrThrow(() => new Error('the database has no key for the certificate authority'))
     using privateKey: Secret = barrier.unseal(contextOf(certificate), value)
-    return new Certificates(await CertificateAuthority.load(certificate, privateKey, () => new Date(clock())))
+    const authority = await CertificateAuthority.load(certificate, privateKey, () => new Date(clock()))
+    return new Certificates(authority, (await readInstallation(database)).epoch)
   }
 
   /** The authority's certificate, PEM: what users, agents and we trust. */
@@ -83,7 +88,7 @@ export class Certificates {
     return this.#authority.issue({
       commonName: 'Cryptvisor control plane',
       usages: ['client'],
-      uris: [controlPlaneUri],
+      uris: [controlPlaneUri, epochUri(this.epoch)],
       validDays: ownValidDays,
     })
   }

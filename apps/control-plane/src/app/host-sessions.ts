@@ -12,6 +12,7 @@ import { notEnrolled, recordSessionBegin } from './host-session-record.ts'
 import { defaultWatchLimits, type WatchLimits, watchHost } from './host-watch.ts'
 import type { Log } from './log.ts'
 import type { HostConnection, HostConnections, HostObserver } from './ports.ts'
+import { Supersession } from './system/supersession.ts'
 
 /** One session of a host's agent, from its request to its end. */
 export interface HostSession {
@@ -39,6 +40,7 @@ export class HostSessions implements HostConnections {
   readonly #live = new Map<string, Live>()
   readonly #waiting = new Set<(connection: HostConnection) => void>()
   readonly #endings = new Set<Promise<void>>()
+  readonly #supersession: Supersession
   #identity: Identity
   #closed = false
 
@@ -60,6 +62,12 @@ export class HostSessions implements HostConnections {
     this.#clock = clock
     this.#log = log
     this.#watchLimits = watchLimits
+    this.#supersession = new Supersession(events, certificates.epoch)
+  }
+
+  /** Names of the hosts that met a newer control plane of this installation. */
+  get supersededBy(): readonly string[] {
+    return this.#supersession.hosts
   }
 
   get(hostId: string): HostConnection | null {
@@ -105,9 +113,10 @@ export class HostSessions implements HostConnections {
     throw notEnrolled()
   }
 
-  /** Begins a session; one that the host had ends. Throws `invalid` for the URL, `not-logged-in` on the way down. */
+  /** Begins a session; one that the host had ends. Throws `invalid` for the URL and where the host met a newer control plane, `not-logged-in` on the way down. */
   async begin(host: HostRow, request: SessionRequest): Promise<HostSession> {
     agentAddress(request.url)
+    await this.#supersession.check(host, request.epoch ?? 0)
     const session = this.#create(host, request)
     const before = this.#live.get(host.id)
     this.#live.set(host.id, session)

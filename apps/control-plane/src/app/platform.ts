@@ -1,6 +1,6 @@
 import type { Barrier } from '@cryptvisor/key-store'
 import type { Identity } from '@cryptvisor/pki'
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
 import { Bearers } from './bearers.ts'
 import type { Certificates } from './certificates.ts'
@@ -22,6 +22,9 @@ import { ProviderRegistry } from './provider-registry.ts'
 import { ProviderStore } from './provider-store.ts'
 import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
+import { Backups } from './system/backups.ts'
+import { Readiness } from './system/readiness.ts'
+import { SystemInfo } from './system/system.ts'
 import { Tokens } from './tokens.ts'
 import { Users } from './users.ts'
 
@@ -34,6 +37,9 @@ export interface PlatformParts {
   readonly agentIdentity: Identity
   /** Where agents find the listener for hosts. */
   readonly hostsUrl: string
+  /** The data folder. */
+  readonly folder: string
+  readonly version: string
   readonly settings: Settings
   readonly clock: Clock
   readonly log: Log
@@ -57,15 +63,20 @@ export class Platform implements AsyncDisposable {
   readonly keyProviders: ProviderRegistry
   readonly providerHealth: ProviderHealth
   readonly probeTimer: ProbeTimer
-  readonly #database: Kysely<Schema>
+  /** Of this control plane. */
+  readonly epoch: number
+  readonly backups: Backups
+  readonly readiness: Readiness
+  readonly system: SystemInfo
   #observer: HostObserver | null = null
+  #isStarted = false
 
-  constructor({ database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log }: PlatformParts) {
+  constructor(parts: PlatformParts) {
+    const { database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log } = parts
     const observer = () => {
       if (this.#observer === null) throw new Error('the platform was not told of the work')
       return this.#observer
     }
-    this.#database = database
     this.events = new EventLog(database, clock)
     this.bearers = new Bearers(database, clock)
     this.logins = new Logins(database, this.events, this.bearers, clock)
@@ -91,6 +102,24 @@ export class Platform implements AsyncDisposable {
     )
     this.providerHealth = new ProviderHealth(database, this.events, this.keyProviders, clock)
     this.probeTimer = new ProbeTimer(this.providerHealth, settings.kmip.probeIntervalMs, clock, Math.random, log)
+    const { folder, version } = parts
+    this.epoch = certificates.epoch
+    const sign = (bytes: Uint8Array) => certificates.sign(bytes)
+    const backup = { folder, productVersion: version, clock, sign, ca: certificates.ca }
+    this.backups = new Backups(database, this.events, backup, log)
+    const supersededBy = () => this.sessions.supersededBy
+    this.readiness = new Readiness({ database, barrier, isStarted: () => this.#isStarted, supersededBy })
+    const { events, backups, readiness } = this
+    const { caFingerprint256 } = certificates
+    this.system = new SystemInfo({
+      database,
+      events,
+      backups,
+      readiness,
+      version,
+      caFingerprint256,
+      startedAt: clock(),
+    })
   }
 
   /** Says who has to be told of hosts that come and go. */
@@ -98,9 +127,9 @@ export class Platform implements AsyncDisposable {
     this.#observer = observer
   }
 
-  /** Throws when the database does not answer. */
-  readonly checkReady = async (): Promise<void> => {
-    await sql`select 1`.execute(this.#database)
+  /** What an earlier run left was taken up. */
+  started(): void {
+    this.#isStarted = true
   }
 
   /** Ends all sessions of hosts and closes all key providers. */

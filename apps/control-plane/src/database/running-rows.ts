@@ -1,9 +1,7 @@
-import type { Generated } from 'kysely'
-
 /** What this control plane is; one row. */
 export interface InstallationRow {
   /** Always 1. */
-  id: Generated<number>
+  id: number
   /** Stays through every backup and restore. */
   installation_id: string
   /**
@@ -22,7 +20,7 @@ export interface InstallationRow {
 /** When and where backups are made by themselves, and how the last ones went; one row. */
 export interface BackupScheduleRow {
   /** Always 1. */
-  id: Generated<number>
+  id: number
   /** Absolute; null: no schedule. */
   folder: string | null
   interval_ms: number | null

@@ -37,7 +37,7 @@ export function guardRoutes(server: RestServer, bearers: Bearers): void {
   server.addHook('onRequest', async (request, reply) => {
     const access = accessOf(request)
     if (access === 'public') return
-    const caller = await authenticate(bearers, request.headers.authorization)
+    const caller = await bearerOf(bearers, request.headers.authorization)
     if (caller === null) {
       reply.header('www-authenticate', 'Bearer')
       throw new ControlPlaneError(
@@ -58,8 +58,8 @@ function accessOf({ is404, routeOptions }: FastifyRequest): Access {
   throw new Error('a route does not say who may use it')
 }
 
-/** RFC 6750, 2.1. */
-async function authenticate(bearers: Bearers, authorization: string | undefined): Promise<Caller | null> {
+/** Who shows a bearer token (RFC 6750, 2.1); `null`: nobody. */
+export async function bearerOf(bearers: Bearers, authorization: string | undefined): Promise<Caller | null> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
   return token === undefined ? null : bearers.authenticate(token)
 }

@@ -3,10 +3,11 @@ import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { controlPlaneUri } from '@cryptvisor/host-agent-api'
+import { controlPlaneUri, epochUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { Hosts } from '../app/hosts.ts'
+import { ask } from '../testing/ask.ts'
 import { type Bench, password, startBench } from '../testing/bench.ts'
 import { dial, enrolAgent, startAgent } from '../testing/test-agent.ts'
 
@@ -37,10 +38,10 @@ test('a host enrols, connects, is called under our identity, and disconnects the
   )
   const waited = bench.service.platform.sessions.waitFor(answer.hostId, AbortSignal.timeout(10_000))
   const session = await dial(agent.enrolled)
-  assert.equal(session.heartbeat, '{"heartbeat":0}')
+  assert.equal(session.heartbeat, '{"heartbeat":0,"epoch":1}')
   assert.equal((await waited).bootId, 'boot-1')
   await (await waited).client.host()
-  assert.deepEqual(agent.callers, [controlPlaneUri])
+  assert.deepEqual(agent.callers, [controlPlaneUri, epochUri(1)])
   const during = await admin.host(answer.hostId)
   assert.deepEqual([during.connection, during.cryptoState, during.version], ['connected', 'prepared', '0.1.0'])
   assert.deepEqual(await admin.hosts(), { hosts: [await admin.host('host-a')] })
@@ -51,6 +52,25 @@ test('a host enrols, connects, is called under our identity, and disconnects the
   assert.deepEqual(await eventTexts(bench, 'host.disconnected'), ['host-a disconnected: its connection closed'])
   assert.equal((await eventTexts(bench, 'host.connected')).length, 1)
   await assert.rejects((await waited).client.host(), { name: 'RestClientError' })
+})
+
+test('a control plane that a host knows to be replaced says so, is not ready, and gets no session of that host', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await using agent = await startAgent(await tokenFor(admin, 'host-a'))
+  for (let round = 0; round < 2; round++) {
+    await assert.rejects(dial(agent.enrolled, { epoch: 2 }), { status: 400, message: /set-control-plane/ })
+  }
+  assert.equal((await eventTexts(bench, 'system.superseded')).length, 1)
+  assert.equal((await admin.host('host-a')).connection, 'disconnected')
+  const { checks } = await admin.system()
+  assert.deepEqual(
+    checks.filter(({ ok }) => !ok).map(({ name }) => name),
+    ['epoch'],
+  )
+  assert.equal((await ask(bench.service.url, bench.ca, { method: 'GET', path: '/readyz' })).status, 503)
+  const session = await dial(agent.enrolled, { epoch: 1 })
+  session.hangUp()
 })
 
 test('an enrolment token works once, for its host, with a good request', async (context) => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { EnrolAnswer, EnrolRequest, heartbeatMs, SessionRequest } from '@cryptvisor/host-agent-api'
+import { EnrolAnswer, EnrolRequest, type Heartbeat, heartbeatMs, SessionRequest } from '@cryptvisor/host-agent-api'
 import { buildServer, goodClientCertificate, type RestServer, type TlsIdentity } from '@cryptvisor/rest'
 import type { FastifyBaseLogger } from 'fastify'
 import type { HostSession } from '../app/host-sessions.ts'
@@ -21,7 +21,7 @@ const connectionLimits: ConnectionLimits = { connectionsMax: 20_000, connections
  * certificates and take it when there is none.
  */
 export async function buildHostsServer(
-  { enrolment, sessions }: Platform,
+  { enrolment, sessions, epoch }: Platform,
   tls: TlsIdentity,
   version: string,
   logger?: FastifyBaseLogger,
@@ -60,16 +60,16 @@ export async function buildHostsServer(
       const end = () => session.end('its connection closed')
       if (closed.aborted) end()
       else closed.addEventListener('abort', end, { once: true })
-      return reply.type('application/x-ndjson').send(Readable.from(heartbeats(session)))
+      return reply.type('application/x-ndjson').send(Readable.from(heartbeats(session, epoch)))
     },
   })
   return server
 }
 
 /** A line at once, and one every `heartbeatMs`, until the session is over. */
-async function* heartbeats({ signal }: HostSession): AsyncGenerator<string, void, undefined> {
+async function* heartbeats({ signal }: HostSession, epoch: number): AsyncGenerator<string, void, undefined> {
   for (let count = 0; !signal.aborted; count++) {
-    yield `${JSON.stringify({ heartbeat: count })}\n`
+    yield `${JSON.stringify({ heartbeat: count, epoch } satisfies Heartbeat)}\n`
     // Over in the middle of it: the loop sees that.
     await pause(heartbeatMs, signal).catch(() => undefined)
   }

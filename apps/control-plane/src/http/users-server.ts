@@ -14,6 +14,7 @@ import { policyRoutes } from './policy-routes.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
+import { systemRoutes } from './system-routes.ts'
 
 /** Of users, their tools and their browsers. */
 const connectionLimits: ConnectionLimits = { connectionsMax: 4000, connectionsPerAddressMax: 400 }
@@ -50,6 +51,7 @@ export async function buildUsersServer(
     policyRoutes(platform),
     keyProviderRoutes(platform),
     eventRoutes(platform),
+    systemRoutes(platform),
     work,
   ]) {
     addRoutes(server)

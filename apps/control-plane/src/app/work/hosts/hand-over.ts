@@ -3,6 +3,7 @@ import type { Secret } from '@cryptvisor/secret'
 import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyText } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
+import { isOnHold } from '../../system/installation.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
@@ -96,10 +97,11 @@ export class HandOver {
 
   /**
    * Has every connected host of a cluster forget KEKs that nothing uses. One that does not, or is not connected, is
-   * caught when it is brought up to date: it is then told to forget whatever its cluster does not need.
+   * caught when it is brought up to date: it is then told to forget whatever its cluster does not need. After a restore none
+   * is taken away before `settle`.
    */
   async forget(clusterId: string, keys: readonly KeyReference[]): Promise<void> {
-    if (keys.length === 0) return
+    if (keys.length === 0 || (await isOnHold(this.#work.database))) return
     const hosts = await hostsOfCluster(this.#work.database, clusterId)
     await inParallel(hosts, handOverConcurrencyMax, async (host) => {
       const connection = this.#work.hostConnections.get(host.id)

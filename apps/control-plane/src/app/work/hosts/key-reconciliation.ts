@@ -2,6 +2,7 @@ import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyReference, keyText } from '../../key-reference.ts'
+import { isOnHold } from '../../system/installation.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
 import { keysForHost, type NeededKey } from '../keys/key-rows.ts'
@@ -88,6 +89,8 @@ export class KeyReconciliation {
     held: readonly KeyReference[],
     needed: ReadonlyMap<string, NeededKey>,
   ): Promise<boolean> {
+    // After a restore it is not known here what the host needs.
+    if (await isOnHold(this.#work.database)) return true
     let all = true
     for (const key of held) {
       if (needed.has(keyText(key))) continue

@@ -4,7 +4,8 @@ import type { KeyRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import { pause } from '../../pause.ts'
-import type { WorkContext } from '../context.ts'
+import { isOnHold } from '../../system/installation.ts'
+import type { Database, WorkContext } from '../context.ts'
 import { retryDelayMs } from '../retry-delay.ts'
 import { findKey, referenceOf, setKeyState, unusedKeys } from './key-rows.ts'
 import { Outages } from './outages.ts'
@@ -27,7 +28,8 @@ export class KeyDisposal {
     for (const key of keys) {
       await this.#work.database.transaction().execute(async (transaction) => {
         const row = await findKey(transaction, key)
-        if (row?.state === 'pending') await setKeyState(transaction, key, 'discarded', this.#work.clock())
+        if (row?.state === 'pending')
+          await setKeyState(transaction, key, await this.#givenUp(transaction), this.#work.clock())
       })
       await this.#destroy(key)
     }
@@ -37,8 +39,9 @@ export class KeyDisposal {
   async start(): Promise<void> {
     const abandoned = await this.#rows('pending')
     for (const row of abandoned) {
-      if (row.task_id === null)
-        await setKeyState(this.#work.database, referenceOf(row), 'discarded', this.#work.clock())
+      if (row.task_id !== null) continue
+      const { database, clock } = this.#work
+      await setKeyState(database, referenceOf(row), await this.#givenUp(database), clock())
     }
     if ((await this.#rows('discarded')).length > 0) this.#retryInBackground()
   }
@@ -48,9 +51,18 @@ export class KeyDisposal {
     await this.#background
   }
 
+  /** After a restore a key may wrap something that is not known here: it is kept. */
+  async #givenUp(database: Database): Promise<KeyRow['state']> {
+    return (await isOnHold(database)) ? 'retired' : 'discarded'
+  }
+
   async #destroy(key: KeyReference): Promise<void> {
     const row = await findKey(this.#work.database, key)
     if (row?.state !== 'discarded') return
+    if (await isOnHold(this.#work.database)) {
+      this.#retryInBackground()
+      return
+    }
     if ((await unusedKeys(this.#work.database, [key])).length === 0) {
       this.#work.log.error({ ...key }, 'a discarded key is in use: it is kept')
       await setKeyState(this.#work.database, key, 'current', this.#work.clock())
