@@ -29,6 +29,8 @@ export const Config = Type.Object(
       Type.Literal('vsphere'),
       Type.Object({ vendor: LabelValue, product: LabelValue }, { additionalProperties: false }),
     ]),
+    /** How many days a key that is to be destroyed can be taken back, when nobody says; 7 when left out. */
+    keyDestroyAfterDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 365 })),
     kmip: Type.Object(
       {
         connectTimeoutMs: TimeoutMs,
@@ -61,6 +63,9 @@ export const defaultKmip = { connectTimeoutMs: 5000, requestTimeoutMs: 15_000 } 
 
 /** Often enough to know of a key server that is gone before somebody needs it. */
 const defaultProbeIntervalMs = 300_000
+
+/** How long a key that is to be destroyed can be taken back. */
+export const destroyAfterMsOf = ({ keyDestroyAfterDays = 7 }: Config): number => keyDestroyAfterDays * 86_400_000
 
 /** More than any configuration has. */
 const configSizeMax = 65_536

@@ -45,6 +45,7 @@ async function openApiDocument(): Promise<object> {
   const settings: Settings = {
     labels: { vendor: '', product: '', productVersion: version },
     kmip: kmipOf({ kmip: defaultKmip }),
+    keyDestroyAfterMs: 0,
   }
   await using opened = new AsyncDisposableStack()
   const database = opened.adopt(await openControlPlaneDatabase(':memory:'), (open) => open.destroy())

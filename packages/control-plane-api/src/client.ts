@@ -18,6 +18,7 @@ import type {
   User,
   UserList,
 } from './access.ts'
+import type { Approval, ApprovalList, ApproveRequest, CloseRequest } from './approvals.ts'
 import type { Event, EventList } from './events.ts'
 import type {
   Cluster,
@@ -32,7 +33,19 @@ import type {
   NewEnrolmentToken,
 } from './inventory.ts'
 import type { KeyHealthList, UsedKeyHealth, VerifyKeys } from './key-health.ts'
+import type {
+  DestroyedRetiredKeys,
+  DestroyKey,
+  DestroyRetiredKeys,
+  KeyOrder,
+  KeyOrderList,
+  KeyOrphanList,
+  KeyRequested,
+  RetiredKeyList,
+  RevokeKey,
+} from './key-lives.ts'
 import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
+import type { KeyUsageGraph } from './key-usage.ts'
 import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
@@ -189,6 +202,48 @@ export class ControlPlaneClient {
   }
   key(provider: string, keyId: string): Promise<Key> {
     return this.#get(api('keys', provider, keyId))
+  }
+  keyUsage(query: { provider?: string; keyId?: string; vm?: string; host?: string } = {}): Promise<KeyUsageGraph> {
+    return this.#rest.call({ method: 'GET', path: api('key-usage'), query })
+  }
+  /** The open ones; with `all` the others too. */
+  keyOrders(query: { all?: boolean } = {}): Promise<Static<typeof KeyOrderList>> {
+    return this.#rest.call({ method: 'GET', path: api('key-orders'), query })
+  }
+  destroyKey(provider: string, keyId: string, body: DestroyKey): Promise<KeyRequested> {
+    return this.#send('POST', api('keys', provider, keyId, 'destroy'), body)
+  }
+  revokeKey(provider: string, keyId: string, body: RevokeKey): Promise<KeyRequested> {
+    return this.#send('POST', api('keys', provider, keyId, 'revoke'), body)
+  }
+  restoreKey(provider: string, keyId: string): Promise<KeyOrder> {
+    return this.#send('POST', api('keys', provider, keyId, 'restore'))
+  }
+  keyOrphans(query: { provider?: string } = {}): Promise<KeyOrphanList> {
+    return this.#rest.call({ method: 'GET', path: api('key-orphans'), query, timeoutMs: 600_000 })
+  }
+  retiredKeys(query: { provider?: string; olderThanDays?: number } = {}): Promise<Static<typeof RetiredKeyList>> {
+    return this.#rest.call({ method: 'GET', path: api('retired-keys'), query })
+  }
+  destroyRetiredKeys(body: DestroyRetiredKeys): Promise<DestroyedRetiredKeys> {
+    return this.#send('POST', api('retired-keys', 'destroy'), body)
+  }
+
+  /** Those that wait; with `all` the others too. */
+  approvals(query: { all?: boolean } = {}): Promise<Static<typeof ApprovalList>> {
+    return this.#rest.call({ method: 'GET', path: api('approvals'), query })
+  }
+  approval(id: string): Promise<Approval> {
+    return this.#get(api('approvals', id))
+  }
+  approve(id: string, body: ApproveRequest): Promise<Approval> {
+    return this.#send('POST', api('approvals', id, 'approve'), body)
+  }
+  rejectApproval(id: string, body: CloseRequest): Promise<Approval> {
+    return this.#send('POST', api('approvals', id, 'reject'), body)
+  }
+  withdrawApproval(id: string, body: CloseRequest): Promise<Approval> {
+    return this.#send('POST', api('approvals', id, 'withdraw'), body)
   }
 
   vms(): Promise<Static<typeof VmList>> {

@@ -133,11 +133,20 @@ export const Key = Type.Object({
   /** What the control plane's own database ties the key to. */
   usedBy: Type.Array(
     Type.Object({
-      kind: Type.Union([Type.Literal('vm'), Type.Literal('host')]),
+      kind: Type.Union([Type.Literal('vm'), Type.Literal('host'), Type.Literal('datastore')]),
       id: Type.String(),
       name: Type.String(),
     }),
   ),
+  /**
+   * What is on record of it: `pending` (wraps nothing yet), `current`, `retired` (wrapped something once), `discarded`
+   * and `destroyed` (wrapped nothing); `null`: nothing is.
+   */
+  record: Nullable(
+    Type.Object({ state: Type.String(), createdAt: Time, retiredAt: Nullable(Time), ageDays: Type.Integer() }),
+  ),
+  /** When it is going to be destroyed. */
+  destroyAt: Nullable(Time),
   /** Made by us, and tied to nothing. */
   orphan: Type.Boolean(),
 })

@@ -18,10 +18,20 @@ export const cannedKey: Key = {
     { name: 'Cryptographic Usage Mask', index: 0, type: 'Integer', value: 12 },
   ],
   usedBy: [{ kind: 'vm', id: 'vm-1', name: 'db1' }],
+  record: { state: 'current', createdAt: '2026-01-01T13:05:09.000Z', retiredAt: null, ageDays: 30 },
+  destroyAt: null,
   orphan: false,
 }
 
-export const cannedOrphan: Key = { ...cannedKey, keyId: 'kek-2', state: null, attributes: [], usedBy: [], orphan: true }
+export const cannedOrphan: Key = {
+  ...cannedKey,
+  keyId: 'kek-2',
+  state: null,
+  attributes: [],
+  usedBy: [],
+  record: null,
+  orphan: true,
+}
 
 export function cannedDisk(number: number, encrypted: boolean): Disk {
   return {

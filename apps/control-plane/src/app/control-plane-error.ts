@@ -18,6 +18,7 @@ export type ControlPlaneErrorCode =
   | 'encryption-order'
   | 'host-incapable'
   | 'agent-failed'
+  | 'approval-outdated'
   | 'cancelled'
 
 /** `message` is for the user: what was wrong and what to do next; `field` names the wrong input. */

@@ -30,4 +30,6 @@ export interface Settings {
   readonly kmip: KmipSettings
   /** Left out: keys are read back when somebody asks for it. */
   readonly keyVerification?: VerificationSettings
+  /** How long a key that is to be destroyed can be taken back, when nobody says. */
+  readonly keyDestroyAfterMs: number
 }

@@ -21,6 +21,7 @@ const statuses: Readonly<Record<ControlPlaneErrorCode, ErrorStatus>> = {
   'encryption-order': 409,
   'host-incapable': 409,
   'agent-failed': 502,
+  'approval-outdated': 409,
   cancelled: 409,
 }
 

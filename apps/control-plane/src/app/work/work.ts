@@ -41,6 +41,7 @@ import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts
 import { HostKeys } from './keys/host-keys.ts'
 import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
 import { KeyDisposal } from './keys/key-disposal.ts'
+import { KeyLives } from './keys/key-lives.ts'
 import { defaultVerification, foundStateOf, KeyVerification } from './keys/key-verification.ts'
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
@@ -72,7 +73,7 @@ export interface WorkParts {
   readonly hostConnections: HostConnections
   readonly clock: Clock
   readonly log: Log
-  readonly settings: Pick<Settings, 'labels' | 'keyVerification'>
+  readonly settings: Pick<Settings, 'labels' | 'keyVerification' | 'keyDestroyAfterMs'>
   readonly timings?: Timings
 }
 
@@ -81,6 +82,7 @@ export interface WorkParts {
  * throws `ControlPlaneError`. Hosts that connect before `start` wait for it; `stop` it before the database is closed.
  */
 export class Work implements HostObserver {
+  readonly keyLives: KeyLives
   readonly #context: WorkContext
   readonly #stopping = new AbortController()
   readonly #started = Promise.withResolvers<void>()
@@ -131,6 +133,7 @@ export class Work implements HostObserver {
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
+    this.keyLives = new KeyLives(this.#context, kms, settings.keyDestroyAfterMs)
   }
 
   /** Takes up what was open when the control plane stopped or died. */
@@ -140,6 +143,7 @@ export class Work implements HostObserver {
     await this.#runner.start()
     this.#policyWatch.start()
     if (this.#verifies) this.keyVerification.start()
+    this.keyLives.start()
     this.#started.resolve()
   }
 
@@ -153,6 +157,7 @@ export class Work implements HostObserver {
       this.#exports.stopped(),
       this.#policyWatch.stopped(),
       this.keyVerification.stopped(),
+      this.keyLives.stopped(),
     ])
   }
 

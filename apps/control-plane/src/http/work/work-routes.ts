@@ -1,13 +1,24 @@
 import type { RestServer } from '@cryptvisor/rest'
 import type { Work } from '../../app/work/work.ts'
+import { approvalRoutes } from './approval-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
+import { keyLifeRoutes } from './key-life-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { taskRoutes } from './task-routes.ts'
 import { vmRoutes } from './vm-routes.ts'
 
 /** Adds the routes of the work to the server for users: VMs, disks, tasks, keys. */
 export function workRoutes(server: RestServer, work: Work): void {
-  for (const routes of [vmRoutes(work), diskRoutes(work), taskRoutes(work), keyRoutes(work), keyHealthRoutes(work)])
+  for (const routes of [
+    vmRoutes(work),
+    diskRoutes(work),
+    taskRoutes(work),
+    keyRoutes(work),
+    keyHealthRoutes(work),
+    keyLifeRoutes(work.keyLives),
+    approvalRoutes(work.keyLives.approvals),
+  ]) {
     routes(server)
+  }
 }

@@ -9,6 +9,7 @@ import type { Database, WorkContext } from '../context.ts'
 import { retryDelayMs } from '../retry-delay.ts'
 import { findKey, referenceOf, setKeyState, unusedKeys } from './key-rows.ts'
 import { Outages } from './outages.ts'
+import { destroyAtProvider } from './provider-destroy.ts'
 
 /** Gives up KEKs that wrapped nothing: revoked (cessation of operation) and destroyed, now or when it can be done. */
 export class KeyDisposal {
@@ -69,7 +70,8 @@ export class KeyDisposal {
       return
     }
     try {
-      await this.#destroyAtProvider(key)
+      const provider = await this.#work.keyProviders.get(key.provider)
+      await destroyAtProvider(provider, key, 'cessation-of-operation', 'it wrapped nothing')
     } catch (error) {
       this.#work.stopping.throwIfAborted()
       if (!(error instanceof KeyProviderError || error instanceof ControlPlaneError)) throw error
@@ -83,17 +85,6 @@ export class KeyDisposal {
       row,
       `Key ${key.keyId} wrapped nothing: it was revoked and destroyed`,
     )
-  }
-
-  /** An active key cannot be destroyed (KMIP 1.4, 4.21), so it is revoked first. One that is gone is fine. */
-  async #destroyAtProvider(key: KeyReference): Promise<void> {
-    const provider = await this.#work.keyProviders.get(key.provider)
-    try {
-      await provider.revokeKey(key.keyId, 'cessation-of-operation', 'it wrapped nothing')
-      await provider.destroyKey(key.keyId)
-    } catch (error) {
-      if (!(error instanceof KeyProviderError && error.code === 'key-missing')) throw error
-    }
   }
 
   async #failed(row: KeyRow, error: Error): Promise<void> {

@@ -1,8 +1,10 @@
+import type { KeyUser } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { KeyRow } from '../../../database/schema.ts'
 import { keyReference, keyText } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
 import { parseEncryption } from '../vms/vm-store.ts'
+import { keyUsers, usersByKey } from './usage/key-usage.ts'
 
 /** Whose KEK it is. */
 export interface KeyOwner {
@@ -106,16 +108,20 @@ export async function settleKeys(
   for (const [name, row] of rows) {
     if (names.has(name) && row.state === 'pending') await setKeyState(database, referenceOf(row), 'current', now)
   }
-  const others = left.length === 0 ? null : await keysInUse(database, id)
+  const others = await lastingUsers(
+    database,
+    left.map(([, row]) => referenceOf(row)),
+    id,
+  )
   const retired: KeyReference[] = []
   for (const [name, row] of left) {
     const key = referenceOf(row)
-    const other = others?.get(name)
+    const [other] = others.get(name) ?? []
     if (other === undefined) {
       await setKeyState(database, key, 'retired', now)
       retired.push(key)
-    } else if (used === null && row.owner_id === id && other !== null) {
-      await giveTo(database, key, other)
+    } else if (used === null && row.owner_id === id && other.owner.kind === 'vm') {
+      await giveTo(database, key, other.owner)
     }
   }
   return retired
@@ -209,8 +215,7 @@ async function openTaskKeys(database: Database, clusterId: string): Promise<KeyR
 
 /** The KEKs of `keys` that no VM and no host key needs. */
 export async function unusedKeys(database: Database, keys: readonly KeyReference[]): Promise<KeyReference[]> {
-  if (keys.length === 0) return []
-  const used = await keysInUse(database)
+  const used = await lastingUsers(database, keys)
   return keys.filter((key) => !used.has(keyText(key)))
 }
 
@@ -219,40 +224,12 @@ interface NamedVm {
   readonly name: string
 }
 
-/** Every KEK in use by its name (`keyText`), with a VM that uses it; `null`: a host key, or a detached disk's. Without VM `exceptId`. */
-async function keysInUse(database: Database, exceptId?: string): Promise<Map<string, NamedVm | null>> {
-  const used = new Map<string, NamedVm | null>()
-  const homes = await database
-    .selectFrom('vm')
-    .select(['id', 'name', 'encryption'])
-    .where('encryption', 'is not', null)
-    .execute()
-  const disks = await database
-    .selectFrom('disk')
-    .innerJoin('vm', 'vm.id', 'disk.vm_id')
-    .select(['vm.id', 'vm.name', 'disk.encryption'])
-    .where('disk.encryption', 'is not', null)
-    .execute()
-  for (const { id, name, encryption } of [...homes, ...disks]) {
-    if (id === exceptId) continue
-    for (const key of parseEncryption(encryption)?.keys ?? []) used.set(keyText(key), { id, name })
-  }
-  const detached = await database
-    .selectFrom('detached_disk')
-    .select('encryption')
-    .where('encryption', 'is not', null)
-    .execute()
-  for (const { encryption } of detached) {
-    for (const key of parseEncryption(encryption)?.keys ?? []) if (!used.has(keyText(key))) used.set(keyText(key), null)
-  }
-  const hosts = await database
-    .selectFrom('host')
-    .select(['host_key_provider', 'host_key_id'])
-    .where('host_key_id', 'is not', null)
-    .execute()
-  for (const host of hosts) {
-    const key = keyReference(host.host_key_provider, host.host_key_id)
-    if (key !== null) used.set(keyText(key), null)
-  }
-  return used
+/** Who uses each of `keys` (`keyText`), tasks and VM `exceptId` aside. */
+async function lastingUsers(
+  database: Database,
+  keys: readonly KeyReference[],
+  exceptId?: string,
+): Promise<ReadonlyMap<string, readonly KeyUser[]>> {
+  const users = await keyUsers(database, { keys })
+  return usersByKey(users.filter(({ kind, owner }) => kind !== 'task' && owner.id !== exceptId))
 }

@@ -51,6 +51,7 @@ export class ControlPlaneProcess {
       settings: {
         labels: { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion: '1.2.3' },
         ...(verification === null ? {} : { keyVerification: verification }),
+        keyDestroyAfterMs: 7 * 86_400_000,
       },
       timings: { ...shortTimings, ...timings },
     })

@@ -12,6 +12,7 @@ import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
+import { requireNoOrder } from '../keys/orders/order-store.ts'
 import { formatContext, type KeyPlan, type OpenContext, type VmChange } from '../tasks/task-context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import { insertTask, type VmTaskType } from '../tasks/task-store.ts'
@@ -157,7 +158,7 @@ export class VmRequests {
     return task
   }
 
-  #insert(
+  async #insert(
     transaction: Database,
     type: VmTaskType,
     principal: Principal,
@@ -165,6 +166,9 @@ export class VmRequests {
     context: OpenContext,
   ): Promise<TaskRow> {
     const { clock } = this.#work
+    if (context.key.kind === 'existing' && wrapsAnew(context.change)) {
+      await requireNoOrder(transaction, context.key.key)
+    }
     const task = {
       type,
       target: targetOf(vm),
@@ -190,6 +194,11 @@ function begin(change: VmChange, key: KeyPlan, principal: Principal, hostId: str
     operation: null,
     failure: null,
   }
+}
+
+/** Whether something is wrapped with a KEK that was not before. */
+function wrapsAnew({ kind }: VmChange): boolean {
+  return kind === 'encrypt' || kind === 'add-disk' || kind === 'import-volume' || kind === 'clone-vm'
 }
 
 function requireUnchanged(before: VmRecord, now: VmRecord | undefined): void {

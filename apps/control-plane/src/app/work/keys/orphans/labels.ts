@@ -1,0 +1,19 @@
+import type { KeyDescription } from '@cryptvisor/key-provider'
+import type { Database } from '../../context.ts'
+
+/** The `x-` attributes of a key that are text, by name; of several values of one, the first. */
+export function labelsOf({ attributes }: Pick<KeyDescription, 'attributes'>): Readonly<Record<string, string>> {
+  const labels: Record<string, string> = {}
+  for (const { name, value } of attributes) {
+    if (name.startsWith('x-') && typeof value === 'string') labels[name] ??= value
+  }
+  return labels
+}
+
+/** Whether `x-Identifier` of a key names a VM or a host that is here. */
+export async function namesKnownOwner(database: Database, identifier: string): Promise<boolean> {
+  const vm = await database.selectFrom('vm').select('id').where('id', '=', identifier).executeTakeFirst()
+  if (vm !== undefined) return true
+  const host = await database.selectFrom('host').select('id').where('hardware_uuid', '=', identifier).executeTakeFirst()
+  return host !== undefined
+}
