@@ -14,7 +14,7 @@ export interface JsonSchema {
 }
 
 /** Texts for every pattern that the API has; the first that fits is taken. */
-const texts = ['example', '/example', 'example-of-a-longer-text']
+const texts = ['example', '/example', 'example-of-a-longer-text', 'a'.repeat(64)]
 
 /** The smallest value that `schema` takes; `named` are the schemas that it may refer to. Throws when it finds none. */
 export function exampleOf(schema: JsonSchema, named: Readonly<Record<string, JsonSchema>>): unknown {
