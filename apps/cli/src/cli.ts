@@ -1,11 +1,13 @@
 import type { Task, TaskStarted } from '@cryptvisor/control-plane-api'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { RestClient } from '@cryptvisor/rest/client'
+import { type ClientOptions, RestClient } from '@cryptvisor/rest/client'
 import { type ConnectionOptions, type Place, requireToken, resolveConnection } from './connection.ts'
 import { keyName } from './key-name.ts'
+import { KeyedClient } from './keyed-client.ts'
 import { type Paint, paintFor } from './paint.ts'
 import { line } from './printable.ts'
 import { type ProgressDisplay, progressDisplay } from './progress.ts'
+import { RehearsingClient } from './rehearsing-client.ts'
 import type { Surroundings } from './surroundings.ts'
 import { nameOf, requireSuccess, waitForTask } from './task-wait.ts'
 
@@ -13,6 +15,8 @@ import { nameOf, requireSuccess, waitForTask } from './task-wait.ts'
 export interface GlobalOptions extends ConnectionOptions {
   readonly json?: boolean
   readonly verbose?: boolean
+  readonly dryRun?: boolean
+  readonly idempotencyKey?: string
 }
 
 /** What every command works with: the control plane's client, and where its result goes. */
@@ -44,8 +48,16 @@ export class Cli {
     bearerToken: string | null,
     use: (client: ControlPlaneClient) => Promise<Result>,
   ): Promise<Result> {
-    await using rest = new RestClient({ url, ca, ...(bearerToken === null ? {} : { bearerToken }) })
+    await using rest = this.#restOf({ url, ca, ...(bearerToken === null ? {} : { bearerToken }) })
     return await use(new ControlPlaneClient(rest))
+  }
+
+  /** To log in is no change: nothing of it is rehearsed or told apart. */
+  #restOf(options: ClientOptions): RestClient {
+    const { dryRun, idempotencyKey } = this.options
+    if (options.bearerToken === undefined) return new RestClient(options)
+    if (dryRun === true) return new RehearsingClient(options)
+    return idempotencyKey === undefined ? new RestClient(options) : new KeyedClient(options, idempotencyKey)
   }
 
   /** Prints the result: with `--json` the value as it is, else what `words` makes of it. */

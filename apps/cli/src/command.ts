@@ -25,7 +25,9 @@ export class CliCommand extends Command {
 
   override helpInformation(context?: Parameters<Command['helpInformation']>[0]): string {
     const everywhere =
-      this.parent === null ? '' : `\nOptions that work everywhere (--json, --verbose, --url …): see cryptvisor --help\n`
+      this.parent === null
+        ? ''
+        : `\nOptions that work everywhere (--dry-run, --json, --verbose, --url …): see cryptvisor --help\n`
     return super.helpInformation(context) + this.#sections.join('') + everywhere
   }
 

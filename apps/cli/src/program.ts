@@ -61,6 +61,13 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
       ),
     )
     .addOption(new Option('--verbose', 'say more on standard error'))
+    .addOption(new Option('--dry-run', 'check everything, change nothing, and say what a changing command would do'))
+    .addOption(
+      new Option(
+        '--idempotency-key <key>',
+        'the same command run again with the same key, within a day, is answered again and not done again',
+      ),
+    )
   const cli = new Cli(surroundings, () => program.opts<GlobalOptions>())
   for (const add of [
     addLogin,

@@ -34,6 +34,7 @@ export interface Call {
   /** Path only, already encoded: use `pathOf`. */
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly headers?: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly json?: unknown
   /** Sent as `application/octet-stream`; `contentBytes` is required with a stream. */
@@ -187,6 +188,7 @@ export class RestClient implements AsyncDisposable {
         method: call.method,
         query: Object.fromEntries(Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined)),
         headers: {
+          ...call.headers,
           accept: 'application/json',
           ...(bearerToken === undefined ? {} : { authorization: `Bearer ${bearerToken}` }),
           ...(call.json === undefined ? {} : { 'content-type': 'application/json' }),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Event, Task } from '@cryptvisor/control-plane-api'
+import type { Event, Rehearsal, Task } from '@cryptvisor/control-plane-api'
 import { CertificateAuthority } from '@cryptvisor/pki'
 import { buildServer, RestError, type RestServer } from '@cryptvisor/rest'
 import { cannedTask, cannedTime } from './canned.ts'
@@ -48,6 +48,8 @@ export class FakeControlPlane implements AsyncDisposable {
   exportBreaksOff = false
   /** The client keys of key providers that came in, PEM. */
   readonly clientKeys: string[] = []
+  /** What is answered to every dry run. */
+  rehearsal: Rehearsal = { dryRun: true, effects: [], answer: null }
   /** How to meet an import's content: read it, refuse it unread, or break the connection in the middle. */
   contentManner: 'read' | 'refuse' | 'break' = 'read'
   readonly password = 'correct horse battery'
@@ -84,7 +86,11 @@ export class FakeControlPlane implements AsyncDisposable {
       mapError: () => null,
     })
     const made = Promise.withResolvers<FakeControlPlane>()
-    server.addHook('preHandler', async (request) => (await made.promise).#meet(request))
+    server.addHook('preHandler', async (request, reply) => {
+      const fake = await made.promise
+      fake.#meet(request)
+      if (request.url.endsWith('dryRun=true')) return reply.serializer(JSON.stringify).send(fake.rehearsal)
+    })
     addFakeRoutes(server, made.promise)
     await server.listen({ host: '127.0.0.1', port: 0 })
     const fake = new FakeControlPlane(server, authority.certificate)

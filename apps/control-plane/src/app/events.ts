@@ -3,6 +3,7 @@ import { type Insertable, type Kysely, type Selectable, sql, type Transaction } 
 import type { EventRow, Schema } from '../database/schema.ts'
 import { type Clock, timeText } from './clock.ts'
 import type { Events, NewEvent } from './ports.ts'
+import { noteEffect } from './rehearsal.ts'
 
 /** The most events that one answer has. */
 export const eventsPerAnswerMax = 1000
@@ -78,6 +79,7 @@ export class EventLog implements Events {
   }
 
   async #insert(transaction: Transaction<Schema>, event: NewEvent): Promise<void> {
+    noteEffect({ kind: 'event', type: event.type, text: event.text, lines: [] })
     const row: Omit<Insertable<EventRow>, 'id'> = {
       type: event.type,
       severity: severityOf(event.type),

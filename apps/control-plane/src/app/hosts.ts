@@ -7,6 +7,7 @@ import type { EventLog } from './events.ts'
 import type { HostSessions } from './host-sessions.ts'
 import { keyReference } from './key-reference.ts'
 import type { HostObserver, Leaving, Principal } from './ports.ts'
+import { isRehearsed } from './rehearsal.ts'
 
 /** How long a host that leaves has for forgetting its keys; what it did not confirm by then is exposed. */
 const leaveWithinMsMax = 120_000
@@ -66,6 +67,7 @@ export class Hosts {
       const text = `${host.name} was removed and its certificate revoked`
       await record({ type: 'host.removed', host: host.name, text, user: by.name })
     })
+    if (isRehearsed()) return
     await this.#recordLeaving(host.name, await this.#leave(host), by)
   }
 

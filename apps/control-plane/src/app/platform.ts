@@ -20,6 +20,7 @@ import { Policies } from './policies.ts'
 import type { HostObserver } from './ports.ts'
 import { ProviderRegistry } from './provider-registry.ts'
 import { ProviderStore } from './provider-store.ts'
+import { RequestKeys } from './request-keys.ts'
 import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
 import { Backups } from './system/backups.ts'
@@ -68,6 +69,8 @@ export class Platform implements AsyncDisposable {
   readonly backups: Backups
   readonly readiness: Readiness
   readonly system: SystemInfo
+  readonly requestKeys: RequestKeys
+  readonly database: Kysely<Schema>
   #observer: HostObserver | null = null
   #isStarted = false
 
@@ -77,7 +80,9 @@ export class Platform implements AsyncDisposable {
       if (this.#observer === null) throw new Error('the platform was not told of the work')
       return this.#observer
     }
+    this.database = database
     this.events = new EventLog(database, clock)
+    this.requestKeys = new RequestKeys(database, clock)
     this.bearers = new Bearers(database, clock)
     this.logins = new Logins(database, this.events, this.bearers, clock)
     this.users = new Users(database, this.events, clock)

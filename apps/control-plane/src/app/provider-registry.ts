@@ -13,6 +13,7 @@ import type { PendingClientKeys } from './pending-client-keys.ts'
 import type { HostObserver, KeyProviders, Principal } from './ports.ts'
 import type { ProviderStore } from './provider-store.ts'
 import { serverName, toView } from './provider-view.ts'
+import { isRehearsed } from './rehearsal.ts'
 import { orExists } from './unique.ts'
 
 /** The key providers: set up by people, kept open for whoever needs keys. */
@@ -147,11 +148,12 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
       const text = `key provider ${name} was removed${row.is_default === 1 ? '; there is no default one now' : ''}`
       await record({ type: 'key-provider.removed', provider: name, text, user: by.name })
     })
-    await this.#open.close(name)
+    if (!isRehearsed()) await this.#open.close(name)
   }
 
   /** Call it when servers or trust of a provider were changed: who asks for it from now on gets it as it is now. */
   changed(name: string): void {
+    if (isRehearsed()) return
     this.#open.replace(name)
     this.#wake(name)
   }

@@ -1,6 +1,7 @@
 import type { Migration } from '@cryptvisor/sqlite'
 import { type Kysely, sql } from 'kysely'
 import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
+import { createRequestKeys } from './migrations/0006-request-keys.ts'
 import { renamePrivileges } from './migrations/0010-privileges.ts'
 import { createProviderTrust } from './migrations/0020-provider-trust.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   { name: '0003-sealed-for-a-while', up: letSealedValuesExpire },
   { name: '0004-thin-and-devices', up: addThinAndDevices },
   { name: '0005-task-targets', up: letTasksHaveAnyTarget },
+  { name: '0006-request-keys', up: createRequestKeys },
   { name: '0010-privileges', up: renamePrivileges },
   { name: '0020-provider-trust', up: createProviderTrust },
   { name: '0040-policy-rules', up: addPolicyRules },

@@ -4,6 +4,7 @@ import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-r
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
+import type { RequestKeyRow } from './request-key-rows.ts'
 import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
 
 /*
@@ -259,4 +260,5 @@ export interface Schema {
   key_health: KeyHealthRow
   exposed_key: ExposedKeyRow
   certificate_notice: CertificateNoticeRow
+  request_key: RequestKeyRow
 }

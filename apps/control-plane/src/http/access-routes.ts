@@ -23,14 +23,14 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
     server.route({
       method: 'POST',
       url: '/api/v1/login',
-      config: { access: 'public' },
+      config: { access: 'public', idempotencyKey: false },
       schema: { tags: ['access'], summary: 'Log in', body: LoginRequest, response: { 200: LoginAnswer } },
       handler: ({ body, ip }) => logins.logIn(body.user, body.password, ip),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/logout',
-      config: { access: 'logged-in' },
+      config: { access: 'logged-in', idempotencyKey: false },
       schema: {
         tags: ['access'],
         summary: 'End this session, or make this API token worthless',
@@ -63,14 +63,14 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
     server.route({
       method: 'POST',
       url: '/api/v1/users',
-      config: { access: ['Authorization.ModifyPermissions'] },
+      config: { access: ['Authorization.ModifyPermissions'], rehearse: true, idempotencyKey: false },
       schema: { tags: ['users'], summary: 'Make a user', body: CreateUser, response: { 201: User } },
       handler: async ({ body, principal }, reply) => reply.code(201).send(await users.create(body, principal)),
     })
     server.route({
       method: 'PATCH',
       url: '/api/v1/users/:name',
-      config: { access: ['Authorization.ModifyPermissions'] },
+      config: { access: ['Authorization.ModifyPermissions'], rehearse: true, idempotencyKey: false },
       schema: {
         tags: ['users'],
         summary: 'Give a user another role or password',
@@ -83,7 +83,7 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
     server.route({
       method: 'DELETE',
       url: '/api/v1/users/:name',
-      config: { access: ['Authorization.ModifyPermissions'] },
+      config: { access: ['Authorization.ModifyPermissions'], rehearse: true },
       schema: { tags: ['users'], summary: 'Remove a user', params: ByName, response: { 204: Nothing } },
       handler: async ({ params, principal }, reply) => {
         await users.remove(params.name, principal)
@@ -101,14 +101,14 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
     server.route({
       method: 'POST',
       url: '/api/v1/roles',
-      config: { access: ['Authorization.ModifyRoles'] },
+      config: { access: ['Authorization.ModifyRoles'], rehearse: true },
       schema: { tags: ['users'], summary: 'Make a role', body: CreateRole, response: { 201: Role } },
       handler: async ({ body, principal }, reply) => reply.code(201).send(await roles.create(body, principal)),
     })
     server.route({
       method: 'DELETE',
       url: '/api/v1/roles/:name',
-      config: { access: ['Authorization.ModifyRoles'] },
+      config: { access: ['Authorization.ModifyRoles'], rehearse: true },
       schema: { tags: ['users'], summary: 'Remove a role', params: ByName, response: { 204: Nothing } },
       handler: async ({ params, principal }, reply) => {
         await roles.remove(params.name, principal)
@@ -130,14 +130,14 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
     server.route({
       method: 'POST',
       url: '/api/v1/tokens',
-      config: { access: 'logged-in' },
+      config: { access: 'logged-in', idempotencyKey: false },
       schema: { tags: ['users'], summary: 'Make an API token', body: CreateApiToken, response: { 201: NewApiToken } },
       handler: async ({ body, principal }, reply) => reply.code(201).send(await tokens.create(body, principal)),
     })
     server.route({
       method: 'DELETE',
       url: '/api/v1/tokens/:id',
-      config: { access: 'logged-in' },
+      config: { access: 'logged-in', rehearse: true },
       schema: { tags: ['users'], summary: 'Make an API token worthless', params: ById, response: { 204: Nothing } },
       handler: async ({ params, principal }, reply) => {
         await tokens.remove(params.id, principal)

@@ -27,14 +27,14 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'POST',
       url: '/api/v1/clusters',
-      config: { access: ['Host.Inventory.CreateCluster'] },
+      config: { access: ['Host.Inventory.CreateCluster'], rehearse: true },
       schema: { tags: ['clusters'], summary: 'Make a cluster', body: CreateCluster, response: { 201: Cluster } },
       handler: async ({ body }, reply) => reply.code(201).send(await clusters.create(body)),
     })
     server.route({
       method: 'DELETE',
       url: '/api/v1/clusters/:name',
-      config: { access: ['Host.Inventory.DeleteCluster'] },
+      config: { access: ['Host.Inventory.DeleteCluster'], rehearse: true },
       schema: { tags: ['clusters'], summary: 'Remove an empty cluster', params: ByName, response: { 204: Nothing } },
       handler: async ({ params }, reply) => {
         await clusters.remove(params.name)
@@ -59,7 +59,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'POST',
       url: '/api/v1/hosts/enrolment-tokens',
-      config: { access: ['Cryptographer.RegisterHost', 'Host.Inventory.AddHostToCluster'] },
+      config: { access: ['Cryptographer.RegisterHost', 'Host.Inventory.AddHostToCluster'], idempotencyKey: false },
       schema: {
         tags: ['hosts'],
         summary: 'Make a token that enrols one host, once, within 15 minutes',
@@ -71,7 +71,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'DELETE',
       url: '/api/v1/hosts/:name',
-      config: { access: ['Host.Inventory.RemoveHostFromCluster'] },
+      config: { access: ['Host.Inventory.RemoveHostFromCluster'], rehearse: true },
       schema: {
         tags: ['hosts'],
         summary: 'Remove a host without VMs; its certificate is revoked at once',
@@ -94,7 +94,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'POST',
       url: '/api/v1/datastores',
-      config: { access: ['Datastore.Config'] },
+      config: { access: ['Datastore.Config'], rehearse: true },
       schema: {
         tags: ['datastores'],
         summary: 'Make a datastore',
@@ -106,7 +106,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'DELETE',
       url: '/api/v1/datastores/:name',
-      config: { access: ['Datastore.Delete'] },
+      config: { access: ['Datastore.Delete'], rehearse: true },
       schema: {
         tags: ['datastores'],
         summary: 'Take a datastore without VMs out of the inventory; its files stay',

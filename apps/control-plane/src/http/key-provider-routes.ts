@@ -40,7 +40,7 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHea
     server.route({
       method: 'PUT',
       url: '/api/v1/key-providers/:name/client-key',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], idempotencyKey: false },
       schema: {
         tags: ['key-providers'],
         summary: 'Send the private key (PEM) of a key provider that is to be added; it waits, sealed, for an hour',
@@ -61,7 +61,7 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHea
     server.route({
       method: 'POST',
       url: '/api/v1/key-providers/:name/default',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Ask this provider for keys from now on',
@@ -85,7 +85,7 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHea
     server.route({
       method: 'DELETE',
       url: '/api/v1/key-providers/:name',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Remove a key provider whose keys nothing uses',

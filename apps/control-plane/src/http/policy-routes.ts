@@ -33,7 +33,7 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/policies',
-      config: { access: ['StorageProfile.Update'] },
+      config: { access: ['StorageProfile.Update'], rehearse: true },
       schema: {
         tags: ['policies'],
         summary: 'Make a storage policy, or clone one (that encrypts: needs Cryptographer.ManageEncryptionPolicy)',
@@ -45,7 +45,7 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'PATCH',
       url: '/api/v1/policies/:name',
-      config: { access: ['StorageProfile.Update'] },
+      config: { access: ['StorageProfile.Update'], rehearse: true },
       schema: {
         tags: ['policies'],
         summary: 'Change the rules of a storage policy; VMs stay as they are until it is applied to them',
@@ -58,7 +58,7 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'DELETE',
       url: '/api/v1/policies/:name',
-      config: { access: ['StorageProfile.Update'] },
+      config: { access: ['StorageProfile.Update'], rehearse: true },
       schema: {
         tags: ['policies'],
         summary: 'Remove a storage policy that no VM has',

@@ -26,6 +26,13 @@ export type Routes = (server: RestServer) => void
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /**
+     * Whether it can be done as a dry run: everything that the handler does lies in the database, or is left out where
+     * `isRehearsed` says so.
+     */
+    rehearse?: boolean
+    /** `false`: takes no `Idempotency-Key`, since the request or its answer holds a secret, which is not kept. */
+    idempotencyKey?: boolean
   }
   interface FastifyRequest {
     /** Who asks; reading it on a `public` route is a fault of ours and throws. */

@@ -11,6 +11,7 @@ import { healthRoutes } from './health-routes.ts'
 import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
+import { guardRepeats } from './repeated-requests.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
@@ -39,6 +40,7 @@ export async function buildUsersServer(
   })
   limitClients(server, connectionLimits)
   guardRoutes(server, platform.bearers)
+  guardRepeats(server, platform.database, platform.requestKeys)
   logRequests(server)
   server.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')

@@ -32,6 +32,7 @@ import type {
   Leaving,
   Principal,
 } from '../ports.ts'
+import { isRehearsed } from '../rehearsal.ts'
 import type { Settings } from '../settings.ts'
 import { defaultTimings, type Timings, type WorkContext } from './context.ts'
 import { HandOver } from './hosts/hand-over.ts'
@@ -283,7 +284,7 @@ export class Work implements HostObserver {
     const row = await getTask(database, id)
     if (row.state === 'queued' || row.state === 'running') {
       await updateTask(database, id, { cancel_requested: 1 })
-      this.#runner.get(id)?.cancel()
+      if (!isRehearsed()) this.#runner.get(id)?.cancel()
     }
     return this.showTask(id)
   }

@@ -30,7 +30,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary:
@@ -45,7 +45,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/import',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Announce a plain image; its task then waits for PUT /api/v1/tasks/{task}/content',
@@ -59,7 +59,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/import-volume',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: "Announce somebody else's LUKS volume; its task then waits for its passphrase, then for its content",
@@ -73,7 +73,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/:number/export',
-      config: { access: ['VApp.Export'] },
+      config: { access: ['VApp.Export'], idempotencyKey: false },
       schema: {
         tags: ['vms'],
         summary: 'Read a disk out, plain (application/octet-stream); an encrypted one needs Cryptographer.Access',
@@ -90,7 +90,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/:number/header-backup',
-      config: { access: ['Cryptographer.Access'] },
+      config: { access: ['Cryptographer.Access'], idempotencyKey: false },
       schema: {
         tags: ['vms'],
         summary:
@@ -107,7 +107,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/:number/header-restore',
-      config: { access: ['Cryptographer.Access', 'VirtualMachine.Config.AddNewDisk'] },
+      config: { access: ['Cryptographer.Access', 'VirtualMachine.Config.AddNewDisk'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Announce a backup of a disk’s header; its task then waits for PUT /api/v1/tasks/{task}/content',

@@ -43,7 +43,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/cancel',
-      config: { access: ['Global.CancelTask'] },
+      config: { access: ['Global.CancelTask'], rehearse: true },
       schema: {
         tags: ['tasks'],
         summary: 'Ask a task to stop; it ends as cancelled, or as a success when it was too late',
@@ -88,7 +88,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'PUT',
       url: '/api/v1/tasks/:id/passphrase',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], idempotencyKey: false },
       schema: {
         tags: ['tasks'],
         summary: 'Send the passphrase of the LUKS volume that a task imports; it is handed on and kept nowhere',
@@ -108,7 +108,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'PUT',
       url: '/api/v1/tasks/:id/content',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'] },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], idempotencyKey: false },
       schema: {
         tags: ['tasks'],
         summary: 'Send the image that an import waits for (application/octet-stream); answers when it is on disk',

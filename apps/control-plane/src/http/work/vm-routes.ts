@@ -27,7 +27,7 @@ export function vmRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms',
-      config: { access: ['VirtualMachine.Inventory.Create'] },
+      config: { access: ['VirtualMachine.Inventory.Create'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Make a VM; encrypted (needs Cryptographer.EncryptNew) when its policy says so',
@@ -47,7 +47,7 @@ export function vmRoutes(work: Work): Routes {
     server.route({
       method: 'DELETE',
       url: '/api/v1/vms/:vm',
-      config: { access: ['VirtualMachine.Inventory.Delete'] },
+      config: { access: ['VirtualMachine.Inventory.Delete'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Delete a VM and its files; its keys stay in the key server',
@@ -60,7 +60,7 @@ export function vmRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/policy',
-      config: { access: ['StorageProfile.Apply'] },
+      config: { access: ['StorageProfile.Apply'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Change storage policies: encrypts (Cryptographer.Encrypt) or decrypts (Cryptographer.Decrypt)',
@@ -86,7 +86,7 @@ export function vmRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/rekey',
-      config: { access: ['Cryptographer.Recrypt'] },
+      config: { access: ['Cryptographer.Recrypt'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Give a VM or parts of it another KEK (shallow), or encrypt them anew under new keys (deep)',
@@ -100,7 +100,7 @@ export function vmRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/clone',
-      config: { access: ['VirtualMachine.Inventory.Create'] },
+      config: { access: ['VirtualMachine.Inventory.Create'], rehearse: true },
       schema: {
         tags: ['vms'],
         summary: 'Make a full copy of a VM; of an encrypted one needs Cryptographer.Clone',

@@ -1,12 +1,15 @@
 import type { TaskRow } from '../../../database/schema.ts'
 import { pause } from '../../pause.ts'
+import { isRehearsed, noteEffect } from '../../rehearsal.ts'
 import type { WorkContext } from '../context.ts'
 import { retryDelayMs } from '../retry-delay.ts'
 import type { SagaDefinition, SagaState } from '../sagas/definition.ts'
 import { StepSaga } from '../sagas/step-saga.ts'
 import type { TaskEnding } from './ending.ts'
+import { planLines } from './plan-text.ts'
 import type { KeyServices } from './preparation.ts'
 import { Saga } from './saga.ts'
+import { parseContext } from './task-context.ts'
 import { TaskRun } from './task-run.ts'
 import { unfinishedTasks } from './task-store.ts'
 
@@ -41,9 +44,14 @@ export class TaskRunner {
     for (const row of await unfinishedTasks(this.#work.database)) this.run(row, true)
   }
 
-  /** Begins a task, or takes it up again (`resumed`). */
+  /** Begins a task, or takes it up again (`resumed`). In a dry run it says what the task would do. */
   run(row: TaskRow, resumed: boolean): void {
     if (this.#running.has(row.id)) return
+    if (isRehearsed()) {
+      const text = `task ${row.type} of ${row.target_kind} ${row.target_name}`
+      noteEffect({ kind: 'task', type: row.type, text, lines: this.#linesOf(row) })
+      return
+    }
     const run = new TaskRun(this.#work, row.id)
     this.#work.log.info({ task: row.id, type: row.type, target: row.target_id, resumed }, 'a task is carried out')
     if (row.cancel_requested === 1) run.cancel()
@@ -52,6 +60,13 @@ export class TaskRunner {
       this.#running.delete(row.id)
     })
     this.#running.set(row.id, { run, ended })
+  }
+
+  #linesOf(row: TaskRow): string[] {
+    const saga = this.#sagas.get(row.type)
+    if (saga !== undefined) return saga.steps.map(({ name }) => name)
+    const context = parseContext(row.context)
+    return context === null || context.phase === 'ended' ? [] : planLines(context.change, context.key)
   }
 
   /** The task while it is carried out; `null`: it is over. */

@@ -3,6 +3,7 @@ import { v7 } from 'uuid'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
+import { tieTask } from '../../request-keys.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { emptyContext } from './task-context.ts'
 
@@ -57,6 +58,7 @@ export async function insertTask(database: Database, clock: WorkContext['clock']
     ended_at: nothing ? now : null,
   }
   await database.insertInto('task').values(row).execute()
+  await tieTask(database, row.id)
   return row
 }
 
