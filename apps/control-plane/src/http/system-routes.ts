@@ -25,7 +25,7 @@ export function systemRoutes({ system, backups }: Platform): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/system/settle',
-      config: { access: ['Global.Settings', 'Cryptographer.ManageKeys'] },
+      config: { access: ['Global.Settings', 'Cryptographer.ManageKeys'], rehearse: true },
       schema: {
         tags: ['system'],
         summary: 'After a restore: all was looked at that happened since the backup, keys may be destroyed again',
@@ -71,7 +71,7 @@ export function systemRoutes({ system, backups }: Platform): Routes {
     server.route({
       method: 'PUT',
       url: '/api/v1/system/backup-schedule',
-      config: { access: ['Global.Settings'] },
+      config: { access: ['Global.Settings'], rehearse: true },
       schema: {
         tags: ['system'],
         summary: 'Have backups made by themselves',
@@ -83,7 +83,7 @@ export function systemRoutes({ system, backups }: Platform): Routes {
     server.route({
       method: 'DELETE',
       url: '/api/v1/system/backup-schedule',
-      config: { access: ['Global.Settings'] },
+      config: { access: ['Global.Settings'], rehearse: true },
       schema: {
         tags: ['system'],
         summary: 'Make no more backups; those that are there stay',
