@@ -25,6 +25,13 @@ const withoutDryRun: Readonly<Record<string, string>> = {
   'POST /api/v1/key-health/verify': 'reads keys back, which changes nothing that lasts',
   'POST /api/v1/keys/{provider}/{keyId}/verify': 'as /key-health/verify',
   'POST /api/v1/system/backup': 'answers with bytes, and changes nothing',
+  'POST /api/v1/keys/{provider}/{keyId}/destroy': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/keys/{provider}/{keyId}/revoke': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/keys/{provider}/{keyId}/restore': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/retired-keys/destroy': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/approvals/{id}/approve': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/approvals/{id}/reject': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/approvals/{id}/withdraw': 'what is ordered is shown before it is done, and can be taken back',
   'POST /api/v1/key-providers': 'has its own check: the servers are asked',
   'PUT /api/v1/key-providers/{name}/client-key': 'takes a secret',
 }
