@@ -1,5 +1,6 @@
 /** The command that shows what there is of a noun; `disk list` needs a VM, so disks lead to VMs. */
 const byNoun: Readonly<Record<string, string>> = {
+  approval: 'approval list --all',
   cluster: 'cluster list',
   datastore: 'datastore list',
   disk: 'vm list',

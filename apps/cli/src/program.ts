@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Option } from 'commander'
 import { Cli, type GlobalOptions } from './cli.ts'
 import { CliCommand } from './command.ts'
+import { addApproval } from './commands/approval.ts'
 import { addCluster } from './commands/cluster.ts'
 import { addDatastore } from './commands/datastore.ts'
 import { addDisk } from './commands/disk.ts'
@@ -78,6 +79,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addTask,
     addEvent,
     addKeys,
+    addApproval,
     addKeyProvider,
     addPolicy,
     addHost,

@@ -5,6 +5,7 @@ import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
+import { addHostKeys } from './keys-usage.ts'
 
 /** `host`: the machines that run VMs. */
 export function addHost(program: CliCommand, cli: Cli): void {
@@ -53,6 +54,7 @@ export function addHost(program: CliCommand, cli: Cli): void {
       cli.hint(`the token works once, until ${formatTime(answer.expiresAt)}; on ${name} give it by standard input to:`)
       cli.hint(`  host-agent enroll --dir DIR --url-host ${name}   (the address by which the control plane reaches it)`)
     })
+  addHostKeys(host, cli)
   host
     .command('remove')
     .description('remove a host that has no VMs; its identity is revoked at once')

@@ -3,8 +3,12 @@ import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { findKey } from '../find-key.ts'
+import { keyWithProvider } from '../named-key.ts'
 import type { Paint } from '../paint.ts'
+import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
+import { addKeysOrders } from './keys-orders.ts'
+import { addKeysUsage } from './keys-usage.ts'
 import { addKeysVerify } from './keys-verify.ts'
 
 interface ListOptions {
@@ -34,15 +38,20 @@ export function addKeys(program: CliCommand, cli: Cli): void {
   keys
     .command('show')
     .description("show a key's state and all its attributes, the x- ones too, and who uses it")
-    .argument('<key>', 'its key ID, or its provider when the key ID follows')
+    .argument('<key>', 'PROVIDER/KEY-ID, a key ID, or its provider when the key ID follows')
     .argument('[key-id]', 'its key ID')
     .examples('keys show kms 0198f2c4-9b1e-7c55-a1a0-5d3f1f9f2f11', 'keys show 0198f2c4-9b1e-7c55-a1a0-5d3f1f9f2f11')
     .action((first: string, second: string | undefined) =>
       cli.showAnswer(
-        (client) => (second === undefined ? findKey(client, first) : client.key(first, second)),
+        async (client) => {
+          const named = keyWithProvider(first, second)
+          return named === null ? findKey(client, first) : client.key(named.provider, named.keyId)
+        },
         (key) => keySheet(key, cli.paint),
       ),
     )
+  addKeysUsage(keys, cli)
+  addKeysOrders(keys, cli)
   addKeysVerify(keys, cli)
 }
 
@@ -61,6 +70,9 @@ function keySheet(key: Key, paint: Paint): string {
     ['object type', key.objectType],
     ['algorithm', algorithmOf(key)],
     ['used by', useOf(key, paint)],
+    ['on record', recordOf(key)],
+    ['age', key.record === null ? null : `${key.record.ageDays} days`],
+    ...(key.destroyAt === null ? [] : [['destroyed at', paint('red', formatTime(key.destroyAt))] as const]),
   ])
   if (key.attributes.length === 0) return head
   const rows = key.attributes.map(({ name, index, type, value }) => [name, index, type, textOf(value)])
@@ -70,6 +82,11 @@ function keySheet(key: Key, paint: Paint): string {
 function stateOf({ state }: Key, paint: Paint) {
   if (state === null) return paint('red', 'missing')
   return paint(state === 'Active' ? 'green' : 'yellow', state)
+}
+
+function recordOf({ record }: Key): string | null {
+  if (record === null) return null
+  return record.retiredAt === null ? record.state : `${record.state} since ${formatTime(record.retiredAt)}`
 }
 
 function algorithmOf({ algorithm, lengthBits }: Key): string | null {

@@ -5,6 +5,7 @@ import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { addPlacementOptions, type PlacementOptions, placementOf } from '../vm-placement.ts'
 import { vmSheet, vmTable } from '../vm-words.ts'
+import { addVmKeys } from './keys-usage.ts'
 import { addVmClone } from './vm-clone.ts'
 import { addVmImport } from './vm-import.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
@@ -44,6 +45,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmPolicyChanges(vm, cli)
   addVmRekey(vm, cli)
   addVmClone(vm, cli)
+  addVmKeys(vm, cli)
   vm.command('unlock')
     .description("fetch a locked VM's keys again and try to open it")
     .argument('<vm>', 'its name or ID')

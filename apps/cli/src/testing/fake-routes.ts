@@ -53,6 +53,7 @@ import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, cannedUser, cannedVm } from './canned.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 import { addHostCare } from './fake-host-routes.ts'
+import { addFakeKeyLives } from './fake-key-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
 import { addSystem } from './fake-system-routes.ts'
 
@@ -75,6 +76,7 @@ export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane
   addVms(server, made)
   addTasksAndEvents(server, made)
   addHostCare(server, made)
+  addFakeKeyLives(server)
   addSystem(server, made)
 }
 

@@ -1,0 +1,161 @@
+import {
+  type Approval,
+  ApprovalList,
+  Approval as ApprovalSchema,
+  ApproveRequest,
+  CloseRequest,
+  DestroyedRetiredKeys,
+  DestroyKey,
+  DestroyRetiredKeys,
+  type KeyOrder,
+  KeyOrderList,
+  KeyOrder as KeyOrderSchema,
+  KeyOrphanList,
+  KeyRequested,
+  KeyUsageGraph,
+  RetiredKeyList,
+  RevokeKey,
+} from '@cryptvisor/control-plane-api'
+import type { RestServer } from '@cryptvisor/rest'
+import { cannedTime } from './canned.ts'
+
+const api = '/api/v1'
+const key = { provider: 'kms', keyId: 'kek-1' }
+
+export const cannedOrder: KeyOrder = {
+  id: 'order-1',
+  ...key,
+  action: 'destroy',
+  cause: 'cessation-of-operation',
+  state: 'scheduled',
+  dueAt: cannedTime,
+  user: 'admin',
+  approvedBy: null,
+  reason: null,
+  problem: null,
+  createdAt: cannedTime,
+  endedAt: null,
+}
+
+export const cannedApproval: Approval = {
+  id: 'approval-1',
+  action: 'key.destroy',
+  subject: 'destroy key kek-1 of provider kms',
+  state: 'pending',
+  reason: null,
+  requestedBy: 'admin',
+  createdAt: cannedTime,
+  expiresAt: cannedTime,
+  decidedBy: null,
+  decidedAt: null,
+  comment: null,
+  task: null,
+  impact: {
+    keys: [key],
+    users: [
+      { key, kind: 'disk', id: 'disk-0', name: 'disk 0', owner: { kind: 'vm', id: 'vm-1', name: 'db1\u001b[2J' } },
+    ],
+    warnings: [],
+  },
+  digest: '0123456789abcdef'.repeat(4),
+}
+
+/** The VM `db1` and its clone share a key; the host has one of its own. */
+export const cannedGraph: KeyUsageGraph = {
+  nodes: [
+    { id: 'key:kms/kek-1', kind: 'key', ref: 'kek-1', name: 'kms/kek-1', state: 'current' },
+    { id: 'key:kms/kek-2', kind: 'key', ref: 'kek-2', name: 'kms/kek-2', state: 'retired' },
+    { id: 'vm:vm-1', kind: 'vm', ref: 'vm-1', name: 'db1', state: null },
+    { id: 'vm-home:vm-1', kind: 'vm-home', ref: 'vm-1', name: 'VM Home', state: null },
+    { id: 'disk:disk-0', kind: 'disk', ref: 'disk-0', name: 'disk 0', state: null },
+    { id: 'vm:vm-2', kind: 'vm', ref: 'vm-2', name: 'copy', state: null },
+    { id: 'vm-home:vm-2', kind: 'vm-home', ref: 'vm-2', name: 'VM Home', state: null },
+  ],
+  edges: [
+    { from: 'vm:vm-1', to: 'vm-home:vm-1', kind: 'has' },
+    { from: 'vm-home:vm-1', to: 'key:kms/kek-1', kind: 'needs' },
+    { from: 'vm:vm-1', to: 'disk:disk-0', kind: 'has' },
+    { from: 'disk:disk-0', to: 'key:kms/kek-1', kind: 'needs' },
+    { from: 'vm:vm-2', to: 'vm-home:vm-2', kind: 'has' },
+    { from: 'vm-home:vm-2', to: 'key:kms/kek-1', kind: 'needs' },
+  ],
+  truncated: false,
+}
+
+/** Routes of the lives of keys, and of approvals. */
+export function addFakeKeyLives(server: RestServer): void {
+  server.get(`${api}/key-usage`, { schema: { response: { 200: KeyUsageGraph } } }, async () => cannedGraph)
+  server.get(`${api}/key-orders`, { schema: { response: { 200: KeyOrderList } } }, async () => ({
+    orders: [cannedOrder],
+  }))
+  const requested = ({ force }: { force?: boolean }) =>
+    force === true ? { order: null, approval: cannedApproval } : { order: cannedOrder, approval: null }
+  server.post(
+    `${api}/keys/:provider/:keyId/destroy`,
+    { schema: { body: DestroyKey, response: { 200: KeyRequested } } },
+    async ({ body }) => requested(body),
+  )
+  server.post(
+    `${api}/keys/:provider/:keyId/revoke`,
+    { schema: { body: RevokeKey, response: { 200: KeyRequested } } },
+    async ({ body }) => requested(body),
+  )
+  server.post(
+    `${api}/keys/:provider/:keyId/restore`,
+    { schema: { response: { 200: KeyOrderSchema } } },
+    async () => cannedOrder,
+  )
+  server.get(`${api}/key-orphans`, { schema: { response: { 200: KeyOrphanList } } }, async () => ({
+    orphans: [
+      {
+        provider: 'kms',
+        keyId: 'kek-9',
+        kind: 'foreign' as const,
+        state: 'Active',
+        createdAt: cannedTime,
+        ageDays: 12,
+        labels: { 'x-Name': 'other' },
+        why: 'it belongs to another control plane',
+        disposable: false,
+      },
+    ],
+    failures: [{ provider: 'other', problem: 'it is down' }],
+  }))
+  server.get(`${api}/retired-keys`, { schema: { response: { 200: RetiredKeyList } } }, async () => ({
+    keys: [
+      {
+        provider: 'kms',
+        keyId: 'kek-2',
+        owner: { kind: 'vm' as const, id: 'vm-1', name: 'db1' },
+        createdAt: cannedTime,
+        retiredAt: cannedTime,
+        retiredDays: 3,
+        destroyAt: null,
+      },
+    ],
+  }))
+  server.post(
+    `${api}/retired-keys/destroy`,
+    { schema: { body: DestroyRetiredKeys, response: { 200: DestroyedRetiredKeys } } },
+    async () => ({ orders: [cannedOrder], skipped: [{ ...key, why: 'it is used' }] }),
+  )
+  server.get(`${api}/approvals`, { schema: { response: { 200: ApprovalList } } }, async () => ({
+    approvals: [cannedApproval],
+  }))
+  server.get(`${api}/approvals/:id`, { schema: { response: { 200: ApprovalSchema } } }, async () => cannedApproval)
+  server.post(
+    `${api}/approvals/:id/approve`,
+    { schema: { body: ApproveRequest, response: { 200: ApprovalSchema } } },
+    async () => ({ ...cannedApproval, state: 'approved' as const, task: 'task-1' }),
+  )
+  for (const [verb, state] of [
+    ['reject', 'rejected'],
+    ['withdraw', 'withdrawn'],
+  ] as const) {
+    server.post(
+      `${api}/approvals/:id/${verb}`,
+      { schema: { body: CloseRequest, response: { 200: ApprovalSchema } } },
+      async () => ({ ...cannedApproval, state }),
+    )
+  }
+}
