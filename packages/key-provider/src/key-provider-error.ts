@@ -5,6 +5,7 @@
  * - `key-unusable`: there is one, and it is not an AES-256 key that can be had, or its state forbids what was asked.
  * - `labels-refused`: the provider does not take the labels.
  * - `denied`: the provider refuses; its reason is in the message.
+ * - `not-backed-up`: a native provider makes no keys before its derivation key was backed up.
  * - `protocol`: a server answers something that is not KMIP, or not to the question.
  */
 export type KeyProviderErrorCode =
@@ -14,6 +15,7 @@ export type KeyProviderErrorCode =
   | 'key-unusable'
   | 'labels-refused'
   | 'denied'
+  | 'not-backed-up'
   | 'protocol'
 
 /** What an error is about, as far as it is known. */

@@ -1,6 +1,8 @@
 export { CertificateAuthority, type Profile } from './authority.ts'
 export { type CertificateInfo, readCertificate } from './certificate.ts'
 export type { Identity } from './identity.ts'
+export type { NamedSecret } from './pkcs12/secret-bags.ts'
+export { readSecretStore, secretStoreSizeMax, writeSecretStore } from './pkcs12/secret-store.ts'
 export { PkiError, type PkiErrorCode } from './pki-error.ts'
 export { createRequest } from './request.ts'
 export { isSignedBy } from './signature.ts'

@@ -1,6 +1,12 @@
-export type PkiErrorCode = 'bad-certificate' | 'bad-request' | 'bad-name'
+export type PkiErrorCode =
+  | 'bad-certificate'
+  | 'bad-request'
+  | 'bad-name'
+  | 'bad-pkcs12'
+  | 'bad-password'
+  | 'wrong-password'
 
-/** What was wrong with a certificate, a request or a name in one. */
+/** What was wrong with a certificate, a request, a name in one, or a PKCS#12 file. */
 export class PkiError extends Error {
   readonly code: PkiErrorCode
 

@@ -157,6 +157,7 @@ const advice = {
   unreachable: 'Start a key server of the provider or mend the network, see «key-provider status», and try again',
   'not-trusted': 'Check the certificates on both sides, see «key-provider status», and try again',
   'key-missing': 'Restore the key in the key server, and try again',
+  'not-backed-up': 'Take the backup, and try again',
   refused: 'See what the key server says («keys show», «key-provider status»), and try again',
 } as const
 
@@ -168,6 +169,8 @@ function consequenceOf(error: KeyProviderError): Consequence {
       return { type: 'kms.crypto.connection-error', code: 'kms-unreachable', advice: advice[error.code] }
     case 'key-missing':
       return { type: 'kms.crypto.key-missing', code: 'key-missing', advice: advice[error.code] }
+    case 'not-backed-up':
+      return { type: 'kms.crypto.error', code: 'kms-refused', advice: advice[error.code] }
     case 'key-unusable':
     case 'labels-refused':
     case 'denied':
