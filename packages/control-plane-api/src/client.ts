@@ -46,6 +46,7 @@ import type {
 } from './key-lives.ts'
 import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
 import type { KeyUsageGraph } from './key-usage.ts'
+import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
 import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
@@ -186,6 +187,37 @@ export class ControlPlaneClient {
   /** Refused while a VM or host uses a key of it. */
   async deleteKeyProvider(name: string): Promise<void> {
     await this.#send('DELETE', api('key-providers', name))
+  }
+  /** Adds a native key provider; it makes no keys before its backup was taken and confirmed. */
+  addNativeProvider(name: string): Promise<KeyProvider> {
+    return this.#send('POST', api('native-key-providers'), { name })
+  }
+  /** Its derivation keys as a PKCS#12 file under a password (UTF-8), as it comes. */
+  backupKeyProvider(name: string, password: Secret, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: api('native-key-providers', name, 'backup'),
+      content: password,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  confirmBackup(name: string, body: ConfirmBackup): Promise<KeyProvider> {
+    return this.#send('POST', api('native-key-providers', name, 'backup', 'confirm'), body)
+  }
+  /** Sends a backup that is to be restored; it waits for its password. */
+  sendBackup(backup: Secret): Promise<WaitingRestore> {
+    return this.#rest.call({ method: 'POST', path: api('native-key-provider-restores'), content: backup })
+  }
+  restoreBackup(id: string, password: Secret): Promise<KeyProvider> {
+    return this.#rest.call({ method: 'POST', path: api('native-key-provider-restores', id), content: password })
+  }
+  /** Gives a native provider a new derivation key. */
+  rotateKeyProvider(name: string): Promise<KeyProvider> {
+    return this.#send('POST', api('native-key-providers', name, 'generations'))
+  }
+  /** Destroys an earlier derivation key; refused while keys of it are not destroyed. */
+  destroyGeneration(name: string, generation: number): Promise<KeyProvider> {
+    return this.#send('DELETE', api('native-key-providers', name, 'generations', String(generation)))
   }
   keys(query: { provider?: string; offset?: number; limit?: number } = {}): Promise<Static<typeof KeyList>> {
     return this.#rest.call({ method: 'GET', path: api('keys'), query })

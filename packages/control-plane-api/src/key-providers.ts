@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { Name, Nullable, Time } from './names.ts'
+import { NativeProvider } from './native-providers.ts'
 
 /** KMIP over TLS (IANA: port 5696). */
 export const KmipServerAddress = Type.Object(
@@ -70,7 +71,7 @@ export type Health = Static<typeof Health>
 export const KeyProvider = Type.Object({
   name: ProviderName,
   displayName: Nullable(Type.String()),
-  kind: Type.Literal('standard'),
+  kind: Type.Union([Type.Literal('standard'), Type.Literal('native')]),
   isDefault: Type.Boolean(),
   servers: Type.Array(
     Type.Object({ host: Type.String(), port: Type.Integer(), fingerprint256: Nullable(Type.String()) }),
@@ -81,6 +82,8 @@ export const KeyProvider = Type.Object({
   health: Nullable(Health),
   clientCertificateExpiresAt: Nullable(Time),
   clientCertificateFingerprint256: Nullable(Type.String()),
+  /** `null` for a standard provider. */
+  native: Nullable(NativeProvider),
 })
 export type KeyProvider = Static<typeof KeyProvider>
 export const KeyProviderList = Type.Object({ providers: Type.Array(KeyProvider) })

@@ -103,6 +103,7 @@ export const cannedProvider: KeyProvider = {
   health: 'green',
   clientCertificateExpiresAt: cannedTime,
   clientCertificateFingerprint256: 'ab'.repeat(32),
+  native: null,
 }
 
 export const cannedUser: User = { name: 'admin', role: 'Admin', createdAt: cannedTime, lockedUntil: null }

@@ -11,6 +11,8 @@ import { Enrolment } from './enrolment.ts'
 import { EventLog } from './events.ts'
 import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
+import { NativeProviders } from './key-providers/native/native-providers.ts'
+import { NativeRestores } from './key-providers/native/native-restores.ts'
 import { ProbeTimer } from './key-providers/probe-timer.ts'
 import { ProviderHealth } from './key-providers/provider-health.ts'
 import type { Log } from './log.ts'
@@ -71,6 +73,8 @@ export class Platform implements AsyncDisposable {
   readonly system: SystemInfo
   readonly requestKeys: RequestKeys
   readonly database: Kysely<Schema>
+  readonly nativeProviders: NativeProviders
+  readonly nativeRestores: NativeRestores
   #observer: HostObserver | null = null
   #isStarted = false
 
@@ -105,6 +109,9 @@ export class Platform implements AsyncDisposable {
       clock,
       (name) => this.probeTimer.wake(name),
     )
+    const changed = (name: string) => this.keyProviders.changed(name)
+    this.nativeProviders = new NativeProviders(database, this.events, barrier, clock, changed)
+    this.nativeRestores = new NativeRestores(database, this.events, barrier, clock, changed)
     this.providerHealth = new ProviderHealth(database, this.events, this.keyProviders, clock)
     this.probeTimer = new ProbeTimer(this.providerHealth, settings.kmip.probeIntervalMs, clock, Math.random, log)
     const { folder, version } = parts

@@ -5,7 +5,9 @@ import { v7 } from 'uuid'
 import type { KeyProviderRow, Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
-import type { EventLog, RecordEvent } from './events.ts'
+import type { EventLog } from './events.ts'
+import { makeDefault } from './key-providers/default-provider.ts'
+import { nativeRow, nativeView, notBackedUp } from './key-providers/native/native-state.ts'
 import { OpenProviders } from './key-providers/open-providers.ts'
 import { companionsOf, findProviderRow, requireActive } from './key-providers/provider-rows.ts'
 import { certificatesOf, checkPrivateKey } from './pem.ts'
@@ -84,12 +86,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
         }
         const text = `key provider ${name} was added with ${servers.map(serverName).join(', ')}`
         await record({ type: 'key-provider.added', provider: name, text, user: by.name })
-        const others = await transaction
-          .selectFrom('key_provider')
-          .select('name')
-          .where('name', '!=', name)
-          .limit(1)
-          .execute()
+        const others = await transaction.selectFrom('key_provider').select('name').where('is_default', '=', 1).execute()
         const isDefault = request.makeDefault === true || others.length === 0
         return this.#view(transaction, isDefault ? await makeDefault(transaction, record, row, by) : row)
       }),
@@ -117,10 +114,13 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     })
   }
 
-  /** Makes it the one that is asked for keys where no other is named. Throws `not-found`. */
+  /** Makes it the one that is asked for keys where no other is named. Throws `not-found`, and `in-use` without its backup. */
   async setDefault(name: string, by: Principal): Promise<KeyProviderView> {
     return this.#events.transaction(async (transaction, record) => {
       const row = await findProviderRow(transaction, name)
+      if ((await nativeView(transaction, name))?.isBackedUp === false) {
+        throw new ControlPlaneError('in-use', `key provider ${name} cannot be the default: ${notBackedUp(name)}`)
+      }
       return this.#view(transaction, row.is_default === 1 ? row : await makeDefault(transaction, record, row, by))
     })
   }
@@ -165,6 +165,8 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
 
   async #opened(name: string): Promise<KeyProvider> {
     const row = await findProviderRow(this.#database, name)
+    if ((await nativeRow(this.#database, name)) !== null)
+      return this.#store.openNative(this.#database, name, this.#clock)
     return this.#store.open(row, await requireActive(this.#database, row))
   }
 
@@ -191,21 +193,4 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
   async #view(database: Kysely<Schema>, row: KeyProviderRow): Promise<KeyProviderView> {
     return toView(row, await companionsOf(database, row.name))
   }
-}
-
-async function makeDefault(
-  transaction: Transaction<Schema>,
-  record: RecordEvent,
-  row: KeyProviderRow,
-  by: Principal,
-): Promise<KeyProviderRow> {
-  await transaction.updateTable('key_provider').set({ is_default: 0 }).execute()
-  await transaction.updateTable('key_provider').set({ is_default: 1 }).where('name', '=', row.name).execute()
-  await record({
-    type: 'key-provider.default-changed',
-    provider: row.name,
-    text: `key provider ${row.name} is the default now`,
-    user: by.name,
-  })
-  return { ...row, is_default: 1 }
 }

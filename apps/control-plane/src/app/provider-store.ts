@@ -1,8 +1,11 @@
-import { type KeyProvider, StandardKeyProvider } from '@cryptvisor/key-provider'
+import { type KeyProvider, NativeKeyProvider, StandardKeyProvider } from '@cryptvisor/key-provider'
 import type { Barrier } from '@cryptvisor/key-store'
 import type { Secret } from '@cryptvisor/secret'
+import type { Kysely } from 'kysely'
 import type { ProviderIdentityRow } from '../database/provider-rows.ts'
-import type { KeyProviderRow } from '../database/schema.ts'
+import type { KeyProviderRow, Schema } from '../database/schema.ts'
+import type { Clock } from './clock.ts'
+import { NativeKeyTable } from './key-providers/native/native-key-table.ts'
 import { serverName, serversOf } from './provider-view.ts'
 import type { KmipTimeouts } from './settings.ts'
 
@@ -67,6 +70,11 @@ export class ProviderStore {
       clientKey[Symbol.dispose]()
       throw error
     }
+  }
+
+  /** Opens a native provider: its derivation keys are read, and wiped again, with each key that is asked for. */
+  openNative(database: Kysely<Schema>, name: string, clock: Clock): KeyProvider {
+    return new NativeKeyProvider({ id: name, store: new NativeKeyTable(database, this.#barrier, name), now: clock })
   }
 
   /** Closes a provider that `open` gave, and wipes its key. */

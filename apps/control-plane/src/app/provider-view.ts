@@ -3,6 +3,7 @@ import {
   type KeyProvider as KeyProviderView,
   type KmipServerAddress,
   KmipServerWish,
+  type NativeProvider,
 } from '@cryptvisor/control-plane-api'
 import { readCertificate } from '@cryptvisor/pki'
 import { Type } from 'typebox'
@@ -10,6 +11,7 @@ import { Parse } from 'typebox/value'
 import type { ProviderHealthRow, ProviderIdentityRow } from '../database/provider-rows.ts'
 import type { KeyProviderRow } from '../database/schema.ts'
 import { timeTextOrNull } from './clock.ts'
+import { notBackedUp } from './key-providers/native/native-state.ts'
 
 const Servers = Type.Array(KmipServerWish)
 
@@ -27,26 +29,29 @@ export interface ProviderCompanions {
   readonly active: ProviderIdentityRow | null
   /** `null`: never probed. */
   readonly health: ProviderHealthRow | null
+  /** `null`: it is a standard provider. */
+  readonly native: NativeProvider | null
 }
 
 /** What users see of a provider; its client key is not in it. */
-export function toView(row: KeyProviderRow, { active, health }: ProviderCompanions): KeyProviderView {
+export function toView(row: KeyProviderRow, { active, health, native }: ProviderCompanions): KeyProviderView {
   // Reads the first certificate, which is the client's own.
   const certificate = active === null ? null : readCertificate(active.certificate)
   return {
     name: row.name,
     displayName: row.display_name,
-    kind: 'standard',
+    kind: native === null ? 'standard' : 'native',
     isDefault: row.is_default === 1,
     servers: serversOf(row).map(({ host, port, fingerprint256 }) => ({
       host,
       port,
       fingerprint256: fingerprint256 ?? null,
     })),
-    missing: missingOf(row, active),
+    missing: missingOf(row, active, native),
     health: health?.health ?? null,
     clientCertificateExpiresAt: timeTextOrNull(certificate?.notAfter.getTime() ?? null),
     clientCertificateFingerprint256: certificate?.fingerprint256 ?? null,
+    native,
   }
 }
 
@@ -54,7 +59,9 @@ export function toView(row: KeyProviderRow, { active, health }: ProviderCompanio
 export function missingOf(
   row: Pick<KeyProviderRow, 'name' | 'servers' | 'server_ca'>,
   active: ProviderIdentityRow | null,
+  native: NativeProvider | null,
 ): string | null {
+  if (native !== null) return native.isBackedUp ? null : notBackedUp(row.name)
   const isTrusted = row.server_ca !== '' || serversOf(row).some(({ fingerprint256 }) => fingerprint256 !== undefined)
   const parts = [
     ...(isTrusted ? [] : [`its servers are not trusted yet: «key-provider trust server ${row.name}»`]),

@@ -4,6 +4,7 @@ import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
 import { createRequestKeys } from './migrations/0006-request-keys.ts'
 import { renamePrivileges } from './migrations/0010-privileges.ts'
 import { createProviderTrust } from './migrations/0020-provider-trust.ts'
+import { addNativeProviders } from './migrations/0030-native-providers.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
 import { createCompliance } from './migrations/0041-compliance.ts'
 import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
@@ -35,6 +36,8 @@ export const migrations: readonly Migration[] = [
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
+  { name: '0020-provider-trust', up: createProviderTrust },
+  { name: '0030-native-providers', up: addNativeProviders },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -2,6 +2,7 @@ import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
+import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
 import type { RequestKeyRow } from './request-key-rows.ts'
@@ -243,6 +244,9 @@ export interface Schema {
   approval: ApprovalRow
   erasure: ErasureRow
   key_provider: KeyProviderRow
+  native_provider: NativeProviderRow
+  derivation_key: DerivationKeyRow
+  native_key: NativeKeyRow
   provider_identity: ProviderIdentityRow
   provider_health: ProviderHealthRow
   probe_key: ProbeKeyRow

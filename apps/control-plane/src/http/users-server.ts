@@ -10,6 +10,7 @@ import { eventRoutes } from './event-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
+import { nativeProviderRoutes } from './native-provider-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { guardRepeats } from './repeated-requests.ts'
 import { logRequests } from './request-log.ts'
@@ -52,6 +53,7 @@ export async function buildUsersServer(
     inventoryRoutes(platform),
     policyRoutes(platform),
     keyProviderRoutes(platform),
+    nativeProviderRoutes(platform),
     eventRoutes(platform),
     systemRoutes(platform),
     work,

@@ -72,6 +72,8 @@ export class NativeKeyProvider implements KeyProvider {
     const key = await this.#find(keyId)
     if (key === null || gone.includes(key.state)) throw this.#missing(keyId, 'give the key')
     using derivationKey = await this.#derivationKey(generationOf(keyId) ?? 0, keyId)
+    // Of a provider of the same name that was removed there may be records still: never derive another key by its ID.
+    if (!isOwnKeyId(derivationKey, this.id, keyId)) throw this.#missing(keyId, 'give the key')
     return deriveNativeKey(derivationKey, this.id, keyId)
   }
 

@@ -60,12 +60,15 @@ export class ProviderHealth {
       .selectFrom('key_provider')
       .leftJoin('provider_health', 'provider_health.provider', 'key_provider.name')
       .selectAll('key_provider')
-      .select('provider_health.probed_at')
+      .leftJoin('native_provider', 'native_provider.provider', 'key_provider.name')
+      .select(['provider_health.probed_at', 'native_provider.generation'])
       .execute()
     const due: { name: string; probedAt: number | null }[] = []
-    for (const { probed_at, ...row } of rows) {
+    for (const { probed_at, generation, ...row } of rows) {
       const active = await identityOf(this.#database, row.name, 'active')
-      if (missingOf(row, active) === null) due.push({ name: row.name, probedAt: probed_at })
+      // A native one has no trust to set up, and says by itself when its backup is missing.
+      if (generation !== null || missingOf(row, active, null) === null)
+        due.push({ name: row.name, probedAt: probed_at })
     }
     return due
   }
@@ -83,7 +86,7 @@ export class ProviderHealth {
       provider = await this.#providers.get(name)
     } catch (error) {
       if (!(error instanceof ControlPlaneError && error.code === 'no-key-provider')) throw error
-      return this.#notSetUp(row, missingOf(row, active) ?? error.message)
+      return this.#notSetUp(row, missingOf(row, active, null) ?? error.message)
     }
     await this.#keys.clean(provider)
     const status = await provider.probe(this.#keys.watch(name))

@@ -3,6 +3,7 @@ import type { ProviderIdentityRow } from '../../database/provider-rows.ts'
 import type { KeyProviderRow, Schema } from '../../database/schema.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import { missingOf, type ProviderCompanions } from '../provider-view.ts'
+import { nativeView } from './native/native-state.ts'
 
 /** The provider's row; throws `not-found`. */
 export async function findProviderRow(database: Kysely<Schema>, name: string): Promise<KeyProviderRow> {
@@ -36,13 +37,13 @@ export async function companionsOf(database: Kysely<Schema>, provider: string): 
     .selectAll()
     .where('provider', '=', provider)
     .executeTakeFirst()
-  return { active, health: health ?? null }
+  return { active, health: health ?? null, native: await nativeView(database, provider) }
 }
 
 /** The identity that is shown to the servers. Throws `no-key-provider` while something is missing, and says what. */
 export async function requireActive(database: Kysely<Schema>, row: KeyProviderRow): Promise<ProviderIdentityRow> {
   const active = await identityOf(database, row.name, 'active')
-  const missing = missingOf(row, active)
+  const missing = missingOf(row, active, null)
   if (active !== null && missing === null) return active
   throw new ControlPlaneError('no-key-provider', `key provider ${row.name} is not set up: ${missing}`)
 }
