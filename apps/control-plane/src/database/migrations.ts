@@ -26,6 +26,7 @@ export const migrations: readonly Migration[] = [
   { name: '0006-request-keys', up: createRequestKeys },
   { name: '0010-privileges', up: renamePrivileges },
   { name: '0020-provider-trust', up: createProviderTrust },
+  { name: '0030-native-providers', up: addNativeProviders },
   { name: '0040-policy-rules', up: addPolicyRules },
   { name: '0041-compliance', up: createCompliance },
   { name: '0042-detached-disks', up: createDetachedDisks },
@@ -36,8 +37,6 @@ export const migrations: readonly Migration[] = [
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
-  { name: '0020-provider-trust', up: createProviderTrust },
-  { name: '0030-native-providers', up: addNativeProviders },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
