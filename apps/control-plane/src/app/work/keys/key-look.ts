@@ -107,6 +107,7 @@ function failed(error: KeyProviderError): Finding {
       return { state: 'unusable', text: error.message }
     case 'labels-refused':
     case 'denied':
+    case 'not-backed-up':
     case 'protocol':
       return { state: 'refused', text: error.message }
   }
