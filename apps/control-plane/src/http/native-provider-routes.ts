@@ -25,7 +25,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'POST',
       url: '/api/v1/native-key-providers',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Add a native key provider; it makes no keys before its backup was taken and confirmed',
@@ -38,7 +38,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'POST',
       url: '/api/v1/native-key-providers/:name/backup',
-      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'] },
+      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'], idempotencyKey: false },
       schema: {
         tags: ['key-providers'],
         summary: 'Send a password (UTF-8) and get the derivation keys under it, PKCS#12 (application/octet-stream)',
@@ -55,7 +55,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'POST',
       url: '/api/v1/native-key-providers/:name/backup/confirm',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Say that the backup that was read out last is whole where it was written: keys can be made then',
@@ -68,7 +68,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'POST',
       url: '/api/v1/native-key-providers/:name/generations',
-      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'] },
+      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Give a native key provider a new derivation key; it wants a backup before keys are made with it',
@@ -80,7 +80,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'DELETE',
       url: '/api/v1/native-key-providers/:name/generations/:generation',
-      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'] },
+      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Destroy an earlier derivation key whose keys are all destroyed',
@@ -92,7 +92,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'POST',
       url: '/api/v1/native-key-provider-restores',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], idempotencyKey: false },
       schema: {
         tags: ['key-providers'],
         summary: 'Send a backup of a native key provider; it waits, sealed, for an hour for its password',
@@ -108,7 +108,7 @@ export function nativeProviderRoutes({ nativeProviders, nativeRestores }: Platfo
     server.route({
       method: 'POST',
       url: '/api/v1/native-key-provider-restores/:id',
-      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'] },
+      config: { access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys'], idempotencyKey: false },
       schema: {
         tags: ['key-providers'],
         summary: 'Send the password (UTF-8) of a backup that waits, and restore its provider with its ID',
