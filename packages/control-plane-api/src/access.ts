@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { Name, Nullable, Time } from './names.ts'
+import { Permission } from './permissions.ts'
 
 const UserName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]*$' })
 const Password = Type.String({ minLength: 12, maxLength: 256, description: 'At least 12 characters' })
@@ -14,9 +15,10 @@ export type LoginRequest = Static<typeof LoginRequest>
 export const LoginAnswer = Type.Object({ token: Type.String(), user: UserName, expiresAt: Time })
 export type LoginAnswer = Static<typeof LoginAnswer>
 
+/** `role`: that of the user's own permission on the root, if there is one; groups and other permissions may give more. */
 export const User = Type.Object({
   name: UserName,
-  role: Name,
+  role: Nullable(Name),
   createdAt: Time,
   lockedUntil: Nullable(Time),
 })
@@ -24,7 +26,7 @@ export type User = Static<typeof User>
 export const UserList = Type.Object({ users: Type.Array(User) })
 
 export const CreateUser = Type.Object(
-  { name: UserName, password: Password, role: Name },
+  { name: UserName, password: Password, role: Type.Optional(Name) },
   { additionalProperties: false },
 )
 export type CreateUser = Static<typeof CreateUser>
@@ -35,7 +37,13 @@ export const ChangeUser = Type.Object(
 )
 export type ChangeUser = Static<typeof ChangeUser>
 
-export const Me = Type.Object({ name: UserName, role: Name, privileges: Type.Array(Type.String()) })
+/** `privileges` are those on the root; `permissions` says what there is on other objects, and through which group. */
+export const Me = Type.Object({
+  name: UserName,
+  role: Nullable(Name),
+  privileges: Type.Array(Type.String()),
+  permissions: Type.Array(Permission),
+})
 export type Me = Static<typeof Me>
 
 /** A privilege that does not exist is refused by name, not ignored. */

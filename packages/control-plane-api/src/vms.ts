@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { FolderPath } from './folders.ts'
 import { KeyReference, Name, Nullable } from './names.ts'
 
 export const DiskFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
@@ -47,6 +48,8 @@ export const Vm = Type.Object({
   /** The instance UUID. */
   id: Type.String(),
   name: Name,
+  /** Of the inventory, such as `/Sales/Berlin`. */
+  folder: Type.String(),
   host: Name,
   cluster: Name,
   datastore: Name,
@@ -75,6 +78,8 @@ export const VmList = Type.Object({ vms: Type.Array(Vm) })
 export const CreateVm = Type.Object(
   {
     name: Name,
+    /** Of the inventory; the root when left out. */
+    folder: Type.Optional(FolderPath),
     cluster: Type.Optional(Name),
     host: Type.Optional(Name),
     datastore: Type.Optional(Name),
@@ -185,6 +190,8 @@ export type RekeyVm = Static<typeof RekeyVm>
 export const CloneVm = Type.Object(
   {
     name: Name,
+    /** Of the inventory; that of the VM that is copied when left out. */
+    folder: Type.Optional(FolderPath),
     host: Type.Optional(Name),
     datastore: Type.Optional(Name),
     keys: Type.Optional(Type.Union([Type.Literal('same'), Type.Literal('new')])),

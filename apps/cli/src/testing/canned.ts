@@ -54,6 +54,7 @@ export function cannedVm(name: string, encrypted: boolean): Vm {
   return {
     id: `id-of-${name}`,
     name,
+    folder: '/Sales',
     host: 'host-a',
     cluster: 'main',
     datastore: 'fast',

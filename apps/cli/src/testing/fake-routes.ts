@@ -97,10 +97,18 @@ function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
     name: 'admin',
     role: 'Admin',
     privileges: ['System.Read', 'Cryptographer.Encrypt'],
+    permissions: [
+      {
+        object: { kind: 'root' as const, name: '/' },
+        to: { kind: 'user' as const, name: 'admin' },
+        role: 'Admin',
+        propagate: true,
+      },
+    ],
   }))
   server.get(`${api}/users`, { schema: { response: { 200: UserList } } }, async () => ({ users: [cannedUser] }))
   server.post(`${api}/users`, { schema: { body: CreateUser, response: { 201: User } } }, async (request, reply) =>
-    reply.code(201).send({ ...cannedUser, name: request.body.name, role: request.body.role }),
+    reply.code(201).send({ ...cannedUser, name: request.body.name, role: request.body.role ?? null }),
   )
   server.patch(`${api}/users/:name`, { schema: { body: ChangeUser, response: { 200: User } } }, async (request) => ({
     ...cannedUser,

@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { isPrivilege } from '@cryptvisor/control-plane-api'
+import type { Privilege } from '@cryptvisor/control-plane-api'
 import type { Kysely, Transaction } from 'kysely'
 import { v7 } from 'uuid'
 import type { BearerRow, Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
+import { type ObjectPath, rootPath } from './inventory/inventory-object.ts'
+import { Grants } from './permissions/grants.ts'
 import type { Principal } from './ports.ts'
 
 /** 256 bits; a token cannot be guessed, so its SHA-256 needs no salt. */
@@ -18,7 +20,11 @@ const tokenForm = /^cv[st]_[A-Za-z0-9_-]{43}$/
 
 /** A user who showed a bearer token. */
 export interface Caller extends Principal {
-  readonly role: string
+  /** Of the user's own permission on the root; `null`: there is none. */
+  readonly role: string | null
+  readonly grants: Grants
+  /** Whether there may be an object on which they have the privilege. */
+  canSomewhere(privilege: Privilege): boolean
   readonly bearer: { readonly id: string; readonly kind: BearerRow['kind'] }
 }
 
@@ -61,7 +67,7 @@ export class Bearers {
     return { token, row }
   }
 
-  /** Who shows `token`, with the privileges that the user's role has now; `null`: nobody that we know (any more). */
+  /** Who shows `token`, with the permissions that the user has now; `null`: nobody that we know (any more). */
   async authenticate(token: string): Promise<Caller | null> {
     if (!tokenForm.test(token)) return null
     return this.#find('token_sha256', hashOf(token))
@@ -69,7 +75,7 @@ export class Bearers {
 
   /** `caller` as they are now; `null`: their token does not work any more. */
   async refresh(caller: Caller): Promise<Caller | null> {
-    return this.#find('bearer.id', caller.bearer.id)
+    return this.#find('id', caller.bearer.id)
   }
 
   /** Makes a token worthless. Whether it was there. */
@@ -78,12 +84,10 @@ export class Bearers {
     return numDeletedRows > 0n
   }
 
-  async #find(column: 'token_sha256' | 'bearer.id', value: string): Promise<Caller | null> {
+  async #find(column: 'token_sha256' | 'id', value: string): Promise<Caller | null> {
     const found = await this.#database
       .selectFrom('bearer')
-      .innerJoin('user', 'user.name', 'bearer.user_name')
-      .innerJoin('role', 'role.name', 'user.role_name')
-      .select(['bearer.id', 'kind', 'expires_at', 'last_used_at', 'user.name', 'role.name as role', 'privileges'])
+      .select(['id', 'kind', 'expires_at', 'last_used_at', 'user_name'])
       .where(column, '=', value)
       .executeTakeFirst()
     const now = this.#clock()
@@ -91,20 +95,24 @@ export class Bearers {
     if (found.last_used_at === null || found.last_used_at + lastUsedStepMs <= now) {
       await this.#database.updateTable('bearer').set({ last_used_at: now }).where('id', '=', found.id).execute()
     }
-    return {
-      name: found.name,
-      role: found.role,
-      privileges: privilegesOf(found.privileges),
-      bearer: { id: found.id, kind: found.kind },
-    }
+    const grants = await Grants.read(this.#database, found.user_name)
+    return callerOf(found.user_name, grants, { id: found.id, kind: found.kind })
   }
 }
 
-/** The privileges of a role's row. One that this version does not know gives nothing. */
-export function privilegesOf(json: string): Caller['privileges'] {
-  const stored: unknown = JSON.parse(json)
-  if (!Array.isArray(stored)) throw new Error('the privileges of a role are not a list')
-  return new Set(stored.map(String).filter(isPrivilege))
+/** Whoever has these permissions. */
+function callerOf(name: string, grants: Grants, bearer: Caller['bearer']): Caller {
+  const own = grants.all.find(({ object, to }) => object.kind === 'root' && to.kind === 'user')
+  return {
+    name,
+    role: own?.role ?? null,
+    privileges: grants.privilegesOn(rootPath),
+    grants,
+    can: (privilege: Privilege, on: ObjectPath) => grants.can(privilege, on),
+    canSomewhere: (privilege: Privilege) => grants.canSomewhere(privilege),
+    grantedOn: grants.all.map(({ object }) => object),
+    bearer,
+  }
 }
 
 const hashOf = (token: string) => createHash('sha256').update(token, 'utf8').digest('hex')

@@ -3,6 +3,10 @@ import type { Kysely } from 'kysely'
 import { v7 } from 'uuid'
 import type { ClusterRow, Schema } from '../database/schema.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
+import { within } from './inventory/inventory-object.ts'
+import { clusterPath } from './inventory/object-paths.ts'
+import { forgetPermissions } from './permissions/permission-store.ts'
+import type { Principal } from './ports.ts'
 import { orExists } from './unique.ts'
 
 /** Clusters: hosts that share datastores, and whose keys all of them hold. */
@@ -13,15 +17,18 @@ export class Clusters {
     this.#database = database
   }
 
-  /** By name, each with the names of its hosts. */
-  async list(): Promise<Cluster[]> {
+  /** Those that `by` may see, by name, each with the names of its hosts that `by` may see. */
+  async list(by: Principal): Promise<Cluster[]> {
     const clusters = await this.#database.selectFrom('cluster').selectAll().orderBy('name').execute()
-    const hosts = await this.#database.selectFrom('host').select(['name', 'cluster_id']).orderBy('name').execute()
-    return clusters.map(({ id, name }) => ({
-      id,
-      name,
-      hosts: hosts.filter((host) => host.cluster_id === id).map((host) => host.name),
-    }))
+    const hosts = await this.#database.selectFrom('host').select(['id', 'name', 'cluster_id']).orderBy('name').execute()
+    return clusters.flatMap(({ id, name }) => {
+      const path = clusterPath(id, name)
+      if (!by.can('System.Read', path)) return []
+      const seen = hosts
+        .filter((host) => host.cluster_id === id)
+        .filter((host) => by.can('System.Read', within({ kind: 'host', id: host.id, name: host.name }, path)))
+      return [{ id, name, hosts: seen.map((host) => host.name) }]
+    })
   }
 
   /** Throws `already-exists`. */
@@ -43,6 +50,7 @@ export class Clusters {
         throw new ControlPlaneError('in-use', `cluster ${name} has the ${table} ${user.name}: remove that first`)
       }
       await transaction.deleteFrom('cluster').where('id', '=', id).execute()
+      await forgetPermissions(transaction, 'cluster', id)
     })
   }
 }

@@ -5,6 +5,10 @@ import { v7 } from 'uuid'
 import type { DatastoreRow, Schema } from '../database/schema.ts'
 import { clusterNamed } from './clusters.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
+import { within } from './inventory/inventory-object.ts'
+import { clusterPath } from './inventory/object-paths.ts'
+import { forgetPermissions } from './permissions/permission-store.ts'
+import type { Principal } from './ports.ts'
 import { orExists } from './unique.ts'
 
 /** Datastores: folders that every host of a cluster sees at the same path. */
@@ -15,14 +19,19 @@ export class Datastores {
     this.#database = database
   }
 
-  /** By name. */
-  async list(): Promise<Datastore[]> {
-    return this.#database
+  /** Those that `by` may see, by name. */
+  async list(by: Principal): Promise<Datastore[]> {
+    const rows = await this.#database
       .selectFrom('datastore')
       .innerJoin('cluster', 'cluster.id', 'datastore.cluster_id')
-      .select(['datastore.id', 'datastore.name', 'cluster.name as cluster', 'path'])
+      .select(['datastore.id', 'datastore.name', 'cluster.id as clusterId', 'cluster.name as cluster', 'path'])
       .orderBy('datastore.name')
       .execute()
+    return rows.flatMap(({ clusterId, ...datastore }) => {
+      const { id, name, cluster } = datastore
+      const path = within({ kind: 'datastore', id, name }, clusterPath(clusterId, cluster))
+      return by.can('System.Read', path) ? [datastore] : []
+    })
   }
 
   /** Throws `invalid` for a path that is not plain, `not-found` for the cluster, `already-exists`. */
@@ -55,6 +64,7 @@ export class Datastores {
         throw new ControlPlaneError('in-use', `the VM ${vm.name} is on datastore ${name}: delete that first`)
       }
       await transaction.deleteFrom('datastore').where('id', '=', row.id).execute()
+      await forgetPermissions(transaction, 'datastore', row.id)
     })
   }
 }

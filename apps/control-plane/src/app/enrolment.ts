@@ -6,17 +6,21 @@ import type { Kysely, Transaction } from 'kysely'
 import { v7, validate } from 'uuid'
 import type { EnrolmentTokenRow, HostRow, Schema } from '../database/schema.ts'
 import { agentAddress } from './agent-address.ts'
-import { privilegesOf } from './bearers.ts'
 import type { Certificates } from './certificates.ts'
 import { type Clock, timeText } from './clock.ts'
 import { clusterNamed } from './clusters.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { HostSessions } from './host-sessions.ts'
+import { pathOfId } from './inventory/object-paths.ts'
+import { Grants } from './permissions/grants.ts'
 import type { Principal } from './ports.ts'
 
 /** How long an enrolment token works. */
 export const enrolmentTokenMs = 15 * 60_000
+
+/** On the cluster: a host that comes into it gets its keys. */
+export const enrolmentPrivileges = ['Cryptographer.RegisterHost', 'Host.Inventory.AddHostToCluster'] as const
 
 const secretSizeBytes = 32
 
@@ -155,13 +159,9 @@ export class Enrolment {
       .executeTakeFirst()
     if (row === undefined) throw tokenUseless()
     // A host gets the keys of its cluster: who lost the right to give them loses it for the tokens that they made, too.
-    const maker = await database
-      .selectFrom('user')
-      .innerJoin('role', 'role.name', 'user.role_name')
-      .select('privileges')
-      .where('user.name', '=', row.created_by)
-      .executeTakeFirst()
-    if (maker !== undefined && privilegesOf(maker.privileges).has('Cryptographer.RegisterHost')) return row
+    const maker = await Grants.read(database, row.created_by)
+    const cluster = await pathOfId(database, { kind: 'cluster', id: row.cluster_id })
+    if (cluster !== null && enrolmentPrivileges.every((privilege) => maker.can(privilege, cluster))) return row
     throw new ControlPlaneError(
       'not-logged-in',
       'whoever made the enrolment token may not enrol hosts any more: have a new one made',

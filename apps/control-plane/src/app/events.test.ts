@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openControlPlaneDatabase } from '../database/open.ts'
+import { everywhere } from './access-control.ts'
 import { followEvents } from './event-stream.ts'
 import { EventLog } from './events.ts'
+import { Scope } from './permissions/scope.ts'
 
 async function eventLog() {
   const database = await openControlPlaneDatabase(':memory:')
@@ -60,9 +62,10 @@ test('a follower gets what was, then what happens, each once and in order', asyn
   await using setUp = await eventLog()
   const { events } = setUp
   for (const text of ['1', '2', '3']) await events.record({ type: 'user.changed', text })
+  const everything = () => Scope.of(setUp.database, everywhere('admin', ['System.Read']), 'System.Read')
   const stop = new AbortController()
   const seen: string[] = []
-  for await (const event of followEvents(events, 1, stop.signal)) {
+  for await (const event of followEvents(events, 1, everything, stop.signal)) {
     seen.push(event?.text ?? 'quiet')
     if (event?.text === '3') {
       // Not awaited: it happens while the follower waits.

@@ -1,7 +1,8 @@
 import { type Event, type EventType, eventTypes, type Severity } from '@cryptvisor/control-plane-api'
-import { type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely'
+import { type ExpressionBuilder, type Insertable, type Kysely, type Selectable, sql, type Transaction } from 'kysely'
 import type { EventRow, Schema } from '../database/schema.ts'
 import { type Clock, timeText } from './clock.ts'
+import type { Scope } from './permissions/scope.ts'
 import type { Events, NewEvent } from './ports.ts'
 import { noteEffect } from './rehearsal.ts'
 
@@ -13,6 +14,8 @@ export interface EventQuery {
   /** Names. */
   readonly vm?: string | undefined
   readonly host?: string | undefined
+  /** Only of what is in it; everything when left out. */
+  readonly scope?: Scope | undefined
   /** Only later events than this one, the oldest first; without it, the newest first. */
   readonly after?: number | undefined
   /** At most `eventsPerAnswerMax`. */
@@ -50,12 +53,30 @@ export class EventLog implements Events {
 
   /** What `query` finds, at most `limit`. */
   async list(query: EventQuery): Promise<Event[]> {
-    const { after, limit } = query
+    const { after, limit, scope } = query
     let found = this.#database.selectFrom('event').selectAll().limit(Math.min(limit, eventsPerAnswerMax))
     if (query.type !== undefined) found = found.where('type', '=', query.type)
     if (query.vm !== undefined) found = found.where('vm_name', '=', query.vm)
     if (query.host !== undefined) found = found.where('host_name', '=', query.host)
     if (after !== undefined) found = found.where('id', '>', after)
+    if (scope !== undefined && !scope.everywhere) {
+      const { vmIds, hostIds, onRoot } = scope
+      found = found.where((where) =>
+        where.or([
+          where('vm_id', 'in', vmIds),
+          where.and([where('vm_id', 'is', null), where('host_id', 'in', hostIds)]),
+          // What is of no VM and no host, and of those that are gone.
+          ...(onRoot
+            ? [
+                where.and([
+                  where.or([where('vm_id', 'is', null), where('vm_id', 'not in', allIds(where, 'vm'))]),
+                  where.or([where('host_id', 'is', null), where('host_id', 'not in', allIds(where, 'host'))]),
+                ]),
+              ]
+            : []),
+        ]),
+      )
+    }
     const rows = await found.orderBy('id', after === undefined ? 'desc' : 'asc').execute()
     return rows.map(toEvent)
   }
@@ -80,7 +101,7 @@ export class EventLog implements Events {
 
   async #insert(transaction: Transaction<Schema>, event: NewEvent): Promise<void> {
     noteEffect({ kind: 'event', type: event.type, text: event.text, lines: [] })
-    const row: Omit<Insertable<EventRow>, 'id'> = {
+    const row: Omit<Insertable<EventRow>, 'id' | 'vm_id' | 'host_id'> = {
       type: event.type,
       severity: severityOf(event.type),
       time: this.#clock(),
@@ -97,9 +118,27 @@ export class EventLog implements Events {
       .values((builder) => ({
         id: builder.selectFrom('event').select(sql<number>`coalesce(max(id), 0) + 1`.as('id')),
         ...row,
+        vm_id: idOf(builder, 'vm', event.vm),
+        host_id: idOf(builder, 'host', event.host),
       }))
       .execute()
   }
+}
+
+const allIds = (builder: ExpressionBuilder<Schema, 'event'>, table: 'vm' | 'host') =>
+  table === 'vm' ? builder.selectFrom('vm').select('vm.id') : builder.selectFrom('host').select('host.id')
+
+/** Of what the event names, as it is called now; one that is gone has none. */
+function idOf(builder: ExpressionBuilder<Schema, 'event'>, table: 'vm' | 'host', name: string | null | undefined) {
+  return table === 'vm'
+    ? builder
+        .selectFrom('vm')
+        .select('vm.id')
+        .where('vm.name', '=', name ?? '')
+    : builder
+        .selectFrom('host')
+        .select('host.id')
+        .where('host.name', '=', name ?? '')
 }
 
 function severityOf(type: EventType): Severity {

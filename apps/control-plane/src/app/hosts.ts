@@ -5,7 +5,10 @@ import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { HostSessions } from './host-sessions.ts'
+import { within } from './inventory/inventory-object.ts'
+import { clusterPath } from './inventory/object-paths.ts'
 import { keyReference } from './key-reference.ts'
+import { forgetPermissions } from './permissions/permission-store.ts'
 import type { HostObserver, Leaving, Principal } from './ports.ts'
 import { isRehearsed } from './rehearsal.ts'
 
@@ -37,9 +40,13 @@ export class Hosts {
     this.#leaveWithinMs = leaveWithinMs
   }
 
-  /** By name. */
-  async list(): Promise<Host[]> {
-    return (await this.#rows().orderBy('host.name').execute()).map((row) => this.#toHost(row))
+  /** Those that `by` may see, by name. */
+  async list(by: Principal): Promise<Host[]> {
+    return (await this.#rows().orderBy('host.name').execute())
+      .filter(({ id, name, cluster_id, cluster }) =>
+        by.can('System.Read', within({ kind: 'host', id, name }, clusterPath(cluster_id, cluster))),
+      )
+      .map((row) => this.#toHost(row))
   }
 
   /** By name or ID. Throws `not-found`. */
@@ -56,6 +63,7 @@ export class Hosts {
     await this.#observer().checkHostRemoval(host)
     await this.#events.transaction(async (transaction, record) => {
       await transaction.deleteFrom('host').where('id', '=', host.id).execute()
+      await forgetPermissions(transaction, 'host', host.id)
       // Nothing uses its host key any more, so that its provider can be removed.
       await transaction
         .updateTable('key')
@@ -103,9 +111,9 @@ export class Hosts {
   }
 
   async #row(nameOrId: string): Promise<HostRow & { cluster: string }> {
-    const row = await this.#rows()
-      .where((where) => where.or([where('host.name', '=', nameOrId), where('host.id', '=', nameOrId)]))
-      .executeTakeFirst()
+    const row =
+      (await this.#rows().where('host.id', '=', nameOrId).executeTakeFirst()) ??
+      (await this.#rows().where('host.name', '=', nameOrId).executeTakeFirst())
     if (row === undefined) throw new ControlPlaneError('not-found', `there is no host ${nameOrId}`)
     return row
   }

@@ -9,8 +9,11 @@ import { Clusters } from './clusters.ts'
 import { Datastores } from './datastores.ts'
 import { Enrolment } from './enrolment.ts'
 import { EventLog } from './events.ts'
+import { Groups } from './groups.ts'
 import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
+import { Folders } from './inventory/folders.ts'
+import { Objects } from './inventory/objects.ts'
 import { NativeProviders } from './key-providers/native/native-providers.ts'
 import { NativeRestores } from './key-providers/native/native-restores.ts'
 import { ProbeTimer } from './key-providers/probe-timer.ts'
@@ -18,6 +21,8 @@ import { ProviderHealth } from './key-providers/provider-health.ts'
 import type { Log } from './log.ts'
 import { Logins } from './login.ts'
 import { PendingClientKeys } from './pending-client-keys.ts'
+import { Permissions } from './permissions/permissions.ts'
+import { Scopes } from './permissions/scope.ts'
 import { Policies } from './policies.ts'
 import type { HostObserver } from './ports.ts'
 import { ProviderRegistry } from './provider-registry.ts'
@@ -56,6 +61,11 @@ export class Platform implements AsyncDisposable {
   readonly users: Users
   readonly roles: Roles
   readonly tokens: Tokens
+  readonly groups: Groups
+  readonly permissions: Permissions
+  readonly objects: Objects
+  readonly folders: Folders
+  readonly scopes: Scopes
   readonly clusters: Clusters
   readonly datastores: Datastores
   readonly policies: Policies
@@ -92,6 +102,11 @@ export class Platform implements AsyncDisposable {
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)
+    this.groups = new Groups(database, this.events, clock)
+    this.permissions = new Permissions(database, this.events, clock)
+    this.objects = new Objects(database)
+    this.folders = new Folders(database, this.events, clock)
+    this.scopes = new Scopes(database)
     this.clusters = new Clusters(database)
     this.datastores = new Datastores(database)
     this.policies = new Policies(database, this.events, observer, clock)

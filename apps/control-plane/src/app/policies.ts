@@ -7,6 +7,7 @@ import { requirePrivileges } from './access-control.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { forgetPermissions } from './permissions/permission-store.ts'
 import { changedRules, noRules, rulesDiffer } from './policy-rules.ts'
 import { policyView } from './policy-view.ts'
 import type { HostObserver, Principal } from './ports.ts'
@@ -109,6 +110,7 @@ export class Policies {
       refuseSystem(row, 'removed')
       await refuseUsed(transaction, row)
       await transaction.deleteFrom('policy').where('id', '=', row.id).execute()
+      await forgetPermissions(transaction, 'policy', row.id)
       await record({ type: 'policy.removed', text: `Storage policy «${name}» was removed`, user: by.name })
     })
   }

@@ -3,6 +3,7 @@ import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
 import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { Transaction } from 'kysely'
 import type { HostRow, Schema } from '../database/schema.ts'
+import type { InventoryObject, ObjectPath } from './inventory/inventory-object.ts'
 
 /*
  * The seams between the two halves of the control plane: the platform (users, hosts, providers, events) and the work
@@ -12,7 +13,12 @@ import type { HostRow, Schema } from '../database/schema.ts'
 /** Who asks. A service of our own, such as the catching up of a host, is `system`. */
 export interface Principal {
   readonly name: string
+  /** At the root. */
   readonly privileges: ReadonlySet<Privilege>
+  /** Whether they have a privilege on an object, by a permission on it or on what it lies in. */
+  can(privilege: Privilege, on: ObjectPath): boolean
+  /** The objects on which there is a permission of theirs. */
+  readonly grantedOn: readonly Pick<InventoryObject, 'kind' | 'id'>[]
 }
 
 export interface NewEvent {

@@ -12,6 +12,7 @@ import { OpenProviders } from './key-providers/open-providers.ts'
 import { companionsOf, findProviderRow, requireActive } from './key-providers/provider-rows.ts'
 import { certificatesOf, checkPrivateKey } from './pem.ts'
 import type { PendingClientKeys } from './pending-client-keys.ts'
+import { forgetPermissions } from './permissions/permission-store.ts'
 import type { HostObserver, KeyProviders, Principal } from './ports.ts'
 import type { ProviderStore } from './provider-store.ts'
 import { serverName, toView } from './provider-view.ts'
@@ -145,6 +146,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
         )
       }
       await transaction.deleteFrom('key_provider').where('name', '=', name).execute()
+      await forgetPermissions(transaction, 'key-provider', name)
       const text = `key provider ${name} was removed${row.is_default === 1 ? '; there is no default one now' : ''}`
       await record({ type: 'key-provider.removed', provider: name, text, user: by.name })
     })

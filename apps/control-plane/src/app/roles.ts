@@ -2,13 +2,14 @@ import { type CreateRole, isPrivilege, type Privilege, type Role } from '@cryptv
 import type { Kysely } from 'kysely'
 import type { RoleRow, Schema } from '../database/schema.ts'
 import { requirePrivileges } from './access-control.ts'
-import { privilegesOf } from './bearers.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { Principal } from './ports.ts'
+import { noSuchRole } from './role-lookup.ts'
+import { privilegesOf } from './role-privileges.ts'
 import { orExists } from './unique.ts'
 
-/** Roles: the three that are always there, and others. */
+/** Roles: those that are always there, and others. */
 export class Roles {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
@@ -24,7 +25,7 @@ export class Roles {
     return rows.map(toRole)
   }
 
-  /** Throws `invalid` for a privilege that does not exist, `already-exists`, and `no-privilege`: see `Users`. */
+  /** Throws `invalid` for a privilege that does not exist, `already-exists`, and `no-privilege`: see `delegation.ts`. */
   async create(role: CreateRole, by: Principal): Promise<Role> {
     const privileges = [...new Set(role.privileges)].map((text) => privilegeOf(text))
     requirePrivileges(by, privileges)
@@ -38,15 +39,23 @@ export class Roles {
     return toRole(row)
   }
 
-  /** Throws `not-found`; `in-use` for a system role and for one that a user has. */
+  /** Throws `not-found`; `in-use` for a system role and for one that somebody has. */
   async remove(name: string, by: Principal): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
       const role = await transaction.selectFrom('role').selectAll().where('name', '=', name).executeTakeFirst()
       if (role === undefined) throw noSuchRole(name)
       if (role.system === 1) throw new ControlPlaneError('in-use', `role ${name} is always there: it cannot be removed`)
-      const user = await transaction.selectFrom('user').select('name').where('role_name', '=', name).executeTakeFirst()
-      if (user !== undefined) {
-        throw new ControlPlaneError('in-use', `user ${user.name} has role ${name}: give the user another role first`)
+      const permission = await transaction
+        .selectFrom('permission')
+        .select(['user_name', 'group_name'])
+        .where('role_name', '=', name)
+        .executeTakeFirst()
+      if (permission !== undefined) {
+        const who = permission.group_name === null ? `user ${permission.user_name}` : `group ${permission.group_name}`
+        throw new ControlPlaneError(
+          'in-use',
+          `${who} has role ${name}: give them another role first («permission list»)`,
+        )
       }
       await transaction.deleteFrom('role').where('name', '=', name).execute()
       await record({ type: 'user.changed', text: `role ${name} was removed`, user: by.name })
@@ -54,24 +63,9 @@ export class Roles {
   }
 }
 
-/** The privileges of a role by name. Throws `not-found`, naming `field` where an input named the role. */
-export async function privilegesOfRole(
-  database: Kysely<Schema>,
-  name: string,
-  field?: string,
-): Promise<ReadonlySet<Privilege>> {
-  const row = await database.selectFrom('role').select('privileges').where('name', '=', name).executeTakeFirst()
-  if (row === undefined) throw noSuchRole(name, field)
-  return privilegesOf(row.privileges)
-}
-
 function privilegeOf(text: string): Privilege {
   if (isPrivilege(text)) return text
   throw new ControlPlaneError('invalid', `privileges: there is no privilege ${text}`, { field: 'privileges' })
-}
-
-function noSuchRole(name: string, field?: string): ControlPlaneError {
-  return new ControlPlaneError('not-found', `there is no role ${name}`, field === undefined ? {} : { field })
 }
 
 function toRole(row: RoleRow): Role {

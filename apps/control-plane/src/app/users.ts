@@ -1,22 +1,21 @@
 import type { ChangeUser, CreateUser, User } from '@cryptvisor/control-plane-api'
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema, UserRow } from '../database/schema.ts'
-import { requirePrivileges } from './access-control.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { rootPath } from './inventory/inventory-object.ts'
 import { forgetFailures } from './lock-out.ts'
 import { hashPassword } from './password.ts'
+import { requireCovered, requireCoversUser } from './permissions/delegation.ts'
+import { adminRole, requireAdministrator } from './permissions/last-administrator.ts'
+import { putPermission } from './permissions/permission-store.ts'
 import type { Principal } from './ports.ts'
-import { privilegesOfRole } from './roles.ts'
+import { privilegesOfRole } from './role-lookup.ts'
 import { orExists } from './unique.ts'
 
-/** Of this role at least one user stays. */
-export const adminRole = 'Admin'
-
 /**
- * Users. Nobody gives away, or takes over a user who has, privileges that they do not have themselves: otherwise the
- * right to manage users would be the right to everything, keys included.
+ * Users. Nobody gives away, or takes over a user who has, privileges that they do not have themselves (`delegation.ts`).
  */
 export class Users {
   readonly #database: Kysely<Schema>
@@ -32,50 +31,47 @@ export class Users {
   /** By name. */
   async list(): Promise<User[]> {
     const rows = await this.#database.selectFrom('user').selectAll().orderBy('name').execute()
+    const roles = await rootRoles(this.#database)
     const locks = await this.#locks(this.#database)
-    return rows.map((row) => toUser(row, locks.get(row.name) ?? null))
-  }
-
-  /** Throws `already-exists`, `not-found` for the role, `no-privilege`. */
-  async create(user: CreateUser, by: Principal): Promise<User> {
-    requirePrivileges(by, await privilegesOfRole(this.#database, user.role, 'role'))
-    const row: UserRow = {
-      name: user.name,
-      role_name: user.role,
-      password_hash: await hashPassword(user.password),
-      created_at: this.#clock(),
-    }
-    await orExists('name', `there is a user ${user.name} already: choose another`, () =>
-      this.#events.transaction(async (transaction, record) => {
-        await requireNoLookalike(transaction, user.name)
-        await transaction.insertInto('user').values(row).execute()
-        const text = `user ${user.name} was made with role ${user.role}`
-        await record({ type: 'user.changed', text, user: by.name })
-      }),
-    )
-    return toUser(row, null)
+    return rows.map((row) => toUser(row, roles.get(row.name) ?? null, locks.get(row.name) ?? null))
   }
 
   /**
-   * Changes role or password; a new password ends the user's sessions and lock-out. Throws `not-found`, `in-use` for
-   * the last administrator's role, `no-privilege`.
+   * With a role, the user has it everywhere: a permission on the root; without one, nothing until a permission or a group
+   * gives something. Throws `already-exists`, `not-found` for the role, `no-privilege`.
+   */
+  async create(user: CreateUser, by: Principal): Promise<User> {
+    const { name, role } = user
+    if (role !== undefined) await this.#requireMayGive(this.#database, role, by)
+    const row: UserRow = { name, password_hash: await hashPassword(user.password), created_at: this.#clock() }
+    await orExists('name', `there is a user ${name} already: choose another`, () =>
+      this.#events.transaction(async (transaction, record) => {
+        await requireNoLookalike(transaction, name)
+        await transaction.insertInto('user').values(row).execute()
+        if (role !== undefined) await this.#giveRole(transaction, name, role)
+        const text = `user ${name} was made with ${role === undefined ? 'no role' : `role ${role}`}`
+        await record({ type: 'user.changed', text, user: by.name })
+      }),
+    )
+    return toUser(row, role ?? null, null)
+  }
+
+  /**
+   * Changes the role on the root or the password; a new password ends the user's sessions and lock-out. Throws `not-found`,
+   * `in-use` for the last administrator's role, `no-privilege`.
    */
   async change(name: string, change: ChangeUser, by: Principal): Promise<User> {
     const passwordHash = change.password === undefined ? undefined : await hashPassword(change.password)
     return this.#events.transaction(async (transaction, record) => {
       const row = await this.#get(transaction, name)
-      requirePrivileges(by, await privilegesOfRole(transaction, row.role_name))
+      await requireCoversUser(transaction, by, name)
       if (change.role !== undefined) {
-        requirePrivileges(by, await privilegesOfRole(transaction, change.role, 'role'))
-        if (change.role !== adminRole) await requireOtherAdmin(transaction, row)
+        await this.#requireMayGive(transaction, change.role, by)
+        await this.#giveRole(transaction, name, change.role)
+        await requireAdministrator(transaction)
       }
-      const changed: UserRow = {
-        ...row,
-        role_name: change.role ?? row.role_name,
-        ...(passwordHash === undefined ? {} : { password_hash: passwordHash }),
-      }
-      await transaction.updateTable('user').set(changed).where('name', '=', name).execute()
       if (passwordHash !== undefined) {
+        await transaction.updateTable('user').set({ password_hash: passwordHash }).where('name', '=', name).execute()
         await endSessions(transaction, name)
         await forgetFailures(transaction, name)
       }
@@ -86,17 +82,18 @@ export class Users {
       if (what.length > 0) {
         await record({ type: 'user.changed', text: `user ${name} ${what.join(' and ')}`, user: by.name })
       }
-      return toUser(changed, (await this.#locks(transaction)).get(name) ?? null)
+      const role = (await rootRoles(transaction)).get(name) ?? null
+      return toUser(row, role, (await this.#locks(transaction)).get(name) ?? null)
     })
   }
 
-  /** Removes a user with their sessions and tokens. Throws `not-found`, `in-use` for the last administrator. */
+  /** Removes a user with their sessions, tokens and permissions. Throws `not-found`, `in-use` for the last administrator. */
   async remove(name: string, by: Principal): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
-      const row = await this.#get(transaction, name)
-      requirePrivileges(by, await privilegesOfRole(transaction, row.role_name))
-      await requireOtherAdmin(transaction, row)
+      await this.#get(transaction, name)
+      await requireCoversUser(transaction, by, name)
       await transaction.deleteFrom('user').where('name', '=', name).execute()
+      await requireAdministrator(transaction)
       await record({ type: 'user.changed', text: `user ${name} was removed`, user: by.name })
     })
   }
@@ -106,21 +103,27 @@ export class Users {
    * machine and lost the password. Sessions and API tokens that the user had are over: who made them is not known then.
    */
   async setAdministrator(name: string, password: string): Promise<void> {
-    const values = {
-      role_name: adminRole,
-      password_hash: await hashPassword(password),
-    }
+    const values = { password_hash: await hashPassword(password) }
     await this.#events.transaction(async (transaction, record) => {
       await transaction
         .insertInto('user')
         .values({ name, created_at: this.#clock(), ...values })
         .onConflict((conflict) => conflict.column('name').doUpdateSet(values))
         .execute()
+      await this.#giveRole(transaction, name, adminRole)
       await transaction.deleteFrom('bearer').where('user_name', '=', name).execute()
       await forgetFailures(transaction, name)
       const text = `${name} was made an administrator with a new password, on the machine itself`
       await record({ type: 'user.changed', text })
     })
+  }
+
+  async #requireMayGive(database: Kysely<Schema>, role: string, by: Principal): Promise<void> {
+    await requireCovered(database, by, await privilegesOfRole(database, role, 'role'), rootPath, true)
+  }
+
+  async #giveRole(database: Kysely<Schema>, user: string, role: string): Promise<void> {
+    await putPermission(database, { kind: 'user', name: user }, rootPath[0], role, true, this.#clock())
   }
 
   async #get(transaction: Transaction<Schema>, name: string): Promise<UserRow> {
@@ -141,10 +144,21 @@ export class Users {
   }
 }
 
-function toUser(row: UserRow, lockedUntil: number | null): User {
+/** The roles that users have by permissions of their own on the root. */
+async function rootRoles(database: Kysely<Schema>): Promise<ReadonlyMap<string, string>> {
+  const rows = await database
+    .selectFrom('permission')
+    .select(['user_name', 'role_name'])
+    .where('object_kind', '=', 'root')
+    .where('user_name', 'is not', null)
+    .execute()
+  return new Map(rows.map(({ user_name, role_name }) => [user_name ?? '', role_name]))
+}
+
+function toUser(row: UserRow, role: string | null, lockedUntil: number | null): User {
   return {
     name: row.name,
-    role: row.role_name,
+    role,
     createdAt: timeText(row.created_at),
     lockedUntil: timeTextOrNull(lockedUntil),
   }
@@ -160,18 +174,6 @@ async function requireNoLookalike(transaction: Transaction<Schema>, name: string
   if (other === undefined) return
   const message = `name: there is a user ${other.name} already: choose another name`
   throw new ControlPlaneError('already-exists', message, { field: 'name' })
-}
-
-async function requireOtherAdmin(transaction: Transaction<Schema>, user: UserRow): Promise<void> {
-  if (user.role_name !== adminRole) return
-  const other = await transaction
-    .selectFrom('user')
-    .select('name')
-    .where('role_name', '=', adminRole)
-    .where('name', '!=', user.name)
-    .executeTakeFirst()
-  if (other !== undefined) return
-  throw new ControlPlaneError('in-use', `${user.name} is the last administrator: give another user role Admin first`)
 }
 
 async function endSessions(transaction: Transaction<Schema>, user: string): Promise<void> {

@@ -3,6 +3,9 @@ import { type Kysely, sql } from 'kysely'
 import { letTasksHaveAnyTarget } from './migrations/0005-task-targets.ts'
 import { createRequestKeys } from './migrations/0006-request-keys.ts'
 import { renamePrivileges } from './migrations/0010-privileges.ts'
+import { addFolders } from './migrations/0011-folders.ts'
+import { addPermissions } from './migrations/0012-permissions.ts'
+import { addObjectsOfEvents } from './migrations/0013-objects-of-events.ts'
 import { createProviderTrust } from './migrations/0020-provider-trust.ts'
 import { addNativeProviders } from './migrations/0030-native-providers.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
@@ -31,6 +34,9 @@ export const migrations: readonly Migration[] = [
   { name: '0041-compliance', up: createCompliance },
   { name: '0042-detached-disks', up: createDetachedDisks },
   { name: '0050-hosts', up: addHostStates },
+  { name: '0011-folders', up: addFolders },
+  { name: '0012-permissions', up: addPermissions },
+  { name: '0013-objects-of-events', up: addObjectsOfEvents },
   { name: '0070-key-lives', up: addKeyLives },
   { name: '0071-approvals', up: addApprovals },
   { name: '0072-erasures', up: addErasures },

@@ -106,8 +106,18 @@ test('a database of the first version is taken up, with its users', async () => 
   const database = await openControlPlaneDatabase(path)
   try {
     assert.deepEqual(await database.selectFrom('user').selectAll().execute(), [
-      { name: 'admin', role_name: 'Admin', password_hash: 'hash', created_at: 1 },
+      { name: 'admin', password_hash: 'hash', created_at: 1 },
     ])
+    const permissions = await database.selectFrom('permission').selectAll().execute()
+    assert.deepEqual(
+      permissions.map(({ id: _, ...rest }) => rest),
+      [
+        {
+          ...{ object_kind: 'root', object_id: 'root', user_name: 'admin', group_name: null },
+          ...{ role_name: 'Admin', propagate: 1, created_at: 1 },
+        },
+      ],
+    )
     assert.deepEqual(await database.selectFrom('login_failure').selectAll().execute(), [])
   } finally {
     await database.destroy()

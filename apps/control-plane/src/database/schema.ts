@@ -1,5 +1,6 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
+import type { FolderRow, GroupMemberRow, PermissionRow, UserGroupRow } from './access-rows.ts'
 import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
@@ -75,7 +76,10 @@ export interface VmRow {
   name: string
   host_id: string
   datastore_id: string
+  /** On the datastore. */
   folder: string
+  /** Of the inventory; null: directly under the root. */
+  folder_id: string | null
   generation: number
   policy_id: string
   /** The version of the policy that was applied. */
@@ -179,6 +183,9 @@ export interface EventRow {
   text: string
   user_name: string | null
   task_id: string | null
+  /** Of the VM and the host that are named, when they were there; null: neither. */
+  vm_id: string | null
+  host_id: string | null
 }
 
 export interface RoleRow {
@@ -190,7 +197,6 @@ export interface RoleRow {
 
 export interface UserRow {
   name: string
-  role_name: string
   /** `argon2id$…` in PHC string format. */
   password_hash: string
   created_at: number
@@ -253,8 +259,12 @@ export interface Schema {
   provider_default: ProviderDefaultRow
   task: TaskRow
   event: EventRow
+  folder: FolderRow
   role: RoleRow
   user: UserRow
+  user_group: UserGroupRow
+  group_member: GroupMemberRow
+  permission: PermissionRow
   login_failure: LoginFailureRow
   bearer: BearerRow
   sealed: SealedRow

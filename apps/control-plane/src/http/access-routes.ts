@@ -18,7 +18,7 @@ import { ById, ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
 /** Logging in and out, users, roles, API tokens. */
-export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes {
+export function accessRoutes({ logins, users, roles, tokens, permissions }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'POST',
@@ -50,6 +50,7 @@ export function accessRoutes({ logins, users, roles, tokens }: Platform): Routes
         name: principal.name,
         role: principal.role,
         privileges: [...principal.privileges],
+        permissions: await permissions.ofCaller(principal),
       }),
     })
 

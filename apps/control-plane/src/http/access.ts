@@ -1,35 +1,43 @@
+import type { Privilege } from '@cryptvisor/control-plane-api'
 import { ErrorBody, type RestServer } from '@cryptvisor/rest'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { requirePrivileges } from '../app/access-control.ts'
+import { lacks, requirePrivileges } from '../app/access-control.ts'
 import type { Bearers, Caller } from '../app/bearers.ts'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
+import type { Objects } from '../app/inventory/objects.ts'
+import { eachListed, type RouteObject } from './objects.ts'
 import type { Access } from './routes.ts'
 
 /** The error body without its `$id`: a schema with one may be in a server only once. */
 export const ErrorAnswer = Type.Object(ErrorBody.properties, { description: 'What was wrong, and what to do next' })
 
 /**
- * Makes each route ask for what it declares (`Access`), before a body is read: 401 for nobody, 403 for somebody who
- * lacks a privilege. Routes that are added after this and declare nothing are refused when they are added. To be called
- * before routes are added.
+ * Makes each route ask for what it declares (`Access`): 401 for nobody, 403 for somebody who lacks a privilege, 404 for an
+ * object that they may not see. Where the path names the object that is before a body is read; where the body does, whoever
+ * has the privilege nowhere is refused before. Routes that are added after this and declare nothing are refused when they
+ * are added. To be called before routes are added.
  */
-export function guardRoutes(server: RestServer, bearers: Bearers): void {
+export function guardRoutes(server: RestServer, bearers: Bearers, objects: Objects): void {
   const callers = new WeakMap<object, Caller>()
+  const callerOf = (request: object): Caller => {
+    const caller = callers.get(request)
+    if (caller === undefined) throw new Error('a public route asked who calls')
+    return caller
+  }
   server.decorateRequest('principal', {
     getter() {
-      const caller = callers.get(this)
-      if (caller === undefined) throw new Error('a public route asked who calls')
-      return caller
+      return callerOf(this)
     },
   })
   server.addHook('onRoute', (route) => {
-    const access = route.config?.access
+    const { access, on, also = [] } = route.config ?? {}
     if (access === undefined) throw new Error(`${String(route.method)} ${route.url} does not say who may use it`)
     route.schema = {
       ...route.schema,
       ...(access === 'public' ? { security: [] } : {}),
-      ...(typeof access === 'string' ? {} : { 'x-privileges': access }),
+      ...(typeof access === 'string' ? {} : { 'x-privileges': access, 'x-object': objectText(on) }),
+      ...(also.length === 0 ? {} : { 'x-also': also }),
       // Fastify’s type for this member is `unknown`; ours are objects by status.
       response: { ...(route.schema?.response as object), '4xx': ErrorAnswer, '5xx': ErrorAnswer },
     }
@@ -47,8 +55,44 @@ export function guardRoutes(server: RestServer, bearers: Bearers): void {
     }
     callers.set(request, caller)
     request.log = request.log.child({ user: caller.name })
-    if (access !== 'logged-in') requirePrivileges(caller, access)
+    if (access === 'logged-in') return
+    const { on } = request.routeOptions.config
+    if (on === undefined) {
+      requirePrivileges(caller, access)
+      return
+    }
+    requireSomewhere(caller, access, objectText(on))
+    if (on !== eachListed && on.from === 'path') await requireOn(objects, on, request, caller, access)
   })
+  server.addHook('preHandler', async (request) => {
+    const { access, on } = request.routeOptions.config
+    if (on === undefined || on === eachListed || on.from !== 'body' || typeof access !== 'object') return
+    await requireOn(objects, on, request, callerOf(request), access)
+  })
+}
+
+/** Says nothing of objects: whoever has a privilege nowhere need not know which there are. */
+function requireSomewhere(caller: Caller, privileges: readonly Privilege[], where: string): void {
+  for (const privilege of privileges) {
+    if (!caller.canSomewhere(privilege)) throw lacks(caller.name, privilege, where)
+  }
+}
+
+async function requireOn(
+  objects: Objects,
+  on: RouteObject,
+  request: FastifyRequest,
+  caller: Caller,
+  privileges: readonly Privilege[],
+): Promise<void> {
+  const path = await on.find(objects, request, caller)
+  if (path !== null) requirePrivileges(caller, privileges, path)
+}
+
+/** In words. */
+function objectText(on: RouteObject | typeof eachListed | undefined): string {
+  if (on === undefined) return 'the root'
+  return on === eachListed ? on : on.text
 }
 
 /** What does not exist and the OpenAPI document, which `buildServer` brings, have no declaration and are for everybody. */

@@ -4,7 +4,9 @@ import { Type } from 'typebox'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { followEvents } from '../app/event-stream.ts'
 import { type EventLog, eventsPerAnswerMax } from '../app/events.ts'
+import type { Scope } from '../app/permissions/scope.ts'
 import type { Platform } from '../app/platform.ts'
+import { eachListed } from './objects.ts'
 import type { Routes } from './routes.ts'
 import { untilClosed } from './until-closed.ts'
 
@@ -26,26 +28,29 @@ const EventQuery = Type.Object(
 )
 
 /** Events, as a list and as they happen. */
-export function eventRoutes({ events, bearers }: Platform): Routes {
+export function eventRoutes({ events, bearers, scopes }: Platform): Routes {
   let streamCount = 0
   return (server) => {
     server.route({
       method: 'GET',
       url: '/api/v1/events',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: eachListed },
       schema: {
         tags: ['events'],
         summary: 'Events, the newest first unless `after` is given',
         querystring: EventQuery,
         response: { 200: EventList },
       },
-      handler: async ({ query }) => ({ events: await events.list({ limit: limitDefault, ...query }) }),
+      handler: async ({ query, principal }) => {
+        const scope = await scopes.of(principal, 'System.Read')
+        return { events: await events.list({ limit: limitDefault, ...query, scope }) }
+      },
     })
     server.route({
       method: 'GET',
       url: '/api/v1/events/stream',
       exposeHeadRoute: false,
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: eachListed },
       schema: {
         tags: ['events'],
         summary: 'Events as they happen (server-sent events); begins after Last-Event-ID where that is given',
@@ -65,11 +70,14 @@ export function eventRoutes({ events, bearers }: Platform): Routes {
           closed.addEventListener('abort', () => streamCount--, { once: true })
         }
         const after = headers['last-event-id'] ?? (await events.lastId())
-        const mayGoOn = async () => (await bearers.refresh(principal))?.privileges.has('System.Read') ?? false
+        const maySee = async () => {
+          const caller = await bearers.refresh(principal)
+          return caller?.canSomewhere('System.Read') === true ? scopes.of(caller, 'System.Read') : null
+        }
         return reply
           .type('text/event-stream')
           .header('cache-control', 'no-store')
-          .send(Readable.from(serverSentEvents(events, after, mayGoOn, closed)))
+          .send(Readable.from(serverSentEvents(events, after, maySee, closed)))
       },
     })
   }
@@ -79,13 +87,12 @@ export function eventRoutes({ events, bearers }: Platform): Routes {
 async function* serverSentEvents(
   events: EventLog,
   after: number,
-  mayGoOn: () => Promise<boolean>,
+  maySee: () => Promise<Scope | null>,
   signal: AbortSignal,
 ): AsyncGenerator<string, void, undefined> {
   // Without a first line the reader would not know that it is listening.
   yield ': listening\n\n'
-  for await (const event of followEvents(events, after, signal)) {
-    if (!(await mayGoOn())) return
+  for await (const event of followEvents(events, after, maySee, signal)) {
     yield event === null ? ': nothing new\n\n' : `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`
   }
 }

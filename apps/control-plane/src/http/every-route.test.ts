@@ -20,6 +20,7 @@ const forWhoeverIsLoggedIn: Readonly<Record<string, string>> = {
   'GET /api/v1/me': 'says what the caller has',
   'GET /api/v1/tokens': 'one’s own; others’ need Authorization.ModifyPermissions (tokens.ts)',
   'POST /api/v1/tokens': 'one’s own, with no more than one has',
+  'GET /api/v1/permissions/check': 'about oneself; others need Authorization.ModifyPermissions (permissions.ts)',
   'DELETE /api/v1/tokens/{id}': 'one’s own; others’ need Authorization.ModifyPermissions (tokens.ts)',
 }
 

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { controlPlaneUri, epochUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
+import { everywhere } from '../app/access-control.ts'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { Hosts } from '../app/hosts.ts'
 import { ask } from '../testing/ask.ts'
@@ -110,7 +111,8 @@ test('a token is worth no more than its maker, and a host cannot take the ID of 
   const admin = await bench.logIn()
   const { id } = await admin.createCluster({ name: 'cluster' })
   await assert.rejects(admin.createEnrolmentToken({ name: id, cluster: 'cluster' }), { status: 400, field: 'name' })
-  await admin.createRole({ name: 'enroller', privileges: ['Cryptographer.RegisterHost', 'System.Read'] })
+  const privileges = ['Cryptographer.RegisterHost', 'Host.Inventory.AddHostToCluster', 'System.Read']
+  await admin.createRole({ name: 'enroller', privileges })
   await admin.createUser({ name: 'ops', password, role: 'enroller' })
   const ops = await bench.logIn('ops')
   const [one, two, three] = [
@@ -292,10 +294,7 @@ test('a host that takes its time when it is removed loses its session all the sa
     return { forgotten: [], exposed: [{ provider: 'vault', keyId: 'k1' }] }
   }
   await bench.withDatabase((database) =>
-    new Hosts(database, events, sessions, () => bench.work, Date.now, 1).remove('host-a', {
-      name: 'admin',
-      privileges: new Set(),
-    }),
+    new Hosts(database, events, sessions, () => bench.work, Date.now, 1).remove('host-a', everywhere('admin', [])),
   )
   assert.match((await eventTexts(bench, 'host.crypto.key-exposed'))[0] ?? '', /k1 of provider vault/)
 })

@@ -10,7 +10,9 @@ import {
   HostList,
   NewEnrolmentToken,
 } from '@cryptvisor/control-plane-api'
+import { enrolmentPrivileges } from '../app/enrolment.ts'
 import type { Platform } from '../app/platform.ts'
+import { eachListed, theCluster, theDatastore, theHost, theNamedCluster } from './objects.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
@@ -20,9 +22,9 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'GET',
       url: '/api/v1/clusters',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: eachListed },
       schema: { tags: ['clusters'], summary: 'All clusters', response: { 200: ClusterList } },
-      handler: async () => ({ clusters: await clusters.list() }),
+      handler: async ({ principal }) => ({ clusters: await clusters.list(principal) }),
     })
     server.route({
       method: 'POST',
@@ -34,7 +36,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'DELETE',
       url: '/api/v1/clusters/:name',
-      config: { access: ['Host.Inventory.DeleteCluster'], rehearse: true },
+      config: { access: ['Host.Inventory.DeleteCluster'], on: theCluster, rehearse: true },
       schema: { tags: ['clusters'], summary: 'Remove an empty cluster', params: ByName, response: { 204: Nothing } },
       handler: async ({ params }, reply) => {
         await clusters.remove(params.name)
@@ -45,21 +47,21 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'GET',
       url: '/api/v1/hosts',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: eachListed },
       schema: { tags: ['hosts'], summary: 'All hosts', response: { 200: HostList } },
-      handler: async () => ({ hosts: await hosts.list() }),
+      handler: async ({ principal }) => ({ hosts: await hosts.list(principal) }),
     })
     server.route({
       method: 'GET',
       url: '/api/v1/hosts/:name',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: theHost },
       schema: { tags: ['hosts'], summary: 'One host, by name or ID', params: ByName, response: { 200: Host } },
       handler: ({ params }) => hosts.get(params.name),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/hosts/enrolment-tokens',
-      config: { access: ['Cryptographer.RegisterHost', 'Host.Inventory.AddHostToCluster'], idempotencyKey: false },
+      config: { access: enrolmentPrivileges, on: theNamedCluster, idempotencyKey: false },
       schema: {
         tags: ['hosts'],
         summary: 'Make a token that enrols one host, once, within 15 minutes',
@@ -71,7 +73,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'DELETE',
       url: '/api/v1/hosts/:name',
-      config: { access: ['Host.Inventory.RemoveHostFromCluster'], rehearse: true },
+      config: { access: ['Host.Inventory.RemoveHostFromCluster'], on: theHost, rehearse: true },
       schema: {
         tags: ['hosts'],
         summary: 'Remove a host without VMs; its certificate is revoked at once',
@@ -87,14 +89,14 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'GET',
       url: '/api/v1/datastores',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: eachListed },
       schema: { tags: ['datastores'], summary: 'All datastores', response: { 200: DatastoreList } },
-      handler: async () => ({ datastores: await datastores.list() }),
+      handler: async ({ principal }) => ({ datastores: await datastores.list(principal) }),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/datastores',
-      config: { access: ['Datastore.Config'], rehearse: true },
+      config: { access: ['Datastore.Config'], on: theNamedCluster, rehearse: true },
       schema: {
         tags: ['datastores'],
         summary: 'Make a datastore',
@@ -106,7 +108,7 @@ export function inventoryRoutes({ clusters, hosts, enrolment, datastores }: Plat
     server.route({
       method: 'DELETE',
       url: '/api/v1/datastores/:name',
-      config: { access: ['Datastore.Delete'], rehearse: true },
+      config: { access: ['Datastore.Delete'], on: theDatastore, rehearse: true },
       schema: {
         tags: ['datastores'],
         summary: 'Take a datastore without VMs out of the inventory; its files stay',

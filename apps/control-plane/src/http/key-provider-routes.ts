@@ -8,7 +8,9 @@ import {
 } from '@cryptvisor/control-plane-api'
 import { readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
+import { providerPath } from '../app/inventory/object-paths.ts'
 import type { Platform } from '../app/platform.ts'
+import { eachListed } from './objects.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 import { secretSizeOf } from './secret-size.ts'
@@ -21,9 +23,13 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHea
     server.route({
       method: 'GET',
       url: '/api/v1/key-providers',
-      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      config: { access: ['Cryptographer.ReadKeyServersInfo'], on: eachListed },
       schema: { tags: ['key-providers'], summary: 'All key providers', response: { 200: KeyProviderList } },
-      handler: async () => ({ providers: await keyProviders.list() }),
+      handler: async ({ principal }) => ({
+        providers: (await keyProviders.list()).filter(({ name }) =>
+          principal.can('Cryptographer.ReadKeyServersInfo', providerPath(name)),
+        ),
+      }),
     })
     server.route({
       method: 'POST',

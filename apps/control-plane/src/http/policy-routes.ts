@@ -4,7 +4,9 @@ import {
   StoragePolicy,
   StoragePolicyList,
 } from '@cryptvisor/control-plane-api'
+import { policyPath } from '../app/inventory/object-paths.ts'
 import type { Platform } from '../app/platform.ts'
+import { eachListed, thePolicy } from './objects.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
@@ -14,14 +16,18 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'GET',
       url: '/api/v1/policies',
-      config: { access: ['StorageProfile.View'] },
+      config: { access: ['StorageProfile.View'], on: eachListed },
       schema: { tags: ['policies'], summary: 'All storage policies', response: { 200: StoragePolicyList } },
-      handler: async () => ({ policies: await policies.list() }),
+      handler: async ({ principal }) => ({
+        policies: (await policies.list()).filter(({ id, name }) =>
+          principal.can('StorageProfile.View', policyPath(id, name)),
+        ),
+      }),
     })
     server.route({
       method: 'GET',
       url: '/api/v1/policies/:name',
-      config: { access: ['StorageProfile.View'] },
+      config: { access: ['StorageProfile.View'], on: thePolicy },
       schema: {
         tags: ['policies'],
         summary: 'One storage policy with its rules',

@@ -7,10 +7,12 @@ import { ErrorAnswer, guardRoutes } from './access.ts'
 import { accessRoutes } from './access-routes.ts'
 import { toRestError } from './error-table.ts'
 import { eventRoutes } from './event-routes.ts'
+import { folderRoutes } from './folder-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
 import { nativeProviderRoutes } from './native-provider-routes.ts'
+import { permissionRoutes } from './permission-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { guardRepeats } from './repeated-requests.ts'
 import { logRequests } from './request-log.ts'
@@ -40,7 +42,7 @@ export async function buildUsersServer(
     ...(logger === undefined ? {} : { logger }),
   })
   limitClients(server, connectionLimits)
-  guardRoutes(server, platform.bearers)
+  guardRoutes(server, platform.bearers, platform.objects)
   guardRepeats(server, platform.database, platform.requestKeys)
   logRequests(server)
   server.addHook('onSend', async (_request, reply) => {
@@ -52,6 +54,8 @@ export async function buildUsersServer(
     accessRoutes(platform),
     inventoryRoutes(platform),
     policyRoutes(platform),
+    folderRoutes(platform),
+    permissionRoutes(platform),
     keyProviderRoutes(platform),
     nativeProviderRoutes(platform),
     eventRoutes(platform),

@@ -127,7 +127,7 @@ test('nobody changes the source while it is cloned, and a cancelled clone leaves
   await world.work.cancelTask(task.id)
   assert.equal((await world.ended(task)).state, 'cancelled')
   assert.deepEqual(
-    (await world.work.listVms()).map(({ name, task }) => [name, task]),
+    (await world.work.listVms(admin)).map(({ name, task }) => [name, task]),
     [['web', null]],
   )
   assert.equal(world.kms.keys.get('key-4')?.state, 'Destroyed')
@@ -149,7 +149,7 @@ test('a clone that cannot be is refused before anything happens', async (context
     code: 'no-privilege',
   })
   assert.equal(world.kms.keys.size, 3)
-  assert.equal((await world.work.listVms()).length, 2)
+  assert.equal((await world.work.listVms(admin)).length, 2)
 })
 
 test('a clone with the same keys makes its host crypto-safe before that gets them', async (context) => {

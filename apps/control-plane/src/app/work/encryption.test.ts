@@ -205,7 +205,7 @@ test('tasks of different VMs run at once, a second one of the same VM is refused
     await world.work.changePolicy(admin, 'one', { policy: encryptionPolicy }),
     await world.work.changePolicy(admin, 'two', { policy: encryptionPolicy }),
   ]
-  await world.until(async () => (await world.work.listTasks({ state: 'running' })).length === 2)
+  await world.until(async () => (await world.work.listTasks(admin, { state: 'running' })).length === 2)
   await assert.rejects(world.work.changePolicy(admin, 'one', { policy: encryptionPolicy }), { code: 'vm-busy' })
   await assert.rejects(world.work.deleteVm(admin, 'two'), { code: 'vm-busy' })
   assert.equal((await world.work.showVm('one')).task, tasks[0]?.id)

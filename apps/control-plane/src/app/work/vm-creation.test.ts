@@ -85,7 +85,7 @@ test('what cannot be made is refused before anything happens', async (context) =
   await assert.rejects(attempt({ name: 'x', cluster: 'other', host: 'host-a' }), { code: 'invalid', field: 'host' })
   await assert.rejects(attempt({ name: 'x', cluster: 'other' }), { code: 'host-disconnected' })
   assert.equal(world.kms.keys.size, 0)
-  assert.equal((await world.work.listVms()).length, 1)
+  assert.equal((await world.work.listVms(admin)).length, 1)
 })
 
 test('two VMs of one name at once: one is made', async (context) => {
@@ -109,7 +109,7 @@ test('a disk that cannot be made takes the VM with it', async (context) => {
   }
   const task = await world.ended(await world.work.createVm(admin, request))
   assert.equal(task.error?.code, 'agent-failed')
-  assert.deepEqual(await world.work.listVms(), [])
+  assert.deepEqual(await world.work.listVms(admin), [])
   assert.equal(world.kms.keys.get('key-3')?.state, 'Destroyed')
   await assertWhole(world)
 })

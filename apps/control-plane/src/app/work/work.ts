@@ -23,6 +23,7 @@ import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { Scope } from '../permissions/scope.ts'
 import type {
   Events,
   HostConnection,
@@ -61,6 +62,7 @@ import { taskView } from './tasks/task-view.ts'
 import { DiskExports, type ExportedDisk } from './vms/disk-export.ts'
 import { LockStates } from './vms/lock-states.ts'
 import { findProvider, findVm } from './vms/lookup.ts'
+import { moveVm } from './vms/vm-move.ts'
 import { VmRequests } from './vms/vm-requests.ts'
 import { readVms } from './vms/vm-store.ts'
 import { VmUnlock } from './vms/vm-unlock.ts'
@@ -172,8 +174,11 @@ export class Work implements HostObserver {
     )
   }
 
-  async listVms(): Promise<Vm[]> {
-    return (await readVms(this.#context.database, {})).map(vmView)
+  /** Those that `principal` may see, by name. */
+  async listVms(principal: Principal): Promise<Vm[]> {
+    const { database } = this.#context
+    const scope = await Scope.of(database, principal, 'System.Read')
+    return (await readVms(database, { scope })).map(vmView)
   }
 
   async showVm(nameOrId: string): Promise<Vm> {
@@ -182,6 +187,12 @@ export class Work implements HostObserver {
 
   async listDisks(nameOrId: string): Promise<Disk[]> {
     return (await this.showVm(nameOrId)).disks
+  }
+
+  /** Puts the VM into another folder of the inventory. */
+  async moveVm(principal: Principal, nameOrId: string, folder: string): Promise<Vm> {
+    await moveVm(this.#context, principal, nameOrId, folder)
+    return this.showVm(nameOrId)
   }
 
   async createVm(principal: Principal, request: CreateVm): Promise<Task> {
@@ -266,12 +277,18 @@ export class Work implements HostObserver {
     return this.showVm(nameOrId)
   }
 
-  async listTasks(query: {
-    readonly vm?: string
-    readonly state?: TaskState
-    readonly limit?: number
-  }): Promise<Task[]> {
-    return (await listTasks(this.#context.database, query)).map((row) => this.#view(row))
+  /** Those of what `principal` may see, and `principal`'s own; the newest first. */
+  async listTasks(
+    principal: Principal,
+    query: {
+      readonly vm?: string
+      readonly state?: TaskState
+      readonly limit?: number
+    },
+  ): Promise<Task[]> {
+    const { database } = this.#context
+    const scope = await Scope.of(database, principal, 'System.Read')
+    return (await listTasks(database, { ...query, scope, user: principal.name })).map((row) => this.#view(row))
   }
 
   async showTask(id: string): Promise<Task> {

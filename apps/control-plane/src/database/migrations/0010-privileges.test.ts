@@ -59,8 +59,11 @@ test('roles of before give what they gave, under today’s names', async () => {
         ],
       ],
     )
-    const kim = await database.selectFrom('user').select('role_name').where('name', '=', 'kim').executeTakeFirst()
-    assert.equal(kim?.role_name, 'KeyAdmin (before)')
+    const kim = await database.selectFrom('permission').selectAll().where('user_name', '=', 'kim').execute()
+    assert.deepEqual(
+      kim.map(({ role_name, object_kind, propagate }) => [role_name, object_kind, propagate]),
+      [['KeyAdmin (before)', 'root', 1]],
+    )
   } finally {
     await database.destroy()
   }

@@ -10,7 +10,9 @@ import {
   TaskStarted,
 } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
+import { contentRules } from '../../app/content-rules.ts'
 import type { Work } from '../../app/work/work.ts'
+import { theVm } from '../objects.ts'
 import type { Routes } from '../routes.ts'
 import { untilClosed } from '../until-closed.ts'
 
@@ -23,14 +25,19 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'GET',
       url: '/api/v1/vms/:vm/disks',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: theVm },
       schema: { tags: ['vms'], summary: 'The disks of a VM, by number', params: ByVm, response: { 200: DiskList } },
       handler: async ({ params }) => ({ disks: await work.listDisks(params.vm) }),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'], rehearse: true },
+      config: {
+        access: ['VirtualMachine.Config.AddNewDisk'],
+        on: theVm,
+        also: [contentRules.addEncryptedDisk, contentRules.rawDevice, contentRules.allocate, contentRules.makeSafe],
+        rehearse: true,
+      },
       schema: {
         tags: ['vms'],
         summary:
@@ -45,7 +52,12 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/import',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'], rehearse: true },
+      config: {
+        access: ['VirtualMachine.Config.AddNewDisk'],
+        on: theVm,
+        also: [contentRules.allocate],
+        rehearse: true,
+      },
       schema: {
         tags: ['vms'],
         summary: 'Announce a plain image; its task then waits for PUT /api/v1/tasks/{task}/content',
@@ -59,7 +71,12 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/import-volume',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'], rehearse: true },
+      config: {
+        access: ['VirtualMachine.Config.AddNewDisk'],
+        on: theVm,
+        also: [contentRules.addEncryptedDisk, contentRules.allocate, contentRules.makeSafe],
+        rehearse: true,
+      },
       schema: {
         tags: ['vms'],
         summary: "Announce somebody else's LUKS volume; its task then waits for its passphrase, then for its content",
@@ -73,7 +90,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/:number/export',
-      config: { access: ['VApp.Export'], idempotencyKey: false },
+      config: { access: ['VApp.Export'], on: theVm, also: [contentRules.readEncrypted], idempotencyKey: false },
       schema: {
         tags: ['vms'],
         summary: 'Read a disk out, plain (application/octet-stream); an encrypted one needs Cryptographer.Access',
@@ -90,7 +107,7 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/:number/header-backup',
-      config: { access: ['Cryptographer.Access'], idempotencyKey: false },
+      config: { access: ['Cryptographer.Access'], on: theVm, idempotencyKey: false },
       schema: {
         tags: ['vms'],
         summary:
@@ -107,7 +124,12 @@ export function diskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/vms/:vm/disks/:number/header-restore',
-      config: { access: ['Cryptographer.Access', 'VirtualMachine.Config.AddNewDisk'], rehearse: true },
+      config: {
+        access: ['Cryptographer.Access', 'VirtualMachine.Config.AddNewDisk'],
+        on: theVm,
+        also: [contentRules.makeSafe],
+        rehearse: true,
+      },
       schema: {
         tags: ['vms'],
         summary: 'Announce a backup of a disk’s header; its task then waits for PUT /api/v1/tasks/{task}/content',

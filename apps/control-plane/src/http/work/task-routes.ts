@@ -4,6 +4,7 @@ import { RestError, readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import { requireOwner } from '../../app/work/tasks/task-owner.ts'
 import type { Work } from '../../app/work/work.ts'
+import { eachListed, theTarget, theTargetOfOthers } from '../objects.ts'
 import { ById, Nothing } from '../parameters.ts'
 import type { Routes } from '../routes.ts'
 import { secretSizeOf } from '../secret-size.ts'
@@ -24,26 +25,26 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'GET',
       url: '/api/v1/tasks',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: eachListed },
       schema: {
         tags: ['tasks'],
         summary: 'Tasks, the newest first',
         querystring: TaskQuery,
         response: { 200: TaskList },
       },
-      handler: async ({ query }) => ({ tasks: await work.listTasks(query) }),
+      handler: async ({ query, principal }) => ({ tasks: await work.listTasks(principal, query) }),
     })
     server.route({
       method: 'GET',
       url: '/api/v1/tasks/:id',
-      config: { access: ['System.Read'] },
+      config: { access: ['System.Read'], on: theTargetOfOthers },
       schema: { tags: ['tasks'], summary: 'One task', params: ById, response: { 200: Task } },
       handler: ({ params }) => work.showTask(params.id),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/cancel',
-      config: { access: ['Global.CancelTask'], rehearse: true },
+      config: { access: ['Global.CancelTask'], on: theTarget, rehearse: true },
       schema: {
         tags: ['tasks'],
         summary: 'Ask a task to stop; it ends as cancelled, or as a success when it was too late',
@@ -55,7 +56,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/pause',
-      config: { access: ['Global.CancelTask'] },
+      config: { access: ['Global.CancelTask'], on: theTarget },
       schema: {
         tags: ['tasks'],
         summary:
@@ -68,14 +69,14 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/resume',
-      config: { access: ['Global.CancelTask'] },
+      config: { access: ['Global.CancelTask'], on: theTarget },
       schema: { tags: ['tasks'], summary: 'Let a paused task go on', params: ById, response: { 200: Task } },
       handler: ({ params }) => work.resumeTask(params.id),
     })
     server.route({
       method: 'PUT',
       url: '/api/v1/tasks/:id/speed',
-      config: { access: ['Global.CancelTask'] },
+      config: { access: ['Global.CancelTask'], on: theTarget },
       schema: {
         tags: ['tasks'],
         summary: 'Limit how fast a task moves data, until the agent of its host starts anew',
@@ -88,7 +89,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'PUT',
       url: '/api/v1/tasks/:id/passphrase',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'], idempotencyKey: false },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], on: theTarget, idempotencyKey: false },
       schema: {
         tags: ['tasks'],
         summary: 'Send the passphrase of the LUKS volume that a task imports; it is handed on and kept nowhere',
@@ -108,7 +109,7 @@ export function taskRoutes(work: Work): Routes {
     server.route({
       method: 'PUT',
       url: '/api/v1/tasks/:id/content',
-      config: { access: ['VirtualMachine.Config.AddNewDisk'], idempotencyKey: false },
+      config: { access: ['VirtualMachine.Config.AddNewDisk'], on: theTarget, idempotencyKey: false },
       schema: {
         tags: ['tasks'],
         summary: 'Send the image that an import waits for (application/octet-stream); answers when it is on disk',

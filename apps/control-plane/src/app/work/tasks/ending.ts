@@ -1,5 +1,6 @@
 import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import type { TaskRow } from '../../../database/schema.ts'
+import { forgetPermissions } from '../../permissions/permission-store.ts'
 import type { Database, WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import type { HostKeys } from '../keys/host-keys.ts'
@@ -71,6 +72,7 @@ export class TaskEnding {
       await release(transaction, row)
       if (authority === null) {
         await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
+        await forgetPermissions(transaction, 'vm', vm.row.id)
         return
       }
       await storeAuthority(transaction, authority)
@@ -111,6 +113,7 @@ export class TaskEnding {
       }
       if (context.change.kind === 'create-vm' || context.change.kind === 'clone-vm') {
         await transaction.deleteFrom('vm').where('id', '=', vm.row.id).execute()
+        await forgetPermissions(transaction, 'vm', vm.row.id)
       }
     })
   }

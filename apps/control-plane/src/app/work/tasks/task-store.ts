@@ -1,7 +1,9 @@
 import type { Task, TaskTarget } from '@cryptvisor/control-plane-api'
+import type { ExpressionBuilder } from 'kysely'
 import { v7 } from 'uuid'
-import type { TaskRow } from '../../../database/schema.ts'
+import type { Schema, TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Scope } from '../../permissions/scope.ts'
 import type { Principal } from '../../ports.ts'
 import { tieTask } from '../../request-keys.ts'
 import type { Database, WorkContext } from '../context.ts'
@@ -79,7 +81,14 @@ const tasksListedMax = 1_000
 /** The newest tasks first. `vm` is a name or ID; that of a VM which is gone works too. */
 export async function listTasks(
   database: Database,
-  query: { readonly vm?: string; readonly state?: Task['state']; readonly limit?: number },
+  query: {
+    readonly vm?: string
+    readonly state?: Task['state']
+    readonly limit?: number
+    /** Only those of what is in it, and those that `user` began. */
+    readonly scope?: Scope
+    readonly user?: string
+  },
 ): Promise<TaskRow[]> {
   let select = database
     .selectFrom('task')
@@ -92,7 +101,25 @@ export async function listTasks(
   if (vm !== undefined) {
     select = select.where((where) => where.or([where('target_id', '=', vm), where('target_name', '=', vm)]))
   }
+  const { scope, user = '' } = query
+  if (scope !== undefined && !scope.everywhere) select = select.where((where) => isVisible(where, scope, user))
   return select.execute()
+}
+
+/** Tasks of what is no VM, host or cluster, and of what is gone, are for who may see the whole. */
+function isVisible(where: ExpressionBuilder<Schema, 'task'>, scope: Scope, user: string) {
+  const isOther = where.and([
+    where('target_id', 'not in', where.selectFrom('vm').select('vm.id')),
+    where('target_id', 'not in', where.selectFrom('host').select('host.id')),
+    where('target_id', 'not in', where.selectFrom('cluster').select('cluster.id')),
+  ])
+  return where.or([
+    where('user_name', '=', user),
+    where('target_id', 'in', scope.vmIds),
+    where('target_id', 'in', scope.hostIds),
+    where('target_id', 'in', scope.clusterIds),
+    ...(scope.onRoot ? [isOther] : []),
+  ])
 }
 
 /** The tasks that have something left to do, oldest first. */

@@ -25,7 +25,7 @@ async function succeeded(world: World, task: Task): Promise<void> {
 
 const encryptionOf = async (world: World) => (await world.work.showVm('web')).encryption
 
-const isThere = async (world: World, name: string) => (await world.work.listVms()).some((vm) => vm.name === name)
+const isThere = async (world: World, name: string) => (await world.work.listVms(admin)).some((vm) => vm.name === name)
 
 /** All that the crash and failure tests drive. */
 export const flows: readonly Flow[] = [

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Event, type Privilege, privileges, type Task } from '@cryptvisor/control-plane-api'
 import { holdsTrace, temporaryFolder } from '@cryptvisor/testkit'
 import { openControlPlaneDatabase } from '../../../database/open.ts'
+import { everywhere } from '../../access-control.ts'
 import type { Principal } from '../../ports.ts'
 import type { Timings } from '../context.ts'
 import type { VerificationSettings } from '../keys/key-verification.ts'
@@ -24,7 +25,10 @@ const looksMax = 20_000
 
 /** A user who may do everything but these. */
 export function userWithout(...missing: Privilege[]): Principal {
-  return { name: 'ada', privileges: new Set(privileges.filter((privilege) => !missing.includes(privilege))) }
+  return everywhere(
+    'ada',
+    privileges.filter((privilege) => !missing.includes(privilege)),
+  )
 }
 
 /** A user who may do everything. */

@@ -1,5 +1,7 @@
 import type { HostRow } from '../../../database/schema.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { pathOfId } from '../../inventory/object-paths.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
@@ -49,6 +51,12 @@ export async function requireNotStopped(database: Database, vm: VmRecord): Promi
   throw new ControlPlaneError('vm-locked', `VM ${vm.row.name} is stopped: ${stopText(stop)}`)
 }
 
+/** Whether somebody may make a host crypto-safe. */
+export async function mayMakeSafe(database: Database, principal: Principal, hostId: string): Promise<boolean> {
+  const path = await pathOfId(database, { kind: 'host', id: hostId })
+  return path !== null && contentRules.makeSafe.privileges.every((privilege) => principal.can(privilege, path))
+}
+
 /** The session of a VM's host; throws `host-disconnected`. */
 export function requireConnection(work: WorkContext, host: { id: string; name: string }): HostConnection {
   const connection = work.hostConnections.get(host.id)
@@ -83,10 +91,10 @@ export async function requireCapableHost(
       task: null,
     })
   }
-  if (!isCryptoSafe(host) && !principal.privileges.has('Cryptographer.RegisterHost')) {
+  if (!isCryptoSafe(host) && !(await mayMakeSafe(work.database, principal, host.id))) {
     throw new ControlPlaneError(
       'no-privilege',
-      `host ${host.name} is not crypto-safe yet: whoever makes it so needs the privilege Cryptographer.RegisterHost, which the role of ${principal.name} does not have`,
+      `host ${host.name} is not crypto-safe yet: whoever makes it so needs the privilege Cryptographer.RegisterHost on it, which no permission of ${principal.name} gives`,
     )
   }
 }

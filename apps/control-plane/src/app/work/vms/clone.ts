@@ -1,7 +1,9 @@
 import type { CloneVm } from '@cryptvisor/control-plane-api'
 import { v7 } from 'uuid'
 import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { FolderTree } from '../../inventory/folder-tree.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan } from '../tasks/task-context.ts'
@@ -23,7 +25,10 @@ export async function planClone(
 ): Promise<VmCreation> {
   const encrypted = source.row.encryption !== null
   const keys = request.keys ?? 'new'
-  if (encrypted) requirePrivileges(principal, ['Cryptographer.Clone'])
+  if (encrypted) requirePrivileges(principal, contentRules.cloneEncrypted.privileges, source.objectPath)
+  const tree = await FolderTree.read(work.database)
+  const folder = request.folder === undefined ? source.row.folder_id : tree.find(request.folder, 'folder')?.id
+  requirePrivileges(principal, contentRules.cloneInto.privileges, tree.pathOf(folder ?? null))
   checkKeyProvider(source, request, keys)
   await requireFreeName(work.database, request.name)
   requireIdle(source)
@@ -39,7 +44,9 @@ export async function planClone(
   }
   const policy = { id: source.row.policy_id, version: source.row.policy_version }
   return {
-    row: await newVmRow(work, principal, { name: request.name, policy, wish, encrypted, key }),
+    row: await newVmRow(work, principal, {
+      ...{ name: request.name, policy, folderId: folder ?? null, wish, encrypted, key },
+    }),
     change: {
       kind: 'clone-vm',
       source: authorityOf(source),

@@ -1,7 +1,9 @@
 import { type AddDisk, type ImportDisk, plainPolicy } from '@cryptvisor/control-plane-api'
 import { v7 } from 'uuid'
 import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
@@ -24,8 +26,9 @@ export async function planDiskAddition(
   if (request.device !== undefined) return planDevice(work, principal, vm, request, request.device)
   const policy = await findPolicy(work.database, request.policy ?? vm.policy, 'policy')
   const encrypted = policy.encryption === 1
-  if (encrypted) requirePrivileges(principal, ['Cryptographer.AddDisk', 'Cryptographer.EncryptNew'])
+  if (encrypted) requirePrivileges(principal, contentRules.addEncryptedDisk.privileges, vm.objectPath)
   if (encrypted) refuseEncryptedDisk(vm)
+  await requireRoom(work, principal, vm)
   checkSize(request.sizeBytes, 'sizeBytes')
   requireIdle(vm)
   const key = encrypted ? existingKey(vm) : { kind: 'none' as const }
@@ -61,7 +64,7 @@ async function planDevice(
   request: AddDisk,
   device: string,
 ): Promise<{ change: VmChange; key: KeyPlan }> {
-  requirePrivileges(principal, ['VirtualMachine.Config.RawDevice'])
+  requirePrivileges(principal, contentRules.rawDevice.privileges, vm.objectPath)
   const policy = await findPolicy(work.database, request.policy ?? plainPolicy, 'policy')
   if (policy.encryption === 1) {
     const message = 'policy: a block device is attached plain, with what lies on it: attach it, then encrypt the disk'
@@ -90,7 +93,13 @@ async function planDevice(
 }
 
 /** Works out how a plain image is imported, and checks all of it before anything happens. */
-export async function planDiskImport(work: WorkContext, vm: VmRecord, request: ImportDisk): Promise<VmChange> {
+export async function planDiskImport(
+  work: WorkContext,
+  principal: Principal,
+  vm: VmRecord,
+  request: ImportDisk,
+): Promise<VmChange> {
+  await requireRoom(work, principal, vm)
   if (request.format === 'raw')
     checkSize(request.contentBytes, 'contentBytes', ': pad it first, for instance with truncate -s %512 FILE')
   requireIdle(vm)
@@ -103,6 +112,12 @@ export async function planDiskImport(work: WorkContext, vm: VmRecord, request: I
     payloadBytes: request.contentBytes,
     policy: plainPolicy,
   }
+}
+
+/** Throws `no-privilege` for whoever may not put anything onto the VM's datastore. */
+export async function requireRoom(work: WorkContext, principal: Principal, vm: VmRecord): Promise<void> {
+  const path = await pathOfId(work.database, { kind: 'datastore', id: vm.row.datastore_id })
+  requirePrivileges(principal, contentRules.allocate.privileges, path ?? undefined)
 }
 
 /** A disk is a whole number of sectors; `advice` ends the error's text. */

@@ -3,6 +3,7 @@ import { finished } from 'node:stream/promises'
 import type { ExportDisk } from '@cryptvisor/control-plane-api'
 import { RestClientError, type StreamedAnswer } from '@cryptvisor/rest'
 import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, NewEvent, Principal } from '../../ports.ts'
 import { agentRefusal } from '../agent-refusal.ts'
@@ -47,7 +48,7 @@ export class DiskExports {
     if (disk === undefined) {
       throw new ControlPlaneError('not-found', `VM ${vm.row.name} has no disk ${number}`, { field: 'number' })
     }
-    if (disk.encryption !== null) requirePrivileges(principal, ['Cryptographer.Access'])
+    if (disk.encryption !== null) requirePrivileges(principal, contentRules.readEncrypted.privileges, vm.objectPath)
     requireIdle(vm)
     await requireNotStopped(this.#work.database, vm)
     const connection = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })

@@ -1,5 +1,10 @@
 import type { DatastoreRow, HostRow } from '../../../database/schema.ts'
+import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { within } from '../../inventory/inventory-object.ts'
+import { clusterPath } from '../../inventory/object-paths.ts'
+import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { hostsOfCluster } from './lookup.ts'
 
@@ -21,7 +26,12 @@ export interface Wish {
  * the fewest VMs. `suits` says which hosts may be chosen. Throws `not-found`, and `invalid` when the names do not fit
  * together or nothing is there to choose from.
  */
-export async function placeVm(work: WorkContext, wish: Wish, suits: (host: HostRow) => boolean): Promise<Placement> {
+export async function placeVm(
+  work: WorkContext,
+  principal: Principal,
+  wish: Wish,
+  suits: (host: HostRow) => Promise<boolean>,
+): Promise<Placement> {
   const host = wish.host === undefined ? undefined : await byName(work, 'host', wish.host)
   const datastore = wish.datastore === undefined ? undefined : await byName(work, 'datastore', wish.datastore)
   const cluster = await chooseCluster(work, wish.cluster, host ?? datastore)
@@ -29,11 +39,18 @@ export async function placeVm(work: WorkContext, wish: Wish, suits: (host: HostR
     if (row === undefined || row.cluster_id === cluster.id) continue
     throw new ControlPlaneError('invalid', `${field}: ${row.name} is not in cluster ${cluster.name}`, { field })
   }
+  if (datastore !== undefined) {
+    const path = datastorePathOf(datastore, cluster)
+    requirePrivileges(principal, contentRules.allocate.privileges, path)
+  }
   return {
     host: host ?? (await chooseHost(work, cluster, suits)),
-    datastore: datastore ?? (await chooseDatastore(work, cluster)),
+    datastore: datastore ?? (await chooseDatastore(work, principal, cluster)),
   }
 }
+
+const datastorePathOf = ({ id, name }: DatastoreRow, cluster: Named) =>
+  within({ kind: 'datastore', id, name }, clusterPath(cluster.id, cluster.name))
 
 interface Named {
   readonly id: string
@@ -77,10 +94,15 @@ async function chooseCluster(
   )
 }
 
-async function chooseHost(work: WorkContext, cluster: Named, suits: (host: HostRow) => boolean): Promise<HostRow> {
-  const hosts = (await hostsOfCluster(work.database, cluster.id)).filter(
-    (host) => work.hostConnections.get(host.id) !== null && suits(host),
-  )
+async function chooseHost(
+  work: WorkContext,
+  cluster: Named,
+  suits: (host: HostRow) => Promise<boolean>,
+): Promise<HostRow> {
+  const hosts: HostRow[] = []
+  for (const host of await hostsOfCluster(work.database, cluster.id)) {
+    if (work.hostConnections.get(host.id) !== null && (await suits(host))) hosts.push(host)
+  }
   const counts = new Map(
     (
       await work.database
@@ -98,7 +120,7 @@ async function chooseHost(work: WorkContext, cluster: Named, suits: (host: HostR
   )
 }
 
-async function chooseDatastore(work: WorkContext, cluster: Named): Promise<DatastoreRow> {
+async function chooseDatastore(work: WorkContext, principal: Principal, cluster: Named): Promise<DatastoreRow> {
   const datastores = await work.database
     .selectFrom('datastore')
     .leftJoin('vm', 'vm.datastore_id', 'datastore.id')
@@ -108,8 +130,14 @@ async function chooseDatastore(work: WorkContext, cluster: Named): Promise<Datas
     .orderBy((order) => order.fn.count('vm.id'))
     .orderBy('datastore.name')
     .execute()
-  const [least] = datastores
-  if (least !== undefined) return least
+  const [first] = datastores
+  const mine = datastores.find((row) =>
+    contentRules.allocate.privileges.every((privilege) => principal.can(privilege, datastorePathOf(row, cluster))),
+  )
+  if (mine !== undefined) return mine
+  if (first !== undefined) {
+    requirePrivileges(principal, contentRules.allocate.privileges, datastorePathOf(first, cluster))
+  }
   throw new ControlPlaneError(
     'not-found',
     `datastore: cluster ${cluster.name} has none: make one with «datastore add»`,

@@ -1,6 +1,7 @@
 import type { ChangePolicy, Privilege } from '@cryptvisor/control-plane-api'
 import type { PolicyRow } from '../../../database/policy-rows.ts'
 import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
@@ -40,7 +41,7 @@ export async function planPolicyChange(
   const changing = parts.filter((part) => part.target !== null && isEncrypting(part.target) !== part.encrypted)
   refuseRelabelling(parts)
   const direction = directionOf(changing)
-  requirePrivileges(principal, privilegesFor(direction))
+  requirePrivileges(principal, privilegesFor(direction), vm.objectPath)
   if (request.keyProvider !== undefined && direction !== 'encrypt') {
     throw new ControlPlaneError('invalid', 'keyProvider: nothing is encrypted here that a key would be asked for', {
       field: 'keyProvider',
@@ -71,12 +72,12 @@ export async function planPolicyChange(
 
 const isEncrypting = (policy: PolicyRow) => policy.encryption === 1
 
-function privilegesFor(direction: 'encrypt' | 'decrypt' | null): Privilege[] {
+function privilegesFor(direction: 'encrypt' | 'decrypt' | null): readonly Privilege[] {
   switch (direction) {
     case 'encrypt':
-      return ['StorageProfile.Apply', 'Cryptographer.Encrypt']
+      return ['StorageProfile.Apply', ...contentRules.encrypt.privileges]
     case 'decrypt':
-      return ['StorageProfile.Apply', 'Cryptographer.Decrypt']
+      return ['StorageProfile.Apply', ...contentRules.decrypt.privileges]
     case null:
       return ['StorageProfile.Apply']
   }

@@ -24,7 +24,7 @@ export async function planRekey(
   vm: VmRecord,
   request: RekeyVm,
 ): Promise<{ change: Extract<VmChange, { kind: 'shallow-rekey' | 'deep-rekey' }>; key: KeyPlan }> {
-  requirePrivileges(principal, ['Cryptographer.Recrypt'])
+  requirePrivileges(principal, ['Cryptographer.Recrypt'], vm.objectPath)
   refusePace(request)
   const parts = chosenParts(vm, request)
   const disks = parts.flatMap(({ disk }) => (disk === null ? [] : [disk]))

@@ -2,12 +2,14 @@ import { type CreateVm, plainPolicy } from '@cryptvisor/control-plane-api'
 import { v7 } from 'uuid'
 import type { VmRow } from '../../../database/schema.ts'
 import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { FolderTree } from '../../inventory/folder-tree.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { isCryptoSafe } from '../keys/host-keys.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
-import { requireCapableHost, requireConnection } from './change-request.ts'
+import { mayMakeSafe, requireCapableHost, requireConnection } from './change-request.ts'
 import { checkSize } from './disk-addition.ts'
 import { findPolicy, findProvider } from './lookup.ts'
 import { placeVm } from './placement.ts'
@@ -25,8 +27,10 @@ export interface VmCreation {
 interface NewVm {
   readonly name: string
   readonly policy: { readonly id: string; readonly version: number }
+  /** Of the inventory; null: the root. */
+  readonly folderId: string | null
   /** Where it is wished to go. */
-  readonly wish: Parameters<typeof placeVm>[1]
+  readonly wish: Parameters<typeof placeVm>[2]
   readonly encrypted: boolean
   readonly key: KeyPlan
 }
@@ -35,20 +39,20 @@ interface NewVm {
 export async function newVmRow(
   work: WorkContext,
   principal: Principal,
-  { name, policy, wish, encrypted, key }: NewVm,
+  { name, policy, folderId, wish, encrypted, key }: NewVm,
 ): Promise<VmCreation['row']> {
-  const mayMakeSafe = principal.privileges.has('Cryptographer.RegisterHost')
-  const { host, datastore } = await placeVm(
-    work,
-    wish,
-    (candidate) => !encrypted || (candidate.crypto_supported === 1 && (mayMakeSafe || isCryptoSafe(candidate))),
-  )
+  const { host, datastore } = await placeVm(work, principal, wish, async (candidate) => {
+    if (!encrypted) return true
+    if (candidate.crypto_supported === 0) return false
+    return isCryptoSafe(candidate) || (await mayMakeSafe(work.database, principal, candidate.id))
+  })
   if (encrypted) await requireCapableHost(work, host, name, key, principal)
   else requireConnection(work, host)
   return {
     id: v7(),
     name,
     host_id: host.id,
+    folder_id: folderId,
     datastore_id: datastore.id,
     generation: 0,
     policy_id: policy.id,
@@ -67,7 +71,14 @@ export async function newVmRow(
 export async function planVmCreation(work: WorkContext, principal: Principal, request: CreateVm): Promise<VmCreation> {
   const policy = await findPolicy(work.database, request.policy ?? plainPolicy, 'policy')
   const encrypted = policy.encryption === 1
-  if (encrypted) requirePrivileges(principal, ['Cryptographer.EncryptNew'])
+  const tree = await FolderTree.read(work.database)
+  const folder = tree.find(request.folder ?? '/', 'folder')
+  const needed = [
+    'VirtualMachine.Inventory.Create' as const,
+    ...(encrypted ? contentRules.createEncrypted.privileges : []),
+    ...((request.disks ?? []).length === 0 ? [] : contentRules.addDiskAtCreation.privileges),
+  ]
+  requirePrivileges(principal, needed, tree.pathOf(folder?.id ?? null))
   if (!encrypted && request.keyProvider !== undefined) {
     throw new ControlPlaneError('invalid', `keyProvider: «${policy.name}» does not encrypt, so no key is asked for`, {
       field: 'keyProvider',
@@ -79,7 +90,9 @@ export async function planVmCreation(work: WorkContext, principal: Principal, re
     ? { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
     : { kind: 'none' }
   return {
-    row: await newVmRow(work, principal, { name: request.name, policy, wish: request, encrypted, key }),
+    row: await newVmRow(work, principal, {
+      ...{ name: request.name, policy, folderId: folder?.id ?? null, wish: request, encrypted, key },
+    }),
     change: {
       kind: 'create-vm',
       encrypted,

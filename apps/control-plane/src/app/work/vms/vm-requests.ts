@@ -10,6 +10,7 @@ import type {
 } from '@cryptvisor/control-plane-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { clusterPath, pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { requireNoOrder } from '../keys/orders/order-store.ts'
@@ -52,7 +53,8 @@ export class VmRequests {
     { row, change, key }: VmCreation,
     source: VmRecord | null,
   ): Promise<TaskRow> {
-    const context = begin(change, key, principal, row.host_id)
+    const safe = await mayMakeClusterSafe(this.#work.database, principal, row.host_id)
+    const context = begin(change, key, safe, row.host_id)
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       await requireFreeName(transaction, row.name)
       if (source !== null) {
@@ -118,7 +120,7 @@ export class VmRequests {
 
   async importDisk(principal: Principal, nameOrId: string, request: ImportDisk): Promise<TaskRow> {
     const vm = await findVm(this.#work.database, nameOrId)
-    const change = await planDiskImport(this.#work, vm, request)
+    const change = await planDiskImport(this.#work, principal, vm, request)
     return this.#begin('vm.import-disk', principal, vm, change, { kind: 'none' })
   }
 
@@ -149,7 +151,8 @@ export class VmRequests {
       if (change.kind === 'add-disk' && change.disk.device !== undefined) {
         await requireFreeDevice(transaction, vm.clusterId, change.disk.device)
       }
-      const context = begin(change, key, principal, row.host_id)
+      const safe = await mayMakeClusterSafe(transaction, principal, row.host_id)
+      const context = begin(change, key, safe, row.host_id)
       const inserted = await this.#insert(transaction, type, principal, row, context)
       await transaction.updateTable('vm').set({ task_id: inserted.id }).where('id', '=', row.id).execute()
       return inserted
@@ -183,12 +186,20 @@ export class VmRequests {
 
 const targetOf = ({ id, name }: { readonly id: string; readonly name: string }) => ({ kind: 'vm', id, name }) as const
 
-function begin(change: VmChange, key: KeyPlan, principal: Principal, hostId: string): OpenContext {
+/** Whether the task makes all hosts of the cluster crypto-safe, and not the VM's own alone. */
+async function mayMakeClusterSafe(database: Database, principal: Principal, hostId: string): Promise<boolean> {
+  const path = await pathOfId(database, { kind: 'host', id: hostId })
+  const cluster = path?.[1]
+  if (cluster === undefined) return false
+  return principal.can('Cryptographer.RegisterHost', clusterPath(cluster.id, cluster.name))
+}
+
+function begin(change: VmChange, key: KeyPlan, registerHost: boolean, hostId: string): OpenContext {
   return {
     phase: 'preparing',
     change,
     key,
-    registerHost: principal.privileges.has('Cryptographer.RegisterHost'),
+    registerHost,
     hostId,
     doneCount: 0,
     operation: null,

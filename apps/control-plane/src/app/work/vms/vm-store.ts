@@ -1,6 +1,9 @@
 import type { DiskAuthority, EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import type { DiskRow, VmRow } from '../../../database/schema.ts'
+import { FolderTree } from '../../inventory/folder-tree.ts'
+import { type ObjectPath, within } from '../../inventory/inventory-object.ts'
 import { distinctKeys } from '../../key-reference.ts'
+import type { Scope } from '../../permissions/scope.ts'
 import type { Database } from '../context.ts'
 
 /** A VM with the names that its row has IDs for. */
@@ -12,14 +15,19 @@ export interface VmRecord {
   readonly datastoreName: string
   readonly datastorePath: string
   readonly policy: string
+  /** Of the inventory, as a path such as `/Sales`. */
+  readonly folderName: string
+  /** The VM with the folders that it lies in, for permissions. */
+  readonly objectPath: ObjectPath
   readonly disks: readonly (DiskRow & { readonly policy: string })[]
 }
 
-/** Which VMs: by ID, by name, those of a host, or all. */
+/** Which VMs: by ID, by name, those of a host, those on which somebody has a privilege, or all. */
 export interface VmSelection {
   readonly id?: string
   readonly name?: string
   readonly hostId?: string
+  readonly scope?: Scope
 }
 
 /** Reads VMs with their disks, by name. */
@@ -43,7 +51,9 @@ export async function readVms(database: Database, selection: VmSelection): Promi
   if (selection.id !== undefined) select = select.where('vm.id', '=', selection.id)
   if (selection.name !== undefined) select = select.where('vm.name', '=', selection.name)
   if (selection.hostId !== undefined) select = select.where('vm.host_id', '=', selection.hostId)
+  if (selection.scope?.everywhere === false) select = select.where('vm.id', 'in', selection.scope.vmIds)
   const found = await select.execute()
+  const tree = await FolderTree.read(database)
   let selectDisks = database
     .selectFrom('disk')
     .innerJoin('policy', 'policy.id', 'disk.policy_id')
@@ -70,6 +80,8 @@ export async function readVms(database: Database, selection: VmSelection): Promi
       datastoreName: datastore_name,
       datastorePath: datastore_path,
       policy: policy_name,
+      folderName: tree.nameOf(vm.folder_id),
+      objectPath: within({ kind: 'vm', id: vm.id, name: vm.name }, tree.pathOf(vm.folder_id)),
       disks: disksByVm.get(vm.id) ?? [],
     }
   })

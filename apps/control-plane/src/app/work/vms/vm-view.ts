@@ -12,6 +12,7 @@ export function vmView(vm: VmRecord): Vm {
   return {
     id: row.id,
     name: row.name,
+    folder: vm.folderName,
     host: vm.hostName,
     cluster: vm.clusterName,
     datastore: vm.datastoreName,

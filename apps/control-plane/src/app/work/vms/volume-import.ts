@@ -1,12 +1,13 @@
 import { type ImportVolume, plainPolicy } from '@cryptvisor/control-plane-api'
 import { v7 } from 'uuid'
 import { requirePrivileges } from '../../access-control.ts'
+import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
-import { checkSize, freeNumber, refuseEncryptedDisk } from './disk-addition.ts'
+import { checkSize, freeNumber, refuseEncryptedDisk, requireRoom } from './disk-addition.ts'
 import { findHost, findPolicy } from './lookup.ts'
 import { existingKey } from './policy-change.ts'
 import type { VmRecord } from './vm-store.ts'
@@ -21,8 +22,9 @@ export async function planVolumeImport(
   const policy = await findPolicy(work.database, request.policy ?? vm.policy, 'policy')
   const encrypted = policy.encryption === 1
   const mode = request.mode ?? 'import'
-  if (encrypted) requirePrivileges(principal, ['Cryptographer.AddDisk', 'Cryptographer.EncryptNew'])
+  if (encrypted) requirePrivileges(principal, contentRules.addEncryptedDisk.privileges, vm.objectPath)
   if (encrypted) refuseEncryptedDisk(vm)
+  await requireRoom(work, principal, vm)
   if (mode === 'adopt' && !encrypted) {
     const message = `policy: a volume that is adopted stays encrypted, and «${policy.name}» does not encrypt: encrypt VM Home first, choose another policy, or import the volume`
     throw new ControlPlaneError('invalid', message, { field: 'policy' })

@@ -1,0 +1,32 @@
+import type { Privilege } from '@cryptvisor/control-plane-api'
+
+/** What a request needs beside what its route always needs, because of what it asks for or of what it is asked of. */
+export interface ContentRule {
+  readonly when: string
+  readonly privileges: readonly Privilege[]
+  /** In words: the object on which they are needed. */
+  readonly on: string
+}
+
+const rule = (when: string, on: string, ...privileges: Privilege[]): ContentRule => ({ when, privileges, on })
+
+/**
+ * These rules. Business code asks for them, routes declare them (`also`), and `docs/privileges.md` lists them, all from here;
+ * `http/content-rules.test.ts` acts each of them out.
+ */
+export const contentRules = {
+  createEncrypted: rule('the VM is to be encrypted', 'the folder', 'Cryptographer.EncryptNew'),
+  addDiskAtCreation: rule('disks are asked for', 'the folder', 'VirtualMachine.Config.AddNewDisk'),
+  allocate: rule('always', 'the datastore, named or chosen', 'Datastore.AllocateSpace'),
+  makeSafe: rule('it needs a key and the host is not crypto-safe yet', 'the host', 'Cryptographer.RegisterHost'),
+  encrypt: rule('it encrypts', 'the VM', 'Cryptographer.Encrypt'),
+  decrypt: rule('it decrypts', 'the VM', 'Cryptographer.Decrypt'),
+  addEncryptedDisk: rule('the disk is to be encrypted', 'the VM', 'Cryptographer.AddDisk', 'Cryptographer.EncryptNew'),
+  addDiskToEncrypted: rule('the VM is encrypted', 'the VM', 'Cryptographer.AddDisk'),
+  rawDevice: rule('a block device is asked for', 'the VM', 'VirtualMachine.Config.RawDevice'),
+  readEncrypted: rule('the disk is encrypted', 'the VM', 'Cryptographer.Access'),
+  cloneEncrypted: rule('the VM is encrypted', 'the VM', 'Cryptographer.Clone'),
+  cloneInto: rule('always', 'the folder where the clone goes', 'VirtualMachine.Inventory.CreateFromExisting'),
+  moveVmInto: rule('always', 'the folder where it goes', 'VirtualMachine.Inventory.Move'),
+  moveFolderInto: rule('always', 'the folder where it goes', 'Folder.Move'),
+} as const satisfies Readonly<Record<string, ContentRule>>
