@@ -20,6 +20,8 @@ export const ErrorAnswer = Type.Object(ErrorBody.properties, { description: 'Wha
  */
 export function guardRoutes(server: RestServer, bearers: Bearers, objects: Objects): void {
   const callers = new WeakMap<object, Caller>()
+  /** Requests that may be a repetition of the one that removed their object: `guardRepeats` decides before these count. */
+  const gone = new WeakMap<object, ControlPlaneError>()
   const callerOf = (request: object): Caller => {
     const caller = callers.get(request)
     if (caller === undefined) throw new Error('a public route asked who calls')
@@ -41,7 +43,23 @@ export function guardRoutes(server: RestServer, bearers: Bearers, objects: Objec
       // Fastify’s type for this member is `unknown`; ours are objects by status.
       response: { ...(route.schema?.response as object), '4xx': ErrorAnswer, '5xx': ErrorAnswer },
     }
+    const { handler } = route
+    route.handler = function found(request, reply) {
+      const failure = gone.get(request)
+      if (failure !== undefined) throw failure
+      return handler.call(this, request, reply)
+    }
   })
+  const requireOn = async (on: RouteObject, request: FastifyRequest, caller: Caller, needed: readonly Privilege[]) => {
+    try {
+      const path = await on.find(objects, request, caller)
+      if (path !== null) requirePrivileges(caller, needed, path)
+    } catch (error) {
+      const mayBeRepeated = request.headers['idempotency-key'] !== undefined
+      if (!(mayBeRepeated && error instanceof ControlPlaneError && error.code === 'not-found')) throw error
+      gone.set(request, error)
+    }
+  }
   server.addHook('onRequest', async (request, reply) => {
     const access = accessOf(request)
     if (access === 'public') return
@@ -62,12 +80,12 @@ export function guardRoutes(server: RestServer, bearers: Bearers, objects: Objec
       return
     }
     requireSomewhere(caller, access, objectText(on))
-    if (on !== eachListed && on.from === 'path') await requireOn(objects, on, request, caller, access)
+    if (on !== eachListed && on.from === 'path') await requireOn(on, request, caller, access)
   })
   server.addHook('preHandler', async (request) => {
     const { access, on } = request.routeOptions.config
     if (on === undefined || on === eachListed || on.from !== 'body' || typeof access !== 'object') return
-    await requireOn(objects, on, request, callerOf(request), access)
+    await requireOn(on, request, callerOf(request), access)
   })
 }
 
@@ -76,17 +94,6 @@ function requireSomewhere(caller: Caller, privileges: readonly Privilege[], wher
   for (const privilege of privileges) {
     if (!caller.canSomewhere(privilege)) throw lacks(caller.name, privilege, where)
   }
-}
-
-async function requireOn(
-  objects: Objects,
-  on: RouteObject,
-  request: FastifyRequest,
-  caller: Caller,
-  privileges: readonly Privilege[],
-): Promise<void> {
-  const path = await on.find(objects, request, caller)
-  if (path !== null) requirePrivileges(caller, privileges, path)
 }
 
 /** In words. */
