@@ -7,6 +7,7 @@ const exitCodeOf = {
   'bad-password': exitCodes.usage,
   'unsafe-file': exitCodes.usage,
   'not-found': exitCodes.refused,
+  'not-whole': exitCodes.refused,
   ambiguous: exitCodes.refused,
   'check-failed': exitCodes.refused,
   'task-failed': exitCodes.refused,

@@ -3,6 +3,7 @@ import { Option } from 'commander'
 import { Cli, type GlobalOptions } from './cli.ts'
 import { CliCommand } from './command.ts'
 import { addApproval } from './commands/approval.ts'
+import { addAudit } from './commands/audit.ts'
 import { addCluster } from './commands/cluster.ts'
 import { addDatastore } from './commands/datastore.ts'
 import { addDisk } from './commands/disk.ts'
@@ -78,6 +79,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addDisk,
     addTask,
     addEvent,
+    addAudit,
     addKeys,
     addApproval,
     addKeyProvider,

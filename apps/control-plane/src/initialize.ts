@@ -4,9 +4,9 @@ import { resolve } from 'node:path'
 import { CreateUser } from '@cryptvisor/control-plane-api'
 import { Barrier, createRootKeyFile } from '@cryptvisor/key-store'
 import { shapeCheck } from '@cryptvisor/rest'
+import { auditedEvents } from './app/audit/audited-events.ts'
 import { Certificates } from './app/certificates.ts'
 import type { Clock } from './app/clock.ts'
-import { EventLog } from './app/events.ts'
 import { adminRole } from './app/permissions/last-administrator.ts'
 import { Users } from './app/users.ts'
 import { type Config, configPath, defaultKmip, writeConfig } from './config.ts'
@@ -57,7 +57,7 @@ export async function initialize(options: InitializeOptions, clock: Clock): Prom
       using barrier = await Barrier.initialize(new SealedTable(database), rootKey)
       const certificates = await Certificates.create(database, barrier, clock)
       await writeCa(places.ca, certificates.ca)
-      const users = new Users(database, new EventLog(database, clock), clock)
+      const users = new Users(database, await auditedEvents(database, barrier, clock), clock)
       await users.setAdministrator(options.adminUser, options.adminPassword)
     } finally {
       await database.destroy()

@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util'
+import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
 import { guardMemory, thisStart, unsafeStart } from '@cryptvisor/process-guard'
-import { EventLog } from './app/events.ts'
+import { auditedEvents } from './app/audit/audited-events.ts'
 import { Users } from './app/users.ts'
 import { backUp, checkBackup, restore } from './backup/commands.ts'
 import { readConfig } from './config.ts'
 import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
+import { SealedTable } from './database/sealed-table.ts'
 import { checkAdministrator, initialize } from './initialize.ts'
 import { createLog } from './log.ts'
 import { readPassword } from './password-input.ts'
@@ -100,15 +102,15 @@ function restoreOptions(folder: string, options: Options): Parameters<typeof res
 }
 
 async function recoverAdmin(folder: string, options: Options): Promise<void> {
-  await readConfig(folder)
+  const { rootKeyFile } = await readConfig(folder)
   const password = await readPassword(process.stdin)
   checkAdministrator(options['admin-user'], password)
   const database = await openControlPlaneDatabase(placesIn(folder).database)
   try {
-    await new Users(database, new EventLog(database, Date.now), Date.now).setAdministrator(
-      options['admin-user'],
-      password,
-    )
+    using rootKey = await readRootKeyFile(rootKeyFile)
+    using barrier = await Barrier.open(new SealedTable(database), rootKey)
+    const events = await auditedEvents(database, barrier, Date.now)
+    await new Users(database, events, Date.now).setAdministrator(options['admin-user'], password)
   } finally {
     await database.destroy()
   }

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Barrier, MemoryPhysical } from '@cryptvisor/key-store'
 import { Secret } from '@cryptvisor/secret'
+import { AuditSigner } from './app/audit/audit-signer.ts'
 import { Certificates } from './app/certificates.ts'
 import { Platform } from './app/platform.ts'
 import type { Settings } from './app/settings.ts'
@@ -54,7 +55,20 @@ async function openApiDocument(): Promise<object> {
   const certificates = await Certificates.create(database, barrier, clock)
   const agentIdentity = await certificates.issueClient()
   const hostsUrl = 'https://127.0.0.1'
-  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, folder: '/', version, settings, clock, log }
+  const auditSigner = await AuditSigner.open(database, barrier)
+  const parts = {
+    database,
+    barrier,
+    auditSigner,
+    certificates,
+    agentIdentity,
+    hostsUrl,
+    folder: '/',
+    version,
+    settings,
+    clock,
+    log,
+  }
   const platform = opened.use(new Platform(parts))
   const { work, routes } = createWork({ database, platform, settings, clock, log })
   platform.observe(work)

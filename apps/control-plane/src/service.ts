@@ -3,6 +3,7 @@ import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
 import type { RestServer } from '@cryptvisor/rest'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'pino'
+import { AuditSigner } from './app/audit/audit-signer.ts'
 import { Certificates, ownValidDays } from './app/certificates.ts'
 import type { Clock } from './app/clock.ts'
 import { Platform } from './app/platform.ts'
@@ -77,7 +78,20 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
   const hostsUrl = urlOf(config.host, config.hostsPort)
   const agentIdentity = await certificates.issueClient()
-  const parts = { database, barrier, certificates, agentIdentity, hostsUrl, folder, version, settings, clock, log }
+  const auditSigner = await AuditSigner.open(database, barrier)
+  const parts = {
+    database,
+    barrier,
+    auditSigner,
+    certificates,
+    agentIdentity,
+    hostsUrl,
+    folder,
+    version,
+    settings,
+    clock,
+    log,
+  }
   const platform = opened.use(new Platform(parts))
   const { work, routes } = options.createWork({ database, platform, settings, clock, log })
   platform.observe(work)
@@ -106,6 +120,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   opened.use(await platform.pendingClientKeys.keepForgetting(log))
   opened.use(await platform.backups.keepMaking())
   platform.probeTimer.start()
+  opened.use(platform.auditWatch.keepChecking())
   const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))
   const running = opened.move()

@@ -19,6 +19,7 @@ import type {
   UserList,
 } from './access.ts'
 import type { Approval, ApprovalList, ApproveRequest, CloseRequest } from './approvals.ts'
+import type { AuditCheck, AuditCheckpoint, AuditList, AuditQuery, PruneAudit } from './audit.ts'
 import type { Event, EventList } from './events.ts'
 import type {
   Cluster,
@@ -417,6 +418,21 @@ export class ControlPlaneClient {
   }
   async clearBackupSchedule(): Promise<void> {
     await this.#send('DELETE', api('system', 'backup-schedule'))
+  }
+
+  audit(query: AuditQuery = {}): Promise<Static<typeof AuditList>> {
+    return this.#rest.call({ method: 'GET', path: api('audit'), query: { ...query } })
+  }
+  /** Walks along the whole chain, which takes as long as it is long. */
+  checkAudit(): Promise<AuditCheck> {
+    return this.#rest.call({ method: 'POST', path: api('audit', 'check'), timeoutMs: 600_000 })
+  }
+  /** The lines of an export: an `AuditExportStart`, the records, an `AuditExportEnd`; without that it is not whole. */
+  auditExport(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+    return this.#rest.lines({ method: 'GET', path: api('audit', 'export'), signal })
+  }
+  pruneAudit(body: PruneAudit): Promise<AuditCheckpoint> {
+    return this.#send('POST', api('audit', 'prune'), body)
   }
 
   #get<Answer>(path: string): Promise<Answer> {

@@ -159,6 +159,13 @@ export const eventTypes = {
   'permission.changed': ['info', 'A permission was given, changed or taken away', 'PermissionUpdatedEvent'],
   'folder.changed': ['info', 'A folder was made, renamed, moved or removed', null],
   'vm.moved': ['info', 'A VM was moved to another folder', null],
+  'audit.pruned': [
+    'warning',
+    'Records of the audit were removed after their export; a signed checkpoint stands for them',
+    null,
+  ],
+  'audit.chain-broken': ['error', 'A record of the audit is missing, or not as it was written', null],
+  'audit.chain-whole': ['info', 'The audit is whole again', null],
   'system.restored': ['warning', 'The control plane was restored from a backup', null],
   'system.settled': ['info', 'Hosts and datastores were looked at after a restore', null],
   'system.superseded': ['error', 'A host has talked to a newer control plane of this installation', null],

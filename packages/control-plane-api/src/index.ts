@@ -1,5 +1,7 @@
 export * from './access.ts'
 export * from './approvals.ts'
+export * from './audit.ts'
+export * from './audit-chain.ts'
 export * from './events.ts'
 export * from './folders.ts'
 export * from './inventory.ts'

@@ -25,15 +25,29 @@ export interface EventQuery {
 /** Records an event within a transaction. */
 export type RecordEvent = (event: NewEvent) => Promise<void>
 
+/** An event that is being recorded. */
+export interface RecordedEvent extends NewEvent {
+  readonly id: number
+  readonly severity: Severity
+  readonly time: number
+}
+
+/** Told of each event within the transaction that records it; what it writes is there when the event is. */
+export interface EventObserver {
+  observe(transaction: Transaction<Schema>, event: RecordedEvent, record: RecordEvent): Promise<void>
+}
+
 /** The events of the control plane: kept in its database in the order of their IDs, and told to whoever follows. */
 export class EventLog implements Events {
   readonly #database: Kysely<Schema>
   readonly #clock: Clock
+  readonly #observers: readonly EventObserver[]
   readonly #waiting = new Set<() => void>()
 
-  constructor(database: Kysely<Schema>, clock: Clock) {
+  constructor(database: Kysely<Schema>, clock: Clock, observers: readonly EventObserver[] = []) {
     this.#database = database
     this.#clock = clock
+    this.#observers = observers
   }
 
   async record(event: NewEvent): Promise<void> {
@@ -101,10 +115,12 @@ export class EventLog implements Events {
 
   async #insert(transaction: Transaction<Schema>, event: NewEvent): Promise<void> {
     noteEffect({ kind: 'event', type: event.type, text: event.text, lines: [] })
+    const severity = severityOf(event.type)
+    const time = this.#clock()
     const row: Omit<Insertable<EventRow>, 'id' | 'vm_id' | 'host_id'> = {
       type: event.type,
-      severity: severityOf(event.type),
-      time: this.#clock(),
+      severity,
+      time,
       host_name: event.host ?? null,
       vm_name: event.vm ?? null,
       provider: event.provider ?? null,
@@ -113,7 +129,7 @@ export class EventLog implements Events {
       user_name: event.user ?? null,
       task_id: event.task ?? null,
     }
-    await transaction
+    const { id } = await transaction
       .insertInto('event')
       .values((builder) => ({
         id: builder.selectFrom('event').select(sql<number>`coalesce(max(id), 0) + 1`.as('id')),
@@ -121,7 +137,11 @@ export class EventLog implements Events {
         vm_id: idOf(builder, 'vm', event.vm),
         host_id: idOf(builder, 'host', event.host),
       }))
-      .execute()
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    const record: RecordEvent = (next) => this.#insert(transaction, next)
+    for (const observer of this.#observers)
+      await observer.observe(transaction, { ...event, id, severity, time }, record)
   }
 }
 

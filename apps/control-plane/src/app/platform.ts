@@ -2,6 +2,11 @@ import type { Barrier } from '@cryptvisor/key-store'
 import type { Identity } from '@cryptvisor/pki'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
+import { AuditLog } from './audit/audit-log.ts'
+import type { AuditSigner } from './audit/audit-signer.ts'
+import { AuditTrail } from './audit/audit-trail.ts'
+import { AuditWatch } from './audit/audit-watch.ts'
+import { Origins } from './audit/origins.ts'
 import { Bearers } from './bearers.ts'
 import type { Certificates } from './certificates.ts'
 import type { Clock } from './clock.ts'
@@ -40,6 +45,7 @@ import { Users } from './users.ts'
 export interface PlatformParts {
   readonly database: Kysely<Schema>
   readonly barrier: Barrier
+  readonly auditSigner: AuditSigner
   readonly certificates: Certificates
   /** What agents are shown first; the platform disposes of it. */
   readonly agentIdentity: Identity
@@ -56,6 +62,11 @@ export interface PlatformParts {
 /** Everything but the work: users, hosts, inventory, key providers, events. Tell it of the work before it listens. */
 export class Platform implements AsyncDisposable {
   readonly events: EventLog
+  readonly origins = new Origins()
+  readonly audit: AuditTrail
+  readonly auditLog: AuditLog
+  readonly auditWatch: AuditWatch
+  readonly clock: Clock
   readonly bearers: Bearers
   readonly logins: Logins
   readonly users: Users
@@ -89,14 +100,18 @@ export class Platform implements AsyncDisposable {
   #isStarted = false
 
   constructor(parts: PlatformParts) {
-    const { database, barrier, certificates, agentIdentity, hostsUrl, settings, clock, log } = parts
+    const { database, barrier, auditSigner, certificates, agentIdentity, hostsUrl, settings, clock, log } = parts
     const observer = () => {
       if (this.#observer === null) throw new Error('the platform was not told of the work')
       return this.#observer
     }
     this.database = database
-    this.events = new EventLog(database, clock)
     this.requestKeys = new RequestKeys(database, clock)
+    this.clock = clock
+    this.audit = new AuditTrail(database, auditSigner, clock, this.origins.now)
+    this.events = new EventLog(database, clock, [this.audit])
+    this.auditLog = new AuditLog(database, auditSigner, this.events, clock)
+    this.auditWatch = new AuditWatch(this.auditLog, this.events, log)
     this.bearers = new Bearers(database, clock)
     this.logins = new Logins(database, this.events, this.bearers, clock)
     this.users = new Users(database, this.events, clock)

@@ -1,6 +1,7 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { FolderRow, GroupMemberRow, PermissionRow, UserGroupRow } from './access-rows.ts'
+import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
@@ -275,4 +276,7 @@ export interface Schema {
   exposed_key: ExposedKeyRow
   certificate_notice: CertificateNoticeRow
   request_key: RequestKeyRow
+  audit: AuditRow
+  audit_head: AuditHeadRow
+  audit_checkpoint: AuditCheckpointRow
 }

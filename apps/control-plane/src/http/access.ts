@@ -16,9 +16,13 @@ export const ErrorAnswer = Type.Object(ErrorBody.properties, { description: 'Wha
  * Makes each route ask for what it declares (`Access`): 401 for nobody, 403 for somebody who lacks a privilege, 404 for an
  * object that they may not see. Where the path names the object that is before a body is read; where the body does, whoever
  * has the privilege nowhere is refused before. Routes that are added after this and declare nothing are refused when they
- * are added. To be called before routes are added.
+ * are added. To be called before routes are added. The answer gives who asks, `null` while that is not known.
  */
-export function guardRoutes(server: RestServer, bearers: Bearers, objects: Objects): void {
+export function guardRoutes(
+  server: RestServer,
+  bearers: Bearers,
+  objects: Objects,
+): (request: FastifyRequest) => Caller | null {
   const callers = new WeakMap<object, Caller>()
   /** Requests that may be a repetition of the one that removed their object: `guardRepeats` decides before these count. */
   const gone = new WeakMap<object, ControlPlaneError>()
@@ -87,6 +91,7 @@ export function guardRoutes(server: RestServer, bearers: Bearers, objects: Objec
     if (on === undefined || on === eachListed || on.from !== 'body' || typeof access !== 'object') return
     await requireOn(on, request, callerOf(request), access)
   })
+  return (request) => callers.get(request) ?? null
 }
 
 /** Says nothing of objects: whoever has a privilege nowhere need not know which there are. */

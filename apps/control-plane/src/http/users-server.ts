@@ -5,6 +5,7 @@ import type { TSchema } from 'typebox'
 import type { Platform } from '../app/platform.ts'
 import { ErrorAnswer, guardRoutes } from './access.ts'
 import { accessRoutes } from './access-routes.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { toRestError } from './error-table.ts'
 import { eventRoutes } from './event-routes.ts'
 import { folderRoutes } from './folder-routes.ts'
@@ -15,6 +16,7 @@ import { nativeProviderRoutes } from './native-provider-routes.ts'
 import { permissionRoutes } from './permission-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { guardRepeats } from './repeated-requests.ts'
+import { auditRequests } from './request-audit.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
@@ -42,8 +44,9 @@ export async function buildUsersServer(
     ...(logger === undefined ? {} : { logger }),
   })
   limitClients(server, connectionLimits)
-  guardRoutes(server, platform.bearers, platform.objects)
+  const callerOf = guardRoutes(server, platform.bearers, platform.objects)
   guardRepeats(server, platform.database, platform.requestKeys)
+  auditRequests(server, platform.audit, platform.origins, callerOf, platform.clock)
   logRequests(server)
   server.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
@@ -60,6 +63,7 @@ export async function buildUsersServer(
     nativeProviderRoutes(platform),
     eventRoutes(platform),
     systemRoutes(platform),
+    auditRoutes(platform),
     work,
   ]) {
     addRoutes(server)

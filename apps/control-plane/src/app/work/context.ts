@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema } from '../../database/schema.ts'
+import type { Audit } from '../audit/audit-entry.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Events, HostConnections, KeyProviders } from '../ports.ts'
@@ -36,6 +37,8 @@ export const defaultTimings: Timings = {
 export interface WorkContext {
   readonly database: Kysely<Schema>
   readonly events: Events
+  /** Has every KEK that is fetched or handed over. */
+  readonly audit: Audit
   readonly keyProviders: KeyProviders
   readonly hostConnections: HostConnections
   readonly clock: Clock

@@ -21,6 +21,7 @@ import type {
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
+import type { Audit } from '../audit/audit-entry.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { Scope } from '../permissions/scope.ts'
@@ -72,6 +73,7 @@ import { vmView } from './vms/vm-view.ts'
 export interface WorkParts {
   readonly database: Kysely<Schema>
   readonly events: Events
+  readonly audit: Audit
   readonly keyProviders: KeyProviders
   readonly hostConnections: HostConnections
   readonly clock: Clock

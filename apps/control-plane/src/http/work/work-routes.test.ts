@@ -47,9 +47,16 @@ async function startServer(context: TestContext) {
     version: '1.2.3',
     clock: Date.now,
     log: pino({ level: 'silent' }),
-    createWork: ({ platform: { events }, ...parts }) => {
+    createWork: ({ platform: { audit, events }, ...parts }) => {
       const keyProviders = providersOf(new Map([['vault', kms]]), faults)
-      const work = new Work({ ...parts, events, keyProviders, hostConnections: sessions, timings: shortTimings })
+      const work = new Work({
+        ...parts,
+        audit,
+        events,
+        keyProviders,
+        hostConnections: sessions,
+        timings: shortTimings,
+      })
       return { work, routes: (server) => workRoutes(server, work) }
     },
   })

@@ -6,6 +6,7 @@ import type { HostConnection } from '../../ports.ts'
 import { isOnHold } from '../../system/installation.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
+import { noteKey } from '../keys/key-audit.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
 import { sendKeyError } from './send-key-error.ts'
@@ -43,6 +44,7 @@ export class HandOver {
       this.#work.log.warn({ err: error, host: host.name, ...key }, 'a key could not be handed over')
       throw await sendKeyError(this.#work, host.name, { error }, key, purpose)
     }
+    await noteKey(this.#work.audit, 'key.hand-over', key, { ...purpose, host: host.name }, 'success')
   }
 
   /** Says which of the KEKs that the host holds is its host key. */

@@ -5,6 +5,7 @@ import type { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { serverName, serversOf } from '../../provider-view.ts'
 import type { WorkContext } from '../context.ts'
+import { noteKey } from './key-audit.ts'
 import type { Outages } from './outages.ts'
 
 /** What a request to a key provider is for; goes into its events. Names, not IDs. */
@@ -43,7 +44,21 @@ export class Kms {
 
   /** Gets a KEK, to hand it over; dispose of it right after. */
   async fetch(key: KeyReference, purpose: Purpose): Promise<Secret> {
-    return this.#call(key.provider, key.keyId, purpose, (kms) => kms.getKey(key.keyId))
+    const noted = (outcome: string) => noteKey(this.#work.audit, 'key.fetch', key, purpose, outcome)
+    let kek: Secret
+    try {
+      kek = await this.#call(key.provider, key.keyId, purpose, (kms) => kms.getKey(key.keyId))
+    } catch (error) {
+      if (error instanceof ControlPlaneError) await noted(error.code)
+      throw error
+    }
+    try {
+      await noted('success')
+    } catch (error) {
+      kek[Symbol.dispose]()
+      throw error
+    }
+    return kek
   }
 
   /**

@@ -66,6 +66,7 @@ async function live(
   const work: WorkContext = {
     database: faulty,
     events: new EventLog(faulty, Date.now),
+    audit: { note: async () => {} },
     keyProviders: providersOf(new Map(), faults),
     hostConnections: new Sessions(),
     clock: Date.now,

@@ -44,6 +44,7 @@ export class ControlPlaneProcess {
     this.work = new Work({
       database: faulty,
       events: new EventLog(faulty, Date.now),
+      audit: { note: async () => {} },
       keyProviders: providersOf(providers, this.faults),
       hostConnections: this.#sessions,
       clock: Date.now,
