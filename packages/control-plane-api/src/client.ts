@@ -425,7 +425,7 @@ export class ControlPlaneClient {
   }
   /** Walks along the whole chain, which takes as long as it is long. */
   checkAudit(): Promise<AuditCheck> {
-    return this.#rest.call({ method: 'POST', path: api('audit', 'check'), timeoutMs: 600_000 })
+    return this.#rest.call({ method: 'GET', path: api('audit', 'check'), timeoutMs: 600_000 })
   }
   /** The lines of an export: an `AuditExportStart`, the records, an `AuditExportEnd`; without that it is not whole. */
   auditExport(signal: AbortSignal): AsyncGenerator<string, void, undefined> {

@@ -49,8 +49,9 @@ export function auditRoutes({ auditLog, auditWatch }: Platform): Routes {
       }),
     })
     server.route({
-      method: 'POST',
+      method: 'GET',
       url: '/api/v1/audit/check',
+      exposeHeadRoute: false,
       config: { access: ['Global.Diagnostics'] },
       schema: {
         tags: ['audit'],
@@ -77,7 +78,7 @@ export function auditRoutes({ auditLog, auditWatch }: Platform): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/audit/prune',
-      config: { access: ['Global.Diagnostics', 'Global.Settings'] },
+      config: { access: ['Global.Diagnostics', 'Global.Settings'], rehearse: true },
       schema: {
         tags: ['audit'],
         summary: 'Remove exported records; a signed checkpoint stands for them',
