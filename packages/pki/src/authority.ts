@@ -138,7 +138,8 @@ function isAddress(host: string): boolean {
   return host.includes(':') || /^[0-9.]+$/.test(host)
 }
 
-function validity(now: Date, validDays: number): { notBefore: Date; notAfter: Date } {
+/** From a little before now on. */
+export function validity(now: Date, validDays: number): { notBefore: Date; notAfter: Date } {
   return {
     notBefore: new Date(now.getTime() - clockSkewMs),
     notAfter: new Date(now.getTime() + validDays * dayMs),
@@ -146,7 +147,7 @@ function validity(now: Date, validDays: number): { notBefore: Date; notAfter: Da
 }
 
 /** RFC 5280, 4.1.2.2: positive, at most 20 octets, not to be guessed. */
-function serialNumber(): string {
+export function serialNumber(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
   return Buffer.from(bytes).toString('hex')
