@@ -121,6 +121,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   opened.use(await platform.backups.keepMaking())
   platform.probeTimer.start()
   opened.use(platform.auditWatch.keepChecking())
+  opened.use(platform.clientRenewal.start())
   const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))
   const running = opened.move()

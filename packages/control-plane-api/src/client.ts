@@ -45,7 +45,31 @@ import type {
   RetiredKeyList,
   RevokeKey,
 } from './key-lives.ts'
-import type { AddKeyProvider, Key, KeyList, KeyProvider, KeyProviderList, KeyProviderStatus } from './key-providers.ts'
+import type {
+  ActivateClientTrust,
+  AddProviderServer,
+  ChangeProviderServer,
+  ClearDefaultProvider,
+  ClientTrust,
+  InspectedServer,
+  InspectServer,
+  KeyProviderDetail,
+  PrepareClientTrust,
+  ProviderChoice,
+  ProviderDefaults,
+  SetDefaultProvider,
+  SignedClientCertificate,
+  TrustServers,
+} from './key-provider-trust.ts'
+import type {
+  AddKeyProvider,
+  ChangeKeyProvider,
+  Key,
+  KeyList,
+  KeyProvider,
+  KeyProviderList,
+  KeyProviderStatus,
+} from './key-providers.ts'
 import type { KeyUsageGraph } from './key-usage.ts'
 import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
 import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
@@ -179,8 +203,55 @@ export class ControlPlaneClient {
   addKeyProvider(body: AddKeyProvider): Promise<KeyProvider> {
     return this.#send('POST', api('key-providers'), body)
   }
-  setDefaultKeyProvider(name: string): Promise<KeyProvider> {
-    return this.#send('POST', api('key-providers', name, 'default'))
+  keyProvider(name: string): Promise<KeyProviderDetail> {
+    return this.#get(api('key-providers', name))
+  }
+  changeKeyProvider(name: string, body: ChangeKeyProvider): Promise<KeyProvider> {
+    return this.#send('PATCH', api('key-providers', name), body)
+  }
+  /** Makes it the default of the system, or of an entity; refused while its keys cannot be had, unless forced. */
+  setDefaultKeyProvider(name: string, body: SetDefaultProvider = {}): Promise<KeyProvider> {
+    return this.#send('POST', api('key-providers', name, 'default'), body)
+  }
+  async clearDefaultKeyProvider(body: ClearDefaultProvider): Promise<void> {
+    await this.#send('POST', api('key-provider-defaults', 'clear'), body)
+  }
+  keyProviderDefaults(): Promise<ProviderDefaults> {
+    return this.#get(api('key-provider-defaults'))
+  }
+  /** The provider that would be asked for a new key of a VM. */
+  keyProviderFor(vm: string): Promise<ProviderChoice> {
+    return this.#get(api('vms', vm, 'key-provider'))
+  }
+  /** What a KMIP server shows, for a person to compare before it is trusted. */
+  inspectKeyServer(query: InspectServer): Promise<InspectedServer> {
+    return this.#rest.call({ method: 'GET', path: api('key-server-certificate'), query })
+  }
+  trustKeyServers(provider: string, body: TrustServers): Promise<KeyProvider> {
+    return this.#send('POST', api('key-providers', provider, 'server-trust'), body)
+  }
+  addKeyServer(provider: string, body: AddProviderServer): Promise<KeyProvider> {
+    return this.#send('POST', api('key-providers', provider, 'servers'), body)
+  }
+  /** `server`: as `HOST:PORT`. */
+  changeKeyServer(provider: string, server: string, body: ChangeProviderServer): Promise<KeyProvider> {
+    return this.#send('PATCH', api('key-providers', provider, 'servers', server), body)
+  }
+  removeKeyServer(provider: string, server: string): Promise<KeyProvider> {
+    return this.#send('DELETE', api('key-providers', provider, 'servers', server))
+  }
+  clientTrust(provider: string): Promise<ClientTrust> {
+    return this.#get(api('key-providers', provider, 'client-trust'))
+  }
+  /** For the way `upload` the key has to be there: `uploadClientKey`. */
+  prepareClientTrust(provider: string, body: PrepareClientTrust): Promise<ClientTrust> {
+    return this.#send('POST', api('key-providers', provider, 'client-trust'), body)
+  }
+  sendSignedCertificate(provider: string, body: SignedClientCertificate): Promise<ClientTrust> {
+    return this.#send('POST', api('key-providers', provider, 'client-trust', 'certificate'), body)
+  }
+  activateClientTrust(provider: string, body: ActivateClientTrust): Promise<ClientTrust> {
+    return this.#send('POST', api('key-providers', provider, 'client-trust', 'activate'), body)
   }
   keyProviderStatus(name: string): Promise<KeyProviderStatus> {
     return this.#get(api('key-providers', name, 'status'))

@@ -81,7 +81,8 @@ export const KeyProviderDetail = Type.Object({
   serverCa: Type.Array(CertificateView),
   /** As the last probe found it. */
   status: Nullable(KeyProviderStatus),
-  clientTrust: ClientTrust,
+  /** `null` for a native provider, which has no servers. */
+  clientTrust: Nullable(ClientTrust),
   /** The entities whose VMs get their keys from it by default, beside the system. */
   defaultOf: Type.Array(
     Type.Object({ kind: Type.Union([Type.Literal('cluster'), Type.Literal('folder')]), name: Type.String() }),
@@ -89,12 +90,9 @@ export const KeyProviderDetail = Type.Object({
 })
 export type KeyProviderDetail = Static<typeof KeyProviderDetail>
 
-/** Which servers to ask for their certificates. */
-export const InspectServers = Type.Object(
-  { servers: Type.Array(KmipServerAddress, { minItems: 1, maxItems: providerServersMax }) },
-  { additionalProperties: false },
-)
-export type InspectServers = Static<typeof InspectServers>
+/** Which server to ask for its certificate. */
+export const InspectServer = Type.Object(KmipServerAddress.properties, { additionalProperties: false })
+export type InspectServer = Static<typeof InspectServer>
 
 /** What a server showed, unproven: compare the fingerprint with what the key server itself says. */
 export const InspectedServer = Type.Object({
@@ -104,7 +102,6 @@ export const InspectedServer = Type.Object({
   problem: Nullable(Type.String()),
 })
 export type InspectedServer = Static<typeof InspectedServer>
-export const InspectedServers = Type.Object({ servers: Type.Array(InspectedServer) })
 
 /** Which certificates of servers are trusted from now on. */
 export const TrustServers = Type.Object(
@@ -156,6 +153,13 @@ export const SetDefaultProvider = Type.Object(
 )
 export type SetDefaultProvider = Static<typeof SetDefaultProvider>
 
+/** Who is to have no default of its own any more; the system where no entity is named. */
+export const ClearDefaultProvider = Type.Object(
+  { entity: Type.Optional(Type.Object({ kind: EntityKind, name: Name }, { additionalProperties: false })) },
+  { additionalProperties: false },
+)
+export type ClearDefaultProvider = Static<typeof ClearDefaultProvider>
+
 /** All defaults: the system's, and those of entities. */
 export const ProviderDefaults = Type.Object({
   system: Nullable(Type.String()),
@@ -166,13 +170,7 @@ export type ProviderDefaults = Static<typeof ProviderDefaults>
 /** The provider that would be asked for a new key of a VM, and why that one. */
 export const ProviderChoice = Type.Object({
   provider: Type.String(),
-  from: Type.Union([
-    Type.Literal('explicit'),
-    Type.Literal('policy'),
-    Type.Literal('folder'),
-    Type.Literal('cluster'),
-    Type.Literal('system'),
-  ]),
+  from: Type.Union([Type.Literal('policy'), Type.Literal('folder'), Type.Literal('cluster'), Type.Literal('system')]),
   text: Type.String(),
 })
 export type ProviderChoice = Static<typeof ProviderChoice>

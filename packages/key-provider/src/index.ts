@@ -14,4 +14,5 @@ export type { CurrentGeneration, NativeKey, NativeKeyChange, NativeKeyStore } fr
 export type { ProbeWatch } from './probe.ts'
 export { giveUpProbeKey } from './probe-key.ts'
 export type { Health, ProviderStatus, ServerStatus } from './provider-status.ts'
+export { type ShownCertificate, shownCertificate } from './shown-certificate.ts'
 export { StandardKeyProvider, type StandardKeyProviderOptions } from './standard-key-provider.ts'

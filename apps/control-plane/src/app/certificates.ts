@@ -10,6 +10,7 @@ import { readInstallation } from './system/installation.ts'
 const authorityName = 'Cryptvisor control plane CA'
 const authorityValidDays = 3650
 const hostValidDays = 825
+const kmipClientValidDays = 365
 /** Of what the control plane shows of itself; made anew at each start and at two thirds of it, kept in memory only. */
 export const ownValidDays = 90
 
@@ -90,6 +91,16 @@ export class Certificates {
       usages: ['client'],
       uris: [controlPlaneUri, epochUri(this.epoch)],
       validDays: ownValidDays,
+    })
+  }
+
+  /** What we show to key servers that trust the authority. Throws `PkiError` `bad-name`. */
+  issueKmipClient(commonName: string): Promise<Identity> {
+    return this.#authority.issue({
+      commonName,
+      usages: ['client'],
+      uris: [controlPlaneUri],
+      validDays: kmipClientValidDays,
     })
   }
 

@@ -17,7 +17,7 @@ const prefix = 'pending-client-key/'
 const lookEveryMs = 600_000
 
 /**
- * Client keys that came before their key providers: bytes, never a field of a JSON body. Each lies sealed in the table
+ * Client keys that came before their certificates: bytes, never a field of a JSON body. Each lies sealed in the table
  * `sealed` and is bound to its provider's name and to its end, so that nobody who writes the database makes one last.
  */
 export class PendingClientKeys {
@@ -32,9 +32,9 @@ export class PendingClientKeys {
   }
 
   /**
-   * Keeps `clientKey`, PEM, for a provider that is to be added; it takes the place of one that waits already and stays
-   * the caller's. Throws `invalid` for what is no private key, `already-exists` for a provider that is there, `too-busy`
-   * above `pendingClientKeysMax`.
+   * Keeps `clientKey`, PEM, for a provider that is to be added or to get another client certificate; it takes the place of
+   * one that waits already and stays the caller's. Throws `invalid` for what is no private key, `too-busy` above
+   * `pendingClientKeysMax`.
    */
   async put(provider: string, clientKey: Secret): Promise<void> {
     readPrivateKey('clientKey', clientKey)
@@ -42,15 +42,6 @@ export class PendingClientKeys {
     const value = this.#barrier.seal(contextOf(provider, expiresAt), clientKey)
     await this.#database.transaction().execute(async (transaction) => {
       await this.#forgetOld(transaction)
-      const taken = await transaction
-        .selectFrom('key_provider')
-        .select('name')
-        .where('name', '=', provider)
-        .executeTakeFirst()
-      if (taken !== undefined) {
-        const message = `name: there is a key provider ${provider} already: choose another name`
-        throw new ControlPlaneError('already-exists', message, { field: 'name' })
-      }
       await transaction.deleteFrom('sealed').where('name', '=', nameOf(provider)).execute()
       const waiting = await transaction
         .selectFrom('sealed')
@@ -70,6 +61,17 @@ export class PendingClientKeys {
     })
   }
 
+  /** The key of `provider`, PEM, for the caller to dispose of; it waits on. Throws `invalid` when none is there. */
+  async look(provider: string): Promise<Secret> {
+    const row = await this.#database
+      .selectFrom('sealed')
+      .select(['value', 'expires_at'])
+      .where('name', '=', nameOf(provider))
+      .where('expires_at', '>', this.#clock())
+      .executeTakeFirst()
+    return this.#unsealed(provider, row)
+  }
+
   /**
    * Takes out the key of `provider`, PEM, for the caller to dispose of; where the transaction fails it waits on. Throws
    * `invalid` when none is there.
@@ -81,11 +83,7 @@ export class PendingClientKeys {
       .where('name', '=', nameOf(provider))
       .returning(['value', 'expires_at'])
       .executeTakeFirst()
-    if (row === undefined || row.expires_at === null) {
-      const message = `clientKey: send the client key first: PUT /api/v1/key-providers/${provider}/client-key`
-      throw new ControlPlaneError('invalid', message, { field: 'clientKey' })
-    }
-    return this.#barrier.unseal(contextOf(provider, row.expires_at), row.value)
+    return this.#unsealed(provider, row)
   }
 
   /** Forgets keys that wait for too long: before it answers, and again and again until the answer is disposed of. */
@@ -101,6 +99,14 @@ export class PendingClientKeys {
     const timer = setInterval(() => void look(), lookEveryMs)
     timer.unref()
     return { [Symbol.dispose]: () => clearInterval(timer) }
+  }
+
+  #unsealed(provider: string, row: { value: Uint8Array; expires_at: number | null } | undefined): Secret {
+    if (row === undefined || row.expires_at === null) {
+      const message = `clientKey: send the client key first: PUT /api/v1/key-providers/${provider}/client-key`
+      throw new ControlPlaneError('invalid', message, { field: 'clientKey' })
+    }
+    return this.#barrier.unseal(contextOf(provider, row.expires_at), row.value)
   }
 
   async #forgetOld(database: Kysely<Schema>): Promise<void> {

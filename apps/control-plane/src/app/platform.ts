@@ -19,10 +19,15 @@ import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
 import { Folders } from './inventory/folders.ts'
 import { Objects } from './inventory/objects.ts'
+import { ClientRenewal } from './key-providers/client-renewal.ts'
+import { ClientTrusts } from './key-providers/client-trust.ts'
 import { NativeProviders } from './key-providers/native/native-providers.ts'
 import { NativeRestores } from './key-providers/native/native-restores.ts'
 import { ProbeTimer } from './key-providers/probe-timer.ts'
+import { DefaultProviders } from './key-providers/provider-defaults.ts'
+import { ProviderDetails } from './key-providers/provider-detail.ts'
 import { ProviderHealth } from './key-providers/provider-health.ts'
+import { ProviderServers } from './key-providers/provider-servers.ts'
 import type { Log } from './log.ts'
 import { Logins } from './login.ts'
 import { PendingClientKeys } from './pending-client-keys.ts'
@@ -86,6 +91,11 @@ export class Platform implements AsyncDisposable {
   readonly pendingClientKeys: PendingClientKeys
   readonly keyProviders: ProviderRegistry
   readonly providerHealth: ProviderHealth
+  readonly defaultProviders: DefaultProviders
+  readonly providerServers: ProviderServers
+  readonly clientTrusts: ClientTrusts
+  readonly providerDetails: ProviderDetails
+  readonly clientRenewal: ClientRenewal
   readonly probeTimer: ProbeTimer
   /** Of this control plane. */
   readonly epoch: number
@@ -142,7 +152,27 @@ export class Platform implements AsyncDisposable {
     const changed = (name: string) => this.keyProviders.changed(name)
     this.nativeProviders = new NativeProviders(database, this.events, barrier, clock, changed)
     this.nativeRestores = new NativeRestores(database, this.events, barrier, clock, changed)
-    this.providerHealth = new ProviderHealth(database, this.events, this.keyProviders, clock)
+    this.providerHealth = new ProviderHealth(
+      database,
+      this.events,
+      this.keyProviders,
+      clock,
+      settings.kmip.connectTimeoutMs,
+    )
+    this.defaultProviders = new DefaultProviders(database, this.events, this.keyProviders, this.providerHealth)
+    this.providerServers = new ProviderServers(this.events, store, this.keyProviders, settings.kmip.connectTimeoutMs)
+    this.clientTrusts = new ClientTrusts({
+      database,
+      events: this.events,
+      store,
+      pendingKeys: this.pendingClientKeys,
+      certificates,
+      registry: this.keyProviders,
+      health: this.providerHealth,
+      clock,
+    })
+    this.providerDetails = new ProviderDetails(database, this.clientTrusts, this.defaultProviders)
+    this.clientRenewal = new ClientRenewal(database, this.events, this.clientTrusts, clock, log)
     this.probeTimer = new ProbeTimer(this.providerHealth, settings.kmip.probeIntervalMs, clock, Math.random, log)
     const { folder, version } = parts
     this.epoch = certificates.epoch

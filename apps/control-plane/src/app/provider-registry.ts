@@ -15,7 +15,7 @@ import type { PendingClientKeys } from './pending-client-keys.ts'
 import { forgetPermissions } from './permissions/permission-store.ts'
 import type { HostObserver, KeyProviders, Principal } from './ports.ts'
 import type { ProviderStore } from './provider-store.ts'
-import { serverName, toView } from './provider-view.ts'
+import { missingOf, serverName, toView } from './provider-view.ts'
 import { isRehearsed } from './rehearsal.ts'
 import { orExists } from './unique.ts'
 
@@ -60,10 +60,16 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     return Promise.all(rows.map((row) => this.#view(this.#database, row)))
   }
 
+  /** Throws `not-found`. */
+  async show(name: string): Promise<KeyProviderView> {
+    return this.#view(this.#database, await findProviderRow(this.#database, name))
+  }
+
   /**
    * Adds a provider, with the client key that waits for it when a client certificate is given, without asking its servers
    * anything; `status` says whether they can be used. Throws `invalid` for certificates that cannot be read and for a key
-   * that is not there or is not the certificate's, `already-exists`; the key then waits on.
+   * that is not there or is not the certificate's, `already-exists`; the key then waits on. One that is to take another
+   * one's place as the default is asked for a key first; `kms-unreachable` when it gives none.
    */
   async add(request: AddKeyProvider, by: Principal): Promise<KeyProviderView> {
     const { name, servers } = request
@@ -79,6 +85,8 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
       server_ca: serverCa.join(''),
       created_at: this.#clock(),
     }
+    // A dry run asks no key server for anything.
+    if (request.makeDefault === true && !isRehearsed()) await this.#requireKeys(row, request.clientCertificate)
     const view = await orExists('name', `there is a key provider ${name} already: choose another name`, () =>
       this.#events.transaction(async (transaction, record) => {
         await transaction.insertInto('key_provider').values(row).execute()
@@ -92,7 +100,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
         return this.#view(transaction, isDefault ? await makeDefault(transaction, record, row, by) : row)
       }),
     )
-    this.#wake(name)
+    if (!isRehearsed()) this.#wake(name)
     return view
   }
 
@@ -170,6 +178,38 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
     if ((await nativeRow(this.#database, name)) !== null)
       return this.#store.openNative(this.#database, name, this.#clock)
     return this.#store.open(row, await requireActive(this.#database, row))
+  }
+
+  /** Throws `kms-unreachable` where a provider would take another one's place as the default and gives no keys. */
+  async #requireKeys(row: KeyProviderRow, certificate: string | undefined): Promise<void> {
+    const present = await this.#database.selectFrom('key_provider').select('name').where('is_default', '=', 1).execute()
+    if (present.length === 0) return
+    const reason =
+      certificate === undefined ? 'it has no client certificate yet' : await this.#redness(row, certificate)
+    if (reason === null) return
+    throw new ControlPlaneError(
+      'kms-unreachable',
+      `makeDefault: key provider ${row.name} cannot be the default, since its keys cannot be had now (${reason}): add it without «--default» and mend that first`,
+      { field: 'makeDefault' },
+    )
+  }
+
+  /** Why a provider that is to be added gives no keys; `null`: it does. */
+  async #redness(row: KeyProviderRow, pem: string): Promise<string | null> {
+    const chain = certificatesOf('clientCertificate', pem)
+    using clientKey = await this.#pendingKeys.look(row.name)
+    checkPrivateKey('clientKey', clientKey, chain[0])
+    const certificate = chain.join('')
+    const identity = { certificate, key_sealed: this.#store.seal(row, certificate, clientKey) }
+    const missing = missingOf(row, identity, null)
+    if (missing !== null) return missing
+    const provider = this.#store.open(row, identity)
+    try {
+      const { health, reason } = await provider.probe()
+      return health === 'red' ? reason : null
+    } finally {
+      await this.#store.close(provider)
+    }
   }
 
   async #addUploaded(transaction: Transaction<Schema>, row: KeyProviderRow, pem: string): Promise<void> {

@@ -58,7 +58,7 @@ export function toView(row: KeyProviderRow, { active, health, native }: Provider
 /** What is missing before keys can be had of a provider, and what to do; `null`: nothing. */
 export function missingOf(
   row: Pick<KeyProviderRow, 'name' | 'servers' | 'server_ca'>,
-  active: ProviderIdentityRow | null,
+  active: Pick<ProviderIdentityRow, 'certificate'> | null,
   native: NativeProvider | null,
 ): string | null {
   if (native !== null) return native.isBackedUp ? null : notBackedUp(row.name)

@@ -72,8 +72,18 @@ test('a provider whose servers nobody answers for is added all the same', async 
   assert.equal(status.servers[0]?.health, 'red')
   await assert.rejects(addProvider(admin, request), { status: 409, field: 'name' })
   assert.equal((await addProvider(admin, { ...request, name: 'second' })).isDefault, false)
-  assert.equal((await addProvider(admin, { ...request, name: 'third', makeDefault: true })).isDefault, true)
-  assert.equal((await admin.setDefaultKeyProvider('second')).isDefault, true)
+  await assert.rejects(addProvider(admin, { ...request, name: 'third', makeDefault: true }), {
+    status: 503,
+    field: 'makeDefault',
+  })
+  assert.equal((await addProvider(admin, { ...request, name: 'third' })).isDefault, false)
+  await assert.rejects(admin.setDefaultKeyProvider('second'), {
+    status: 503,
+    answerCode: 'kms-unreachable',
+    message: /second is not made the default.*127\.0\.0\.1:1 cannot be reached.*--force/,
+  })
+  assert.equal((await admin.keyProviders()).providers.find(({ isDefault }) => isDefault)?.name, 'far')
+  assert.equal((await admin.setDefaultKeyProvider('second', { force: true })).isDefault, true)
   assert.deepEqual(
     (await admin.keyProviders()).providers.map(({ name, isDefault }) => [name, isDefault]),
     [

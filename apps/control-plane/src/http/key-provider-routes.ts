@@ -1,10 +1,16 @@
 import {
   AddKeyProvider,
+  ChangeKeyProvider,
+  ClearDefaultProvider,
   clientKeySizeMax,
   KeyProvider,
+  KeyProviderDetail,
   KeyProviderList,
   KeyProviderStatus,
+  ProviderChoice,
+  ProviderDefaults,
   ProviderName,
+  SetDefaultProvider,
 } from '@cryptvisor/control-plane-api'
 import { readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
@@ -18,7 +24,13 @@ import { secretSizeOf } from './secret-size.ts'
 const ByProvider = Type.Object({ name: ProviderName })
 
 /** Key providers. No answer has the client's private key, and no JSON body. */
-export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHealth }: Platform): Routes {
+export function keyProviderRoutes({
+  keyProviders,
+  pendingClientKeys,
+  providerHealth,
+  providerDetails,
+  defaultProviders,
+}: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -34,7 +46,7 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHea
     server.route({
       method: 'POST',
       url: '/api/v1/key-providers',
-      config: { access: ['Cryptographer.ManageKeyServers'] },
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
       schema: {
         tags: ['key-providers'],
         summary: 'Add a key provider whose client key was sent before; the first one becomes the default',
@@ -65,16 +77,81 @@ export function keyProviderRoutes({ keyProviders, pendingClientKeys, providerHea
       },
     })
     server.route({
+      method: 'GET',
+      url: '/api/v1/key-providers/:name',
+      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'A key provider in full: servers, certificates, trust, and what the last probe found',
+        params: ByName,
+        response: { 200: KeyProviderDetail },
+      },
+      handler: ({ params }) => providerDetails.show(params.name),
+    })
+    server.route({
+      method: 'PATCH',
+      url: '/api/v1/key-providers/:name',
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Change what people call a key provider; its name stays, since it is part of every key’s',
+        params: ByProvider,
+        body: ChangeKeyProvider,
+        response: { 200: KeyProvider },
+      },
+      handler: ({ params, body, principal }) => keyProviders.change(params.name, body, principal),
+    })
+    server.route({
       method: 'POST',
       url: '/api/v1/key-providers/:name/default',
       config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
       schema: {
         tags: ['key-providers'],
-        summary: 'Ask this provider for keys from now on',
+        summary:
+          'Ask this provider for keys from now on: in the system, or in an entity; refused while its keys cannot be had',
         params: ByName,
+        body: SetDefaultProvider,
         response: { 200: KeyProvider },
       },
-      handler: ({ params, principal }) => keyProviders.setDefault(params.name, principal),
+      handler: ({ params, body, principal }) => defaultProviders.set(params.name, body, principal),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/key-provider-defaults',
+      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'The default key providers of the system and of entities',
+        response: { 200: ProviderDefaults },
+      },
+      handler: () => defaultProviders.list(),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/key-provider-defaults/clear',
+      config: { access: ['Cryptographer.ManageKeyServers'], rehearse: true },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Leave an entity, or the system, without a default of its own',
+        body: ClearDefaultProvider,
+        response: { 204: Nothing },
+      },
+      handler: async ({ body, principal }, reply) => {
+        await defaultProviders.clear(body.entity, principal)
+        return reply.code(204).send(null)
+      },
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/vms/:name/key-provider',
+      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'The key provider that would be asked for a new key of a VM, and why that one',
+        params: ByName,
+        response: { 200: ProviderChoice },
+      },
+      handler: ({ params }) => defaultProviders.chooseForVm(params.name),
     })
     server.route({
       method: 'GET',

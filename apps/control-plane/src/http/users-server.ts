@@ -15,6 +15,7 @@ import { keyProviderRoutes } from './key-provider-routes.ts'
 import { nativeProviderRoutes } from './native-provider-routes.ts'
 import { permissionRoutes } from './permission-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
+import { providerTrustRoutes } from './provider-trust-routes.ts'
 import { guardRepeats } from './repeated-requests.ts'
 import { auditRequests } from './request-audit.ts'
 import { logRequests } from './request-log.ts'
@@ -61,6 +62,7 @@ export async function buildUsersServer(
     permissionRoutes(platform),
     keyProviderRoutes(platform),
     nativeProviderRoutes(platform),
+    providerTrustRoutes(platform),
     eventRoutes(platform),
     systemRoutes(platform),
     auditRoutes(platform),

@@ -21,9 +21,13 @@ export interface Judgement {
   readonly servers: KeyProviderStatus['servers']
 }
 
-/** What a probe found, together with what else wants attention: certificates that end, clocks that differ. */
+/**
+ * What a probe found, together with what else wants attention: certificates that end, clocks that differ. `changed`: by
+ * server, the certificate that is shown instead of the pinned one, PEM.
+ */
 export function judge(
   status: ProviderStatus,
+  changed: ReadonlyMap<string, string>,
   row: KeyProviderRow,
   active: ProviderIdentityRow | null,
   now: number,
@@ -31,7 +35,9 @@ export function judge(
   const trusted = new Set(trustedServersOf(row).map(serverName))
   const untrusted = serversOf(row).filter((server) => !trusted.has(serverName(server)))
   const servers = [
-    ...status.servers.map((server) => judgeServer(server, row.name, now)),
+    ...status.servers.map((server) =>
+      judgeServer(server, changed.get(server.name) ?? server.certificatePem, row.name, now),
+    ),
     ...untrusted.map((server) => untrustedServer(serverName(server), row.name)),
   ]
   // What the probe found about its servers is in its own reason.
@@ -49,8 +55,13 @@ export function judge(
   return { health: 'yellow', text: start + warnings.join('; '), servers }
 }
 
-function judgeServer(server: ServerStatus, provider: string, now: number): Judgement['servers'][number] {
-  const certificate = server.certificatePem === null ? null : certificateView(server.certificatePem)
+function judgeServer(
+  server: ServerStatus,
+  certificatePem: string | null,
+  provider: string,
+  now: number,
+): Judgement['servers'][number] {
+  const certificate = certificatePem === null ? null : certificateView(certificatePem)
   const ending =
     certificate === null
       ? null

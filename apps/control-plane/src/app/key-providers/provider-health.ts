@@ -8,7 +8,8 @@ import { type Clock, timeText } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
 import type { KeyProviders } from '../ports.ts'
-import { missingOf } from '../provider-view.ts'
+import { missingOf, serversOf } from '../provider-view.ts'
+import { changedCertificates } from './changed-certificates.ts'
 import { type Judgement, judge } from './judgement.ts'
 import { ProbeKeys } from './probe-keys.ts'
 import { findProviderRow, identityOf } from './provider-rows.ts'
@@ -19,15 +20,23 @@ export class ProviderHealth {
   readonly #events: EventLog
   readonly #providers: KeyProviders
   readonly #clock: Clock
+  readonly #connectTimeoutMs: number
   readonly #keys: ProbeKeys
   /** Probes that are under way: whoever asks meanwhile gets the same answer. */
   readonly #running = new Map<string, Promise<KeyProviderStatus>>()
 
-  constructor(database: Kysely<Schema>, events: EventLog, providers: KeyProviders, clock: Clock) {
+  constructor(
+    database: Kysely<Schema>,
+    events: EventLog,
+    providers: KeyProviders,
+    clock: Clock,
+    connectTimeoutMs: number,
+  ) {
     this.#database = database
     this.#events = events
     this.#providers = providers
     this.#clock = clock
+    this.#connectTimeoutMs = connectTimeoutMs
     this.#keys = new ProbeKeys(database, clock)
   }
 
@@ -90,7 +99,8 @@ export class ProviderHealth {
     }
     await this.#keys.clean(provider)
     const status = await provider.probe(this.#keys.watch(name))
-    return this.#keep(name, judge(status, row, active, this.#clock()), status)
+    const changed = await changedCertificates(serversOf(row), status, this.#connectTimeoutMs)
+    return this.#keep(name, judge(status, changed, row, active, this.#clock()), status, new Set(changed.keys()))
   }
 
   #notSetUp(row: KeyProviderRow, missing: string): KeyProviderStatus {
@@ -99,7 +109,13 @@ export class ProviderHealth {
     return { name: row.name, health: 'red', text, since: now, probedAt: now, servers: [] }
   }
 
-  async #keep(name: string, { health, text, servers }: Judgement, status: ProviderStatus): Promise<KeyProviderStatus> {
+  /** `changed`: the servers whose certificate is another than the pinned one. */
+  async #keep(
+    name: string,
+    { health, text, servers }: Judgement,
+    status: ProviderStatus,
+    changed: ReadonlySet<string>,
+  ): Promise<KeyProviderStatus> {
     const now = this.#clock()
     return this.#events.transaction(async (transaction, record) => {
       // It may have been removed meanwhile.
@@ -126,6 +142,12 @@ export class ProviderHealth {
       if (type !== null) {
         await record({ type, provider: name, text: `key provider ${name} ${verbs[health]}: ${text}` })
       }
+      for (const server of servers.filter(({ address }) => changed.has(address))) {
+        const found = server.certificate?.fingerprint256
+        if (before !== undefined && shownBefore(before, server.address) === found) continue
+        const detail = `server ${server.address} of key provider ${name} is refused: ${server.text}`
+        await record({ type: 'key-provider.certificate-changed', provider: name, text: detail })
+      }
       return statusOf(row)
     })
   }
@@ -150,6 +172,12 @@ export function statusOf(row: ProviderHealthRow): KeyProviderStatus {
     probedAt: timeText(row.probed_at),
     servers: Parse(KeyProviderStatus.properties.servers, JSON.parse(row.servers)),
   }
+}
+
+/** The fingerprint of what the server showed when it was probed before. */
+function shownBefore(before: ProviderHealthRow, address: string): string | null {
+  const server = statusOf(before).servers.find((candidate) => candidate.address === address)
+  return server?.certificate?.fingerprint256 ?? null
 }
 
 const verbs: Readonly<Record<Health, string>> = {

@@ -14,6 +14,17 @@ export async function findProviderRow(database: Kysely<Schema>, name: string): P
   })
 }
 
+/** The row of a provider that has servers; throws `not-found`, and `invalid` for a native one. */
+export async function findStandardRow(database: Kysely<Schema>, name: string): Promise<KeyProviderRow> {
+  const row = await findProviderRow(database, name)
+  if ((await nativeView(database, name)) === null) return row
+  throw new ControlPlaneError(
+    'invalid',
+    `name: key provider ${name} is native: it has no servers, and no certificates to trust`,
+    { field: 'name' },
+  )
+}
+
 /** The client certificate of a provider in that state; `null` when there is none. */
 export async function identityOf(
   database: Kysely<Schema>,
