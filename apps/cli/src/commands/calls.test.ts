@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
 import { cannedEvent } from '../testing/canned.ts'
@@ -63,7 +64,62 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
   [['key-provider', 'list'], get('/key-providers')],
   [['key-provider', 'status', 'other'], get('/key-providers/other/status')],
   [['key-provider', 'status'], get('/key-providers'), get('/key-providers/kms/status')],
-  [['key-provider', 'default', 'other'], post('/key-providers/other/default', null)],
+  [['key-provider', 'show', 'other'], get('/key-providers/other')],
+  [['key-provider', 'default', 'other'], post('/key-providers/other/default', {})],
+  [
+    ['key-provider', 'default', 'set', 'other', '--cluster', 'main', '--force'],
+    post('/key-providers/other/default', { entity: { kind: 'cluster', name: 'main' }, force: true }),
+  ],
+  [
+    ['key-provider', 'default', 'clear', '--cluster', 'main'],
+    post('/key-provider-defaults/clear', { entity: { kind: 'cluster', name: 'main' } }),
+  ],
+  [['key-provider', 'default', 'clear'], post('/key-provider-defaults/clear', {})],
+  [['key-provider', 'default', 'show'], get('/key-provider-defaults')],
+  [['key-provider', 'default', 'show', '--for', 'db1'], get('/vms/db1/key-provider')],
+  [
+    ['key-provider', 'update', 'kms', '--display-name', 'Vault in Zurich'],
+    { call: 'PATCH /api/v1/key-providers/kms', body: { displayName: 'Vault in Zurich' } },
+  ],
+  [
+    ['key-provider', 'server', 'add', 'kms', 'kms-3', '--by-ca', '--position', '1'],
+    post('/key-providers/kms/servers', { host: 'kms-3', port: 5696, position: 0 }),
+  ],
+  [
+    ['key-provider', 'server', 'update', 'kms', '[::1]:5697', '--address', 'kms-4:5698'],
+    {
+      call: 'PATCH /api/v1/key-providers/kms/servers/%5B%3A%3A1%5D%3A5697',
+      body: { host: 'kms-4', port: 5698 },
+    },
+  ],
+  [['key-provider', 'server', 'remove', 'kms', 'kms-3'], remove('/key-providers/kms/servers/kms-3%3A5696')],
+  [
+    ['key-provider', 'trust', 'root-ca', 'kms', '--common-name', 'our cloud'],
+    post('/key-providers/kms/client-trust', { way: 'root-ca', commonName: 'our cloud' }),
+  ],
+  [
+    ['key-provider', 'trust', 'self-signed', 'kms', '--force'],
+    post('/key-providers/kms/client-trust', { way: 'self-signed', force: true }),
+  ],
+  [['key-provider', 'trust', 'csr', 'kms'], post('/key-providers/kms/client-trust', { way: 'csr' })],
+  [['key-provider', 'trust', 'activate', 'kms'], post('/key-providers/kms/client-trust/activate', {})],
+  [['key-provider', 'trust', 'show', 'kms', '--csr'], get('/key-providers/kms/client-trust')],
+  [
+    ['key-provider', 'trust', 'server', 'kms', '--accept-fingerprint', 'CD:'.repeat(31).concat('cd')],
+    get('/key-providers/kms'),
+    post('/key-providers/inspect', {
+      servers: [
+        { host: 'kms-1', port: 5696 },
+        { host: '::1', port: 5697 },
+      ],
+    }),
+    post('/key-providers/kms/server-trust', {
+      pins: [
+        { host: 'kms-1', port: 5696, fingerprint256: 'cd'.repeat(32) },
+        { host: '::1', port: 5697, fingerprint256: 'cd'.repeat(32) },
+      ],
+    }),
+  ],
   [['key-provider', 'remove', 'other'], remove('/key-providers/other')],
   [['keys', 'list'], get('/keys')],
   [
@@ -263,6 +319,49 @@ test('a disk of an encrypted VM is encrypted without VM Home', async (context) =
   fake.encrypted = true
   assert.equal((await desk.run(['vm', 'encrypt', 'db1', '--disk', '1'])).exitCode, 0)
   assert.deepEqual(fake.changes, [post('/vms/db1/policy', { disks: [{ number: 1, policy: encryptionPolicy }] })])
+})
+
+test('key-provider add shows the certificates of servers, and trusts none that nobody accepted', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const line = ['key-provider', 'add', 'kms', '--server', 'kms-1']
+  const asked = await desk.run(line)
+  assert.equal(asked.exitCode, 2)
+  assert.match(asked.stderr, /subject: +CN=kms-1[\s\S]*issuer: +CN=KMS CA[\s\S]*SHA-256: +(CD:){31}CD/)
+  assert.match(asked.stderr, new RegExp(`--accept-fingerprint ${'cd'.repeat(32)}`))
+  const other = await desk.run([...line, '--accept-fingerprint', 'ab'.repeat(32)])
+  assert.equal(other.exitCode, 1)
+  assert.match(other.stderr, /another certificate than the accepted one/)
+  const inspect = post('/key-providers/inspect', { servers: [{ host: 'kms-1', port: 5696 }] })
+  assert.deepEqual(fake.changes, [inspect, inspect], 'nothing was added')
+  fake.calls.length = 0
+  const { exitCode, stderr } = await desk.run([...line, '--accept-fingerprint', 'CD'.repeat(32)])
+  assert.equal(exitCode, 0, stderr)
+  const servers = [{ host: 'kms-1', port: 5696, fingerprint256: 'cd'.repeat(32) }]
+  assert.deepEqual(fake.changes, [inspect, post('/key-providers', { name: 'kms', servers })])
+})
+
+test('key-provider trust sends a signed certificate and an uploaded pair, and prints what is to be sent', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const pem = (text: string) => `-----BEGIN ${text}-----\n-----END ${text}-----\n`
+  const certificate = desk.file('client.pem', pem('CERTIFICATE'))
+  const key = desk.file('client.key', pem('PRIVATE KEY'))
+  assert.equal((await desk.run(['key-provider', 'trust', 'certificate', 'kms', certificate])).exitCode, 0)
+  const upload = ['key-provider', 'trust', 'upload', 'kms', '--client-cert', certificate, '--client-key', key]
+  assert.equal((await desk.run(upload)).exitCode, 0)
+  assert.deepEqual(fake.changes, [
+    post('/key-providers/kms/client-trust/certificate', { certificate: pem('CERTIFICATE') }),
+    { call: 'PUT /api/v1/key-providers/kms/client-key', body: undefined },
+    post('/key-providers/kms/client-trust', { way: 'upload', certificate: pem('CERTIFICATE') }),
+  ])
+  assert.deepEqual(fake.clientKeys, [pem('PRIVATE KEY')])
+  const csr = await desk.run(['key-provider', 'trust', 'csr', 'kms'])
+  assert.match(csr.stdout, /^-----BEGIN CERTIFICATE REQUEST-----[\s\S]*-----END CERTIFICATE REQUEST-----\n$/)
+  assert.match(csr.stderr, /have the key server’s CA sign the request/)
+  const out = `${desk.folder}/ca.pem`
+  const root = ['key-provider', 'trust', 'root-ca', 'kms', '--out', out]
+  assert.equal((await desk.run(root)).exitCode, 0)
+  assert.match(readFileSync(out, 'utf8'), /root/)
+  assert.match((await desk.run(root)).stderr, /is there already/)
 })
 
 test('key-provider add sends the files that it is given', async (context) => {

@@ -1,25 +1,27 @@
-import { readFile, stat } from 'node:fs/promises'
-import { clientKeySizeMax, type Health, type KeyProvider, type KeyProviderStatus } from '@cryptvisor/control-plane-api'
-import { Secret } from '@cryptvisor/secret'
+import type { KeyProvider, KmipServerWish } from '@cryptvisor/control-plane-api'
+import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { type ServerAddress, serverAddresses } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
-import type { Paint } from '../paint.ts'
+import { fingerprints, pinServers } from '../key-provider/trust-servers.ts'
+import { providerSheet, providerTable, statusSheet } from '../key-provider/words.ts'
+import { readKey, readPem } from '../pem-file.ts'
 import { line } from '../printable.ts'
-import { formatTime } from '../quantity.ts'
-import { sheet, table } from '../table.ts'
+import { addProviderDefault } from './key-provider-default.ts'
+import { addProviderServer } from './key-provider-server.ts'
+import { addProviderTrust } from './key-provider-trust.ts'
 
 interface AddOptions {
   readonly server: readonly ServerAddress[]
-  readonly serverCa: string
-  readonly clientCert: string
-  readonly clientKey: string
+  readonly displayName?: string
+  readonly serverCa?: string
+  readonly acceptFingerprint?: readonly string[]
+  readonly trustLater?: boolean
+  readonly clientCert?: string
+  readonly clientKey?: string
   readonly default?: boolean
 }
-
-/** PEM files are small; anything larger is another file. */
-const pemSizeMax = 65_536
 
 /** `key-provider`: the key servers that make and keep KEKs. */
 export function addKeyProvider(program: CliCommand, cli: Cli): void {
@@ -32,46 +34,72 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .action(() =>
       cli.showAnswer(
         async (client) => (await client.keyProviders()).providers,
-        (providers) => providerTable(providers),
+        (providers) => providerTable(providers, cli.paint),
+      ),
+    )
+  provider
+    .command('show')
+    .description(
+      'show a key provider in full: servers, certificates of both sides with their ends, what is missing, what to do next; asks no server',
+    )
+    .argument('<name>', 'its name')
+    .action((name: string) =>
+      cli.showAnswer(
+        (client) => client.keyProvider(name),
+        (detail) => providerSheet(detail, cli.paint),
       ),
     )
   provider
     .command('add')
-    .description('add a key provider: one or more KMIP servers that keep the same keys')
+    .description(
+      'add a key provider: one or more KMIP servers that keep the same keys. Shows the certificate of each server and asks whether it is the right one; --accept-fingerprint and --server-ca answer that beforehand. The client certificate may come with it, or later by «key-provider trust»',
+    )
     .argument('<name>', 'its name; it becomes part of every key record and never changes')
     .requiredOption(
       '--server <host:port>',
       'a KMIP server; give the option once for each, in the order to try',
       serverAddresses,
     )
-    .requiredOption('--server-ca <file>', "PEM: the CA of the servers' certificates")
-    .requiredOption('--client-cert <file>', "PEM: the control plane's certificate at the key server")
-    .requiredOption('--client-key <file>', 'PEM: its private key; it is sent once and kept sealed')
-    .option('--default', 'make it the default provider (the first one is so by itself)')
-    .examples(
-      'key-provider add kms --server kms-1:5696 --server kms-2:5696 --server-ca ca.pem --client-cert client.pem --client-key client.key --default',
+    .option('--display-name <text>', 'what people call it; this may change')
+    .option('--server-ca <file>', "PEM: the CA of the servers' certificates; no fingerprint is asked about then")
+    .option(
+      '--accept-fingerprint <sha256>',
+      "a server's certificate that is the right one; once for each",
+      fingerprints,
     )
-    .action(async (name: string, options: AddOptions) => {
-      const serverCa = await readPem('--server-ca', options.serverCa)
-      const clientCertificate = await readPem('--client-cert', options.clientCert)
-      using clientKey = await readKey('--client-key', options.clientKey)
-      await cli.showAnswer(
-        async (client) => {
-          await client.uploadClientKey(name, clientKey)
-          return client.addKeyProvider({
-            name,
-            servers: [...options.server],
-            serverCa,
-            clientCertificate,
-            ...(options.default === true ? { makeDefault: true } : {}),
-          })
-        },
-        (made) => line(`added key provider ${made.name}${made.isDefault ? ', the default' : ''}`),
-      )
-    })
+    .option(
+      '--trust-later',
+      'add it without trusting its servers yet: it gives no keys before «key-provider trust server»',
+    )
+    .option('--client-cert <file>', "PEM: the control plane's certificate, where the key server made one")
+    .option('--client-key <file>', 'PEM: its private key; it is sent once and kept sealed')
+    .option('--default', 'make it the default provider (the first one is so by itself); refused while it gives no keys')
+    .examples(
+      'key-provider add kms --server kms-1:5696 --server kms-2:5696',
+      'key-provider add kms --server kms-1 --server-ca ca.pem --client-cert client.pem --client-key client.key --default',
+    )
+    .section('Next', [
+      'without --client-cert the key server does not know the control plane yet: cryptvisor key-provider trust --help',
+      'then see whether keys can be had:                                       cryptvisor key-provider status NAME',
+    ])
+    .action((name: string, options: AddOptions) => add(cli, name, options))
+  provider
+    .command('update')
+    .description('change what people call a key provider; its name, which is part of every key, stays')
+    .argument('<name>', 'its name')
+    .requiredOption('--display-name <text>', 'what people call it; empty: its name')
+    .examples('key-provider update kms --display-name "Vault in Zurich"')
+    .action((name: string, { displayName }: { displayName: string }) =>
+      cli.showAnswer(
+        (client) => client.changeKeyProvider(name, { displayName: displayName === '' ? null : displayName }),
+        (changed) => line(`key provider ${changed.name} is called ${changed.displayName ?? changed.name}`),
+      ),
+    )
   provider
     .command('status')
-    .description('try a key provider: make a key, read it back, destroy it')
+    .description(
+      'try a key provider: make a key, read it back at every server, destroy it. Green: all is well; yellow: it works, and something wants attention; red: it does not work',
+    )
     .argument('[name]', 'its name (default: the default provider)')
     .action((name: string | undefined) =>
       cli.showAnswer(
@@ -79,16 +107,9 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
         (status) => statusSheet(status, cli.paint),
       ),
     )
-  provider
-    .command('default')
-    .description('make a key provider the default: new keys come from it')
-    .argument('<name>', 'its name')
-    .action((name: string) =>
-      cli.showAnswer(
-        (client) => client.setDefaultKeyProvider(name),
-        (changed) => line(`${changed.name} is the default key provider`),
-      ),
-    )
+  addProviderServer(provider, cli)
+  addProviderTrust(provider, cli)
+  addProviderDefault(provider, cli)
   provider
     .command('remove')
     .description('forget a key provider that no VM and no host uses; its keys stay at the key server')
@@ -96,36 +117,37 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .action((name: string) => cli.remove('key provider', name, (client) => client.deleteKeyProvider(name)))
 }
 
-function providerTable(providers: readonly KeyProvider[]): string {
-  return table(
-    ['NAME', 'KIND', 'DEFAULT', 'SERVERS', 'CERTIFICATE UNTIL'],
-    providers.map(({ name, kind, isDefault, servers, clientCertificateExpiresAt }) => [
+async function add(cli: Cli, name: string, options: AddOptions): Promise<void> {
+  if ((options.clientCert === undefined) !== (options.clientKey === undefined)) {
+    throw new CliError('usage', '--client-cert and --client-key come together', {
+      next: 'give both, or neither and set the trust up afterwards: cryptvisor key-provider trust --help',
+    })
+  }
+  const serverCa = options.serverCa === undefined ? undefined : await readPem('--server-ca', options.serverCa)
+  const clientCertificate =
+    options.clientCert === undefined ? undefined : await readPem('--client-cert', options.clientCert)
+  using clientKey = options.clientKey === undefined ? null : await readKey('--client-key', options.clientKey)
+  const made = await cli.withClient(async (client) => {
+    const servers = await trusted(cli, client, options)
+    if (clientKey !== null) await client.uploadClientKey(name, clientKey)
+    return client.addKeyProvider({
       name,
-      kind,
-      isDefault ? 'yes' : 'no',
-      servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(', '),
-      clientCertificateExpiresAt === null ? null : formatTime(clientCertificateExpiresAt),
-    ]),
-  )
+      servers,
+      ...(options.displayName === undefined ? {} : { displayName: options.displayName }),
+      ...(serverCa === undefined ? {} : { serverCa }),
+      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+      ...(options.default === true ? { makeDefault: true } : {}),
+    })
+  })
+  cli.show(made, () => line(`added key provider ${made.name}${made.isDefault ? ', the default' : ''}`))
+  cli.hint(made.missing ?? `see whether keys can be had: cryptvisor key-provider status ${made.name}`)
 }
 
-function statusSheet({ name, health, text, servers }: KeyProviderStatus, paint: Paint): string {
-  const colour = (value: Health) => paint(value, value)
-  return `${sheet([
-    ['provider', name],
-    ['health', colour(health)],
-    ['', text],
-  ])}\n${table(
-    ['SERVER', 'HEALTH', 'KMIP', 'VENDOR', 'ROUND TRIP', 'TEXT'],
-    servers.map((server) => [
-      server.address,
-      colour(server.health),
-      server.protocolVersion,
-      server.vendor,
-      server.roundTripMs === null ? null : `${Math.round(server.roundTripMs)} ms`,
-      server.text,
-    ]),
-  )}`
+/** The servers as they are to be added: pinned, unless a CA or later trust was asked for. */
+async function trusted(cli: Cli, client: ControlPlaneClient, options: AddOptions): Promise<KmipServerWish[]> {
+  const { server, serverCa, trustLater, acceptFingerprint = [] } = options
+  if (trustLater === true || (serverCa !== undefined && acceptFingerprint.length === 0)) return [...server]
+  return pinServers(cli, client, server, acceptFingerprint)
 }
 
 function defaultOf(providers: readonly KeyProvider[]): string {
@@ -133,36 +155,5 @@ function defaultOf(providers: readonly KeyProvider[]): string {
   if (found !== undefined) return found.name
   throw new CliError('not-found', 'there is no default key provider', {
     next: 'name one of `cryptvisor key-provider list`, or add one: cryptvisor key-provider add --help',
-  })
-}
-
-async function readPem(option: string, path: string): Promise<string> {
-  return (await readPemFile(option, path)).toString('utf8')
-}
-
-/** Reads a private key; no string is made of it. */
-async function readKey(option: string, path: string): Promise<Secret> {
-  return Secret.from(await readPemFile(option, path, clientKeySizeMax))
-}
-
-/** Reads a PEM file. Errors name the option and the file, never what is in it. */
-async function readPemFile(option: string, path: string, sizeMax: number = pemSizeMax): Promise<Buffer> {
-  let bytes: Buffer
-  try {
-    const { size } = await stat(path)
-    if (size > sizeMax)
-      throw new CliError('bad-file', `${option}: ${path} is too large for a PEM file`, { field: option })
-    bytes = await readFile(path)
-  } catch (cause) {
-    if (cause instanceof CliError) throw cause
-    // Node's file errors carry the system's code.
-    const { code } = cause as NodeJS.ErrnoException
-    throw new CliError('bad-file', `${option}: ${path} cannot be read: ${code}`, { field: option, cause })
-  }
-  if (bytes.includes('-----BEGIN ')) return bytes
-  bytes.fill(0)
-  throw new CliError('bad-file', `${option}: ${path} is not in PEM`, {
-    field: option,
-    next: 'give a file that holds -----BEGIN …-----',
   })
 }

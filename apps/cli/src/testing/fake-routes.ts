@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import {
   AddDisk,
-  AddKeyProvider,
   ApiTokenList,
   ChangePolicy,
   ChangeUser,
@@ -27,9 +26,6 @@ import {
   ImportVolume,
   Key,
   KeyList,
-  KeyProvider,
-  KeyProviderList,
-  KeyProviderStatus,
   LoginAnswer,
   LoginRequest,
   Me,
@@ -50,10 +46,11 @@ import {
   VmList,
 } from '@cryptvisor/control-plane-api'
 import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
-import { cannedHost, cannedKey, cannedOrphan, cannedProvider, cannedTime, cannedUser, cannedVm } from './canned.ts'
+import { cannedHost, cannedKey, cannedOrphan, cannedTime, cannedUser, cannedVm } from './canned.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 import { addHostCare } from './fake-host-routes.ts'
 import { addFakeKeyLives } from './fake-key-routes.ts'
+import { addFakeProviderRoutes } from './fake-key-provider-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
 import { addSystem } from './fake-system-routes.ts'
 
@@ -172,50 +169,7 @@ function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void
     ;(await made).clientKeys.push(key.expose((bytes) => Buffer.from(bytes).toString()))
     return reply.code(204).send()
   })
-  server.get(`${api}/key-providers`, { schema: { response: { 200: KeyProviderList } } }, async () => ({
-    providers: [cannedProvider, { ...cannedProvider, name: 'other', isDefault: false }],
-  }))
-  server.post(
-    `${api}/key-providers`,
-    { schema: { body: AddKeyProvider, response: { 201: KeyProvider } } },
-    async (request, reply) => {
-      const { name, servers, makeDefault } = request.body
-      const shown = servers.map((server) => ({ ...server, fingerprint256: server.fingerprint256 ?? null }))
-      return reply.code(201).send({ ...cannedProvider, name, servers: shown, isDefault: makeDefault === true })
-    },
-  )
-  server.post(
-    `${api}/key-providers/:name/default`,
-    { schema: { response: { 200: KeyProvider } } },
-    async (request) => ({
-      ...cannedProvider,
-      // The route's path has this parameter.
-      name: (request.params as { name: string }).name,
-    }),
-  )
-  server.get(
-    `${api}/key-providers/:name/status`,
-    { schema: { response: { 200: KeyProviderStatus } } },
-    async (request) => ({
-      // The route's path has this parameter.
-      name: (request.params as { name: string }).name,
-      health: 'yellow' as const,
-      text: 'one server does not answer',
-      since: cannedTime,
-      probedAt: cannedTime,
-      servers: [
-        {
-          address: 'kms-1:5696',
-          health: 'green' as const,
-          text: 'made, read and destroyed a key',
-          protocolVersion: '1.4',
-          vendor: 'Cryptvisor',
-          roundTripMs: 3.2,
-          certificate: null,
-        },
-      ],
-    }),
-  )
+  addFakeProviderRoutes(server)
   server.delete(`${api}/key-providers/:name`, async (_request, reply) => reply.code(204).send())
   server.get(`${api}/keys`, { schema: { response: { 200: KeyList } } }, async () => ({
     keys: [cannedKey, cannedOrphan],
