@@ -26,7 +26,7 @@ export async function pinServers(
   servers: readonly ServerAddress[],
   accepted: readonly string[],
 ): Promise<KmipServerWish[]> {
-  const inspected = (await client.inspectKeyServers({ servers: [...servers] })).servers
+  const inspected = await Promise.all(servers.map((server) => client.inspectKeyServer(server)))
   const silent = inspected.find(({ certificate }) => certificate === null)
   if (silent !== undefined) {
     throw new CliError('unreachable', `${addressOf(silent)} shows no certificate: ${silent.problem}`, {

@@ -65,8 +65,7 @@ export function providerSheet(provider: KeyProviderDetail, paint: Paint): string
     ...(serverCa.length === 0
       ? []
       : ['\n', sheet(serverCa.flatMap((certificate) => certificateRows('trusted CA', certificate)))]),
-    '\n',
-    trustSheet(clientTrust),
+    ...(clientTrust === null ? [] : ['\n', trustSheet(clientTrust)]),
   ].join('')
 }
 

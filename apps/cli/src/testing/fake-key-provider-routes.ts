@@ -7,8 +7,8 @@ import {
   ChangeProviderServer,
   ClearDefaultProvider,
   ClientTrust,
-  InspectedServers,
-  InspectServers,
+  InspectedServer,
+  InspectServer,
   KeyProvider,
   KeyProviderDetail,
   KeyProviderList,
@@ -91,12 +91,10 @@ export function addFakeProviderRoutes(server: RestServer): void {
     const shown = servers.map((one) => ({ ...one, fingerprint256: one.fingerprint256 ?? null }))
     return reply.code(201).send({ ...cannedProvider, name, servers: shown, isDefault: makeDefault === true })
   })
-  server.post(
-    `${api}/inspect`,
-    { schema: { body: InspectServers, response: { 200: InspectedServers } } },
-    async ({ body }) => ({
-      servers: body.servers.map((address) => ({ ...address, certificate: cannedCertificate, problem: null })),
-    }),
+  server.get(
+    '/api/v1/key-server-certificate',
+    { schema: { querystring: InspectServer, response: { 200: InspectedServer } } },
+    async ({ query }) => ({ ...query, certificate: cannedCertificate, problem: null }),
   )
   server.get(`${api}/:name`, { schema: { response: { 200: KeyProviderDetail } } }, async (request) => ({
     ...cannedProvider,
