@@ -8,7 +8,7 @@ import {
   KmipServerWish,
   providerServersMax,
 } from './key-providers.ts'
-import { Name, Nullable, Time } from './names.ts'
+import { Nullable, Time } from './names.ts'
 
 /**
  * How a key server comes to trust the control plane. `root-ca`: it trusts the control plane's CA, which signs the client
@@ -143,10 +143,16 @@ export type ChangeProviderServer = Static<typeof ChangeProviderServer>
 
 const EntityKind = Type.Union([Type.Literal('cluster'), Type.Literal('folder')])
 
+/** A cluster by its name, a folder by its path. */
+const Entity = Type.Object(
+  { kind: EntityKind, name: Type.String({ minLength: 1, maxLength: 2000 }) },
+  { additionalProperties: false },
+)
+
 /** Whose keys come from the provider by default; the system's where no entity is named. */
 export const SetDefaultProvider = Type.Object(
   {
-    entity: Type.Optional(Type.Object({ kind: EntityKind, name: Name }, { additionalProperties: false })),
+    entity: Type.Optional(Entity),
     force: Type.Optional(Type.Boolean({ description: 'Also when its keys cannot be had now' })),
   },
   { additionalProperties: false },
@@ -154,10 +160,7 @@ export const SetDefaultProvider = Type.Object(
 export type SetDefaultProvider = Static<typeof SetDefaultProvider>
 
 /** Who is to have no default of its own any more; the system where no entity is named. */
-export const ClearDefaultProvider = Type.Object(
-  { entity: Type.Optional(Type.Object({ kind: EntityKind, name: Name }, { additionalProperties: false })) },
-  { additionalProperties: false },
-)
+export const ClearDefaultProvider = Type.Object({ entity: Type.Optional(Entity) }, { additionalProperties: false })
 export type ClearDefaultProvider = Static<typeof ClearDefaultProvider>
 
 /** All defaults: the system's, and those of entities. */

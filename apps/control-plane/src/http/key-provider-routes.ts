@@ -7,6 +7,7 @@ import {
   KeyProviderDetail,
   KeyProviderList,
   KeyProviderStatus,
+  NameOrId,
   ProviderChoice,
   ProviderDefaults,
   ProviderName,
@@ -16,11 +17,12 @@ import { readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import { providerPath } from '../app/inventory/object-paths.ts'
 import type { Platform } from '../app/platform.ts'
-import { eachListed } from './objects.ts'
+import { eachListed, theKeyProvider, theVm } from './objects.ts'
 import { ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 import { secretSizeOf } from './secret-size.ts'
 
+const ByVm = Type.Object({ vm: NameOrId })
 const ByProvider = Type.Object({ name: ProviderName })
 
 /** Key providers. No answer has the client's private key, and no JSON body. */
@@ -79,7 +81,7 @@ export function keyProviderRoutes({
     server.route({
       method: 'GET',
       url: '/api/v1/key-providers/:name',
-      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      config: { access: ['Cryptographer.ReadKeyServersInfo'], on: theKeyProvider },
       schema: {
         tags: ['key-providers'],
         summary: 'A key provider in full: servers, certificates, trust, and what the last probe found',
@@ -143,15 +145,15 @@ export function keyProviderRoutes({
     })
     server.route({
       method: 'GET',
-      url: '/api/v1/vms/:name/key-provider',
-      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      url: '/api/v1/vms/:vm/key-provider',
+      config: { access: ['System.Read'], on: theVm },
       schema: {
         tags: ['key-providers'],
         summary: 'The key provider that would be asked for a new key of a VM, and why that one',
-        params: ByName,
+        params: ByVm,
         response: { 200: ProviderChoice },
       },
-      handler: ({ params }) => defaultProviders.chooseForVm(params.name),
+      handler: ({ params }) => defaultProviders.chooseForVm(params.vm),
     })
     server.route({
       method: 'GET',

@@ -39,6 +39,8 @@ export const theHost = fromPath('host', 'name', 'the host')
 export const theCluster = fromPath('cluster', 'name', 'the cluster')
 /** Of `/datastores/:name`. */
 export const theDatastore = fromPath('datastore', 'name', 'the datastore')
+/** Of `/key-providers/:name`. */
+export const theKeyProvider = fromPath('key-provider', 'name', 'the key provider')
 /** Of `/policies/:name`. */
 export const thePolicy = fromPath('policy', 'name', 'the policy')
 /** Of `/folders/:folder`. */

@@ -9,6 +9,7 @@ import type { ProviderDefaultRow } from '../../database/provider-rows.ts'
 import type { Schema } from '../../database/schema.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
+import { FolderTree } from '../inventory/folder-tree.ts'
 import type { Principal } from '../ports.ts'
 import type { ProviderRegistry } from '../provider-registry.ts'
 import { isRehearsed } from '../rehearsal.ts'
@@ -115,7 +116,7 @@ export class DefaultProviders {
       .selectFrom('vm')
       .innerJoin('host', 'host.id', 'vm.host_id')
       .innerJoin('policy', 'policy.id', 'vm.policy_id')
-      .select(['host.cluster_id', 'policy.name as policy', 'policy.key_provider'])
+      .select(['vm.folder_id', 'host.cluster_id', 'policy.name as policy', 'policy.key_provider'])
       .where((where) => where.or([where('vm.id', '=', nameOrId), where('vm.name', '=', nameOrId)]))
       .executeTakeFirst()
     if (vm === undefined) {
@@ -124,7 +125,7 @@ export class DefaultProviders {
     if (vm.key_provider !== null) {
       return { provider: vm.key_provider, from: 'policy', text: `the storage policy «${vm.policy}» of the VM says so` }
     }
-    return requireDefault(await defaultProvider(this.#database, { clusterId: vm.cluster_id }))
+    return requireDefault(await defaultProvider(this.#database, { clusterId: vm.cluster_id, folderId: vm.folder_id }))
   }
 
   /** Throws `kms-unreachable` when a key cannot be made and read back now. */
@@ -140,18 +141,26 @@ export class DefaultProviders {
 }
 
 async function entityId(database: Kysely<Schema>, { kind, name }: Entity): Promise<string> {
-  const row =
-    kind === 'cluster'
-      ? await database.selectFrom('cluster').select('id').where('name', '=', name).executeTakeFirst()
-      : undefined
+  if (kind === 'folder') {
+    const folder = (await FolderTree.read(database)).find(name, 'entity')
+    if (folder !== null) return folder.id
+    throw new ControlPlaneError('invalid', 'entity: the root has the default of the system: leave the folder out', {
+      field: 'entity',
+    })
+  }
+  const row = await database.selectFrom('cluster').select('id').where('name', '=', name).executeTakeFirst()
   if (row !== undefined) return row.id
-  throw new ControlPlaneError('not-found', `there is no ${kind} ${name}: see «${kind} list»`, { field: 'entity' })
+  throw new ControlPlaneError('not-found', `entity: there is no cluster ${name}: see «cluster list»`, {
+    field: 'entity',
+  })
 }
 
+/** `null` for one that is gone. */
 async function entityName(database: Kysely<Schema>, kind: Entity['kind'], id: string): Promise<string | null> {
-  const row =
-    kind === 'cluster'
-      ? await database.selectFrom('cluster').select('name').where('id', '=', id).executeTakeFirst()
-      : undefined
+  if (kind === 'folder') {
+    const tree = await FolderTree.read(database)
+    return tree.has(id) ? tree.nameOf(id) : null
+  }
+  const row = await database.selectFrom('cluster').select('name').where('id', '=', id).executeTakeFirst()
   return row?.name ?? null
 }
