@@ -19,6 +19,7 @@ import { runTool } from './process/tool.ts'
 import { admitControlPlane } from './rest/caller.ts'
 import { restErrorOf } from './rest/error-table.ts'
 import { addHostRoutes } from './rest/host-routes.ts'
+import { addLayerRoutes } from './rest/layer-routes.ts'
 import { addOperationRoutes } from './rest/operation-routes.ts'
 import { addVmRoutes } from './rest/vm-routes.ts'
 import { keepSession } from './session.ts'
@@ -135,6 +136,7 @@ async function buildApp(
   app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket, epoch.known))
   addHostRoutes(app, { ...host, identity: status, keyMemory: keyMemoryLevel })
   addVmRoutes(app, host)
+  addLayerRoutes(app, host)
   addOperationRoutes(app, operations)
   return app
 }

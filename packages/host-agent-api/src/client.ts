@@ -3,7 +3,15 @@ import { pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { HostStatus } from './host.ts'
 import type { ComparedKey, HeldKeys, KeyReference } from './keys.ts'
-import type { BackupHeader, ExportDisk, OperationRequest, OperationStatus, Speed, VmFiles } from './operation.ts'
+import type {
+  BackupHeader,
+  ExportDisk,
+  OperationRequest,
+  OperationStatus,
+  RemoveLayer,
+  Speed,
+  VmFiles,
+} from './operation.ts'
 import type { LockState, VmAuthority } from './vm.ts'
 
 /** Calls one host agent. Every method throws `RestClientError`. */
@@ -82,6 +90,11 @@ export class HostAgentClient {
       json: request,
       ...(signal === undefined ? {} : { signal }),
     })
+  }
+
+  /** `POST /v1/layers/remove`: removes the files of a layer that belongs to no VM; fine when they are gone. */
+  async removeLayer(layer: RemoveLayer): Promise<void> {
+    await this.#rest.call({ method: 'POST', path: '/v1/layers/remove', json: layer })
   }
 
   /** `PUT /v1/operations/{id}`: starts it; the same again gives its status. */

@@ -3,12 +3,15 @@ export { CryptoState, HostStatus, KeyMemory } from './host.ts'
 export { ComparedKey, HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
 export {
   AddDisk,
+  AttachDisk,
   BackupHeader,
+  ChangePolicies,
   CloneVm,
   CreateVm,
   Decrypt,
   DeepRekey,
   DeleteVm,
+  DetachDisk,
   Encrypt,
   ExportDisk,
   ImportDisk,
@@ -16,6 +19,7 @@ export {
   OperationErrorCode,
   OperationRequest,
   OperationStatus,
+  RemoveLayer,
   RestoreHeader,
   ShallowRekey,
   Speed,

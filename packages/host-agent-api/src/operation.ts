@@ -1,6 +1,18 @@
 import { type Static, Type } from 'typebox'
 import { KeyReference } from './keys.ts'
-import { DevicePath, DiskNumber, diskSizeMax, Id, PayloadFormat, PolicyName, VmAuthority, VmDetails } from './vm.ts'
+import {
+  DevicePath,
+  DiskAuthority,
+  DiskNumber,
+  diskSizeMax,
+  EncryptionAuthority,
+  FolderName,
+  Id,
+  PayloadFormat,
+  PolicyName,
+  VmAuthority,
+  VmDetails,
+} from './vm.ts'
 
 const Encryption = Type.Union([KeyReference, Type.Null()], {
   description: 'The KEK to wrap the new DEK with; null: plain',
@@ -169,6 +181,43 @@ export const CloneVm = Type.Object(
   { additionalProperties: false },
 )
 
+/** Gives VM Home, or disks, other policies by name; nothing of what is encrypted or plain changes. */
+export const ChangePolicies = Type.Object(
+  {
+    kind: Type.Literal('change-policies'),
+    vm: VmAuthority,
+    home: Type.Union([Type.Object({ policy: PolicyName }, { additionalProperties: false }), Type.Null()]),
+    disks: Type.Array(Type.Object({ diskId: Id, policy: PolicyName }, { additionalProperties: false }), {
+      maxItems: 64,
+    }),
+  },
+  { additionalProperties: false },
+)
+
+/**
+ * Takes a disk from the VM, which takes no key: of a locked VM too. Its layer stays in the VM's folder; with `remove` it goes after
+ * the commit. A block device is left alone in any case.
+ */
+export const DetachDisk = Type.Object(
+  { kind: Type.Literal('detach-disk'), vm: VmAuthority, diskId: Id, remove: Type.Boolean() },
+  { additionalProperties: false },
+)
+
+/**
+ * Makes a layer that belongs to no VM a disk of this one, as `disk` says that it is; an encrypted one has to open. It lies in the
+ * VM's folder, or in `folder` of the same datastore: then it is moved, by a second name before the commit and without the first one
+ * after it.
+ */
+export const AttachDisk = Type.Object(
+  {
+    kind: Type.Literal('attach-disk'),
+    vm: VmAuthority,
+    disk: DiskAuthority,
+    folder: Type.Union([FolderName, Type.Null()]),
+  },
+  { additionalProperties: false },
+)
+
 /** A backup has a sector that says what it is, and then at most 16 MiB: no header that is read is longer. */
 const headerBackupSizeMax = 512 + 16 * 1_048_576
 
@@ -204,6 +253,9 @@ export const OperationRequest = Type.Union([
   DeepRekey,
   CloneVm,
   RestoreHeader,
+  ChangePolicies,
+  DetachDisk,
+  AttachDisk,
   DeleteVm,
 ])
 export type OperationRequest = Static<typeof OperationRequest>
@@ -270,6 +322,19 @@ export const ExportDisk = Type.Object(
   { additionalProperties: false },
 )
 export type ExportDisk = Static<typeof ExportDisk>
+
+/** Which layer's files are removed; it belongs to no VM. */
+export const RemoveLayer = Type.Object(
+  {
+    datastorePath: Type.String({ minLength: 1, maxLength: 1024 }),
+    folder: FolderName,
+    layerId: Id,
+    format: PayloadFormat,
+    encryption: Type.Union([EncryptionAuthority, Type.Null()]),
+  },
+  { additionalProperties: false },
+)
+export type RemoveLayer = Static<typeof RemoveLayer>
 
 /** Which disk's LUKS header, with its key record, is backed up. */
 export const BackupHeader = Type.Object({ vm: VmAuthority, diskId: Id }, { additionalProperties: false })

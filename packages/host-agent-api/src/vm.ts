@@ -59,6 +59,9 @@ export const DiskAuthority = Type.Object(
 )
 export type DiskAuthority = Static<typeof DiskAuthority>
 
+/** A folder directly below a datastore. */
+export const FolderName = Type.String({ minLength: 1, maxLength: 80, pattern: '^[0-9A-Za-z][0-9A-Za-z._-]*$' })
+
 /** A VM as the control plane knows it; it goes with every call, and what lies on the datastore has to agree. */
 export const VmAuthority = Type.Object(
   {
@@ -68,7 +71,7 @@ export const VmAuthority = Type.Object(
     /** Absolute path of the datastore on this host. */
     datastorePath: Type.String({ minLength: 1, maxLength: 1024 }),
     /** The VM's folder, directly below the datastore. */
-    folder: Type.String({ minLength: 1, maxLength: 80, pattern: '^[0-9A-Za-z][0-9A-Za-z._-]*$' }),
+    folder: FolderName,
     /** Generation of `vm.json`; 0 before the VM was made. */
     generation: Type.Integer({ minimum: 0 }),
     /** VM Home's. */

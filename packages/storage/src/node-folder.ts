@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rmdir, statfs, unlink } from 'node:fs/promises'
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rmdir, statfs, unlink } from 'node:fs/promises'
 import type { DescriptorTools } from './descriptor-tools.ts'
 import { errno } from './errno.ts'
 import { NodeFile } from './node-file.ts'
@@ -63,6 +63,11 @@ export class NodeFolder implements StorageFolder {
 
   async rename(from: string, to: string): Promise<void> {
     await this.#in(from, (at) => this.#in(to, (target) => rename(at, target)))
+  }
+
+  async link(name: string, to: StorageFolder, as: string): Promise<void> {
+    if (!(to instanceof NodeFolder)) throw errno('EXDEV', `${to.path} is in another storage`)
+    await this.#in(name, (at) => to.#in(as, (target) => link(at, target)))
   }
 
   async removeFile(name: string): Promise<void> {

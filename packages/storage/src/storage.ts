@@ -42,6 +42,8 @@ export interface StorageFolder extends AsyncDisposable {
   names(): Promise<string[]>
   /** Gives a file another name in this folder, in place of what had it. */
   rename(from: string, to: string): Promise<void>
+  /** Gives a file a second name, `as` in a folder of the same storage. Rejects with `EEXIST`, `EXDEV`, and `EPERM` where that cannot be. */
+  link(name: string, to: StorageFolder, as: string): Promise<void>
   /** Removes a file or a link. */
   removeFile(name: string): Promise<void>
   /** Removes a folder. Rejects with `ENOTEMPTY` or `EEXIST` while anything lies in it. */

@@ -140,6 +140,18 @@ export class Folder implements AsyncDisposable {
     return found
   }
 
+  /** Gives the file `name` the same name in `other`, too; fine when it has it already. Not durable before `other` is synced. */
+  async linkTo(other: Folder, name: string): Promise<void> {
+    if (await this.sameFile(other, name)) return
+    await this.#change(`link ${name}`, () => this.#folder.link(checked(name), other.#folder, name))
+  }
+
+  /** Whether `name` is one file in both folders. */
+  async sameFile(other: Folder, name: string): Promise<boolean> {
+    const [own, found] = [await this.#look(name), await other.#look(name)]
+    return own !== null && own.kind === 'file' && own.identity === found?.identity
+  }
+
   /** Makes a new file that reads as `sizeBytes` zeros and takes no room; durable when it resolves. */
   async makeHole(name: string, sizeBytes: number): Promise<void> {
     await this.#change(`make ${name}`, async () => {

@@ -14,6 +14,7 @@ import { isInPlace } from './journal.ts'
 import type { Resumed } from './journal-keys.ts'
 import type { KeyLoans } from './key-loans.ts'
 import { homeGenerationAfter, type Plan } from './plan.ts'
+import { giveBackLayer, leaveOldPlace } from './taken-layer.ts'
 import type { VmSite } from './vm-site.ts'
 import type { Made } from './work.ts'
 
@@ -64,7 +65,10 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
     throw error
   }
   if (!isInPlace(plan.direction)) await commit(site, plan, previous, document, task)
-  await task.insist('removing what was replaced', () => finish(site.folder, plan, document, made.journal))
+  await task.insist('removing what was replaced', async () => {
+    await finish(site.folder, plan, document, made.journal)
+    await leaveOldPlace(site.datastore, site.folder, plan)
+  })
   task.progress.begin('done')
   return made.next
 }
@@ -135,5 +139,6 @@ async function anyDocument(folder: Folder): Promise<VmDocument | null> {
 }
 
 async function undoChange({ datastore, folder }: VmSite, plan: Plan, previous: VmDocument | null): Promise<void> {
+  await giveBackLayer(datastore, folder, plan)
   await (previous === null ? undoCreation(datastore, folder, plan) : undo(folder, plan))
 }

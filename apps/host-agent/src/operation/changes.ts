@@ -1,11 +1,14 @@
 import type { OperationRequest } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
 import { addDiskPlan, makeDisk } from './add-disk.ts'
+import { attachDiskPlan, makeAttached } from './attach-disk.ts'
+import { changePoliciesPlan } from './change-policies.ts'
 import { cloneVmPlan, makeCloned } from './clone-vm.ts'
 import { createVmPlan, makeVm } from './create-vm.ts'
 import { decryptPlan, makeDecrypted } from './decrypt.ts'
 import { decryptInPlacePlan, makeDecryptedInPlace } from './decrypt-in-place.ts'
 import { deepRekeyPlan, makeDeepRekeyed } from './deep-rekey.ts'
+import { detachDiskPlan } from './detach-disk.ts'
 import { encryptPlan, makeEncrypted } from './encrypt.ts'
 import { encryptInPlacePlan, makeEncryptedInPlace } from './encrypt-in-place.ts'
 import { importDiskPlan, makeImported } from './import-disk.ts'
@@ -48,6 +51,12 @@ export function planOf(operationId: string, change: Change): Plan {
       return cloneVmPlan(operationId, change)
     case 'restore-header':
       return restoreHeaderPlan(operationId, change)
+    case 'change-policies':
+      return changePoliciesPlan(operationId, change)
+    case 'detach-disk':
+      return detachDiskPlan(operationId, change)
+    case 'attach-disk':
+      return attachDiskPlan(operationId, change)
   }
 }
 
@@ -81,5 +90,11 @@ export async function make(work: Work, change: Change, incoming: Incoming | null
     case 'restore-header':
       if (incoming === null) throw new AgentError('internal', 'a restore without content')
       return await makeRestoredHeader(work, change, incoming.content)
+    case 'attach-disk':
+      return await makeAttached(work)
+    case 'change-policies':
+    case 'detach-disk':
+      // The commit is all.
+      return { next: work.plan.next, journal: null }
   }
 }

@@ -25,6 +25,8 @@ export interface Plan {
   readonly makes: readonly string[]
   /** Names in the VM's folder that it removes after the commit. */
   readonly removes: readonly string[]
+  /** A layer that moves here out of another folder of the datastore: its first name goes after the commit. */
+  readonly takes?: { readonly folder: string; readonly names: readonly string[] }
   /** Those that remove what was there before keep a journal; `null` for those that only add. */
   readonly direction: JournalDirection | null
 }

@@ -19,6 +19,7 @@ import { isKeptHeaderName } from './kept-header.ts'
 import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
 import { type Plan, type Sizes, withSizes } from './plan.ts'
+import { giveBackLayer, leaveOldPlace } from './taken-layer.ts'
 import { openVmSite, type VmSite } from './vm-site.ts'
 
 /** What became of an operation that nobody finished; `unknown`: it had not begun, and there is no trace of it. */
@@ -45,7 +46,7 @@ export async function recoverChange(
   if (site === null) return nothingThere(plan)
   const document = await readVmDocument(site.folder)
   if (document !== null && document.generation === plan.next.generation && document.vmId === plan.vm.vmId) {
-    return { state: 'done', vm: await finishCommitted(host, task, site.folder, plan, change, document) }
+    return { state: 'done', vm: await finishCommitted(host, task, site, plan, change, document) }
   }
   const gone = await goOn(host, task, site, plan, change, document)
   if (gone !== null) return gone
@@ -120,7 +121,7 @@ function nothingThere(plan: Plan): Recovery {
 async function finishCommitted(
   host: OperationHost,
   task: Task,
-  folder: Folder,
+  { datastore, folder }: VmSite,
   plan: Plan,
   change: Change,
   document: VmDocument,
@@ -132,7 +133,10 @@ async function finishCommitted(
   if (difference !== null) throw new AgentError('datastore-mismatch', `${folder.path}/vm.json: ${difference}`)
   const journal = plan.direction === null ? null : stack.use(await authenticJournal(folder, plan, next, document, keys))
   await checkMade(folder, plan, next, document, keys)
-  await task.insist('removing what was replaced', () => finish(folder, plan, document, journal))
+  await task.insist('removing what was replaced', async () => {
+    await finish(folder, plan, document, journal)
+    await leaveOldPlace(datastore, folder, plan)
+  })
   task.progress.begin('done')
   return next
 }
@@ -161,7 +165,7 @@ async function sizesOf(
 async function undoChanged(
   host: OperationHost,
   task: Task,
-  { folder }: VmSite,
+  { datastore, folder }: VmSite,
   plan: Plan,
   document: VmDocument | null,
 ): Promise<Recovery> {
@@ -175,7 +179,10 @@ async function undoChanged(
     using _keys = new KeyLoans(host.keys, plan.keys, host.cryptoSupported)
     await refuseHalfway(folder, plan)
   }
-  await task.insist('undoing', () => undo(folder, plan))
+  await task.insist('undoing', async () => {
+    await giveBackLayer(datastore, folder, plan)
+    await undo(folder, plan)
+  })
   return traces ? { state: 'failed', error: null } : { state: 'unknown' }
 }
 

@@ -78,11 +78,40 @@ export const scenarios = {
     const backup = await backupDiskHeader(simulatedHost(storage, keys), { vm, diskId })
     return made.scenario(name, { kind: 'restore-header', vm, diskId, contentBytes: backup.length }, backup)
   },
+  'change policies': async (name, random, fileSystem) => {
+    const made = await SimulatedVm.encrypted(random, fileSystem)
+    const { vm } = made
+    const disks = vm.disks.map(({ diskId }) => ({ diskId, policy: 'Gold' }))
+    return made.scenario(name, { kind: 'change-policies', vm, home: { policy: 'Gold' }, disks })
+  },
+  'detach a disk': async (name, random, fileSystem) =>
+    detach(name, await SimulatedVm.encrypted(random, fileSystem), false),
+  'remove a disk': async (name, random, fileSystem) =>
+    detach(name, await SimulatedVm.encrypted(random, fileSystem), true),
+  'attach a disk that was detached': async (name, random, fileSystem) =>
+    await attach(name, await SimulatedVm.encrypted(random, fileSystem), null),
+  'attach a disk out of another folder': async (name, random, fileSystem) =>
+    await attach(name, await SimulatedVm.encrypted(random, fileSystem), 'vm-gone'),
   'delete a VM': async (name, random, fileSystem) => {
     const made = await SimulatedVm.encrypted(random, fileSystem)
     return made.scenario(name, { kind: 'delete-vm', vm: made.vm })
   },
 } satisfies Readonly<Record<string, Prepare>>
+
+function detach(name: string, made: SimulatedVm, remove: boolean): Scenario {
+  const { vm } = made
+  const [, disk] = vm.disks
+  if (disk === undefined) throw new Error('the VM has two disks')
+  const request = { kind: 'detach-disk', vm, diskId: disk.diskId, remove } as const
+  return made.scenario(name, request, null, remove ? {} : { after: { folder: vm.folder, disk } })
+}
+
+/** The VM's second disk was detached; with `folder`, out of another VM whose layer lies there. */
+async function attach(name: string, made: SimulatedVm, folder: string | null): Promise<Scenario> {
+  const loose = await made.detached(folder)
+  const disk = { ...loose.disk, number: 5, policy: 'Gold' }
+  return made.scenario(name, { kind: 'attach-disk', vm: made.vm, disk, folder }, null, { before: loose })
+}
 
 /** All of a VM under another KEK. */
 function rekeyed({ vm, otherKey: key }: SimulatedVm) {

@@ -6,12 +6,13 @@ import { createHeader } from '@cryptvisor/luks'
 import { ThinImage } from '@cryptvisor/qcow2'
 import { Secret } from '@cryptvisor/secret'
 import { type FileSystemOptions, type SeededRandom, SimulatedStorage } from '@cryptvisor/testkit'
+import { layerName } from '../disk/layer-file.ts'
 import { KeyCache } from '../key-cache.ts'
 import type { Scenario } from './crash-simulation.ts'
 import { datastorePath, runToEnd, startedOperations, volumePassphrase } from './simulated-host.ts'
 import { importRequest } from './test-host.ts'
 import { encryptAll, newVm } from './test-vm.ts'
-import { assertWhole, diskMark, homeMark } from './whole-vm.ts'
+import { assertWhole, diskMark, homeMark, type LooseLayer } from './whole-vm.ts'
 
 const sectorBytes = 512
 
@@ -72,8 +73,31 @@ export class SimulatedVm {
     await this.make(request, content)
   }
 
-  /** The operation that is to be cut off; with `clones` its VM is another one, and this one stays as it is. */
-  scenario(name: string, request: OperationRequest, content: Buffer | null = null): Scenario {
+  /** Takes the VM's last disk from it; its layer then lies in `folder`, or where it lay. */
+  async detached(folder: string | null): Promise<LooseLayer> {
+    const { vm, storage } = this
+    const disk = vm.disks.at(-1)
+    assert.ok(disk !== undefined)
+    await this.make({ kind: 'detach-disk', vm, diskId: disk.diskId, remove: false })
+    if (folder === null) return { folder: vm.folder, disk }
+    await using root = await storage.openFolder(datastorePath)
+    await root?.makeFolder(folder)
+    await using from = (await root?.folder(vm.folder)) ?? null
+    await using to = (await root?.folder(folder)) ?? null
+    assert.ok(root !== null && from !== null && to !== null)
+    await from.link(layerName(disk), to, layerName(disk))
+    await from.removeFile(layerName(disk))
+    for (const each of [root, from, to]) await each.sync()
+    return { folder, disk }
+  }
+
+  /** The operation that is to be cut off; with `clones` its VM is another one, and this one stays as it is. `loose`: what layer belongs to no VM. */
+  scenario(
+    name: string,
+    request: OperationRequest,
+    content: Buffer | null = null,
+    loose: { readonly before?: LooseLayer; readonly after?: LooseLayer } = {},
+  ): Scenario {
     const { keys, contents, storage } = this
     const before = this.#vm.generation === 0 ? [] : [this.#vm]
     const staying = request.kind === 'clone-vm' ? before : []
@@ -85,7 +109,8 @@ export class SimulatedVm {
       content,
       checkWhole: async (storage, vm) => {
         const after = vm === 'before' ? before : [...staying, ...(vm === null ? [] : [vm])]
-        await assertWhole(storage, { keys, contents }, after)
+        const layer = vm === 'before' ? loose.before : loose.after
+        await assertWhole(storage, { keys, contents }, after, layer === undefined ? [] : [layer])
       },
     }
   }

@@ -25,13 +25,24 @@ export interface Known {
   readonly contents: ReadonlyMap<string, Buffer>
 }
 
+/** A layer that belongs to no VM, and the folder in which it lies. */
+export interface LooseLayer {
+  readonly folder: string
+  readonly disk: DiskAuthority
+}
+
 /**
- * Throws unless exactly these VMs are there, whole: every file of theirs and no other, all of it opens with the keys held, each
+ * Throws unless exactly these VMs and loose layers are there, whole: every file of theirs and no other, all of it opens with the keys held, each
  * disk holds what it must, what is encrypted lies nowhere in plain, and nothing names a KEK that is not theirs.
  */
-export async function assertWhole(storage: SimulatedStorage, known: Known, vms: readonly VmAuthority[]): Promise<void> {
+export async function assertWhole(
+  storage: SimulatedStorage,
+  known: Known,
+  vms: readonly VmAuthority[],
+  loose: readonly LooseLayer[] = [],
+): Promise<void> {
   const files = storage.files()
-  const expected = vms.flatMap((vm) => pathsOf(vm, files))
+  const expected = [...vms.flatMap((vm) => pathsOf(vm, files)), ...loose.flatMap((layer) => pathsOfLoose(layer, vms))]
   // Its outcome is on record, but whether the journal went is for the next operation to see to.
   const journals = vms.map(({ folder }) => `${datastorePath}/${folder}/journal.json`)
   const found = storage.paths().filter((path) => path.startsWith(`${datastorePath}/`) && !journals.includes(path))
@@ -42,8 +53,9 @@ export async function assertWhole(storage: SimulatedStorage, known: Known, vms: 
     assert.deepEqual(await lockStateOf(simulatedHost(storage, known.keys), vm), { state: 'unlocked', reason: null })
     for (const disk of vm.disks) await assertHolds(storage, known, vm.folder, disk, files)
   }
-  const disks = vms.flatMap((vm) => vm.disks)
-  const named = vms.flatMap((vm) => [vm, ...vm.disks]).flatMap(({ encryption }) => encryption?.keys ?? [])
+  for (const { folder, disk } of loose) await assertHolds(storage, known, folder, disk, files)
+  const disks = [...vms.flatMap((vm) => vm.disks), ...loose.map(({ disk }) => disk)]
+  const named = [...vms, ...disks].flatMap(({ encryption }) => encryption?.keys ?? [])
   const others = known.keys.keys.filter(({ keyId }) => named.every((key) => key.keyId !== keyId))
   const settled = new Map([...files].filter(([path]) => !journals.includes(path)))
   for (const { keyId } of others) assertNowhere(settled, `"${keyId}"`)
@@ -70,6 +82,12 @@ function pathsOf(vm: VmAuthority, files: ReadonlyMap<string, Buffer>): string[] 
     ...vm.disks.map(layerName),
     ...vm.disks.filter((disk) => hasKeyFile(vm, disk, files)).map(({ layerId }) => keyName(layerId)),
   ].map((name) => `${folder}/${name}`)
+}
+
+/** Its folder, where no VM's files lie there, and its file. */
+function pathsOfLoose({ folder, disk }: LooseLayer, vms: readonly VmAuthority[]): string[] {
+  const path = `${datastorePath}/${folder}`
+  return [...(vms.some((vm) => vm.folder === folder) ? [] : [`${path}/`]), `${path}/${layerName(disk)}`]
 }
 
 /** Whether the header of a disk has no room for its key record. */

@@ -14,6 +14,6 @@ export type DiskEvent = { readonly path: string; readonly modifiedNs: bigint } &
   | { readonly kind: 'truncate' | 'allocate'; readonly node: number; readonly sizeBytes: number }
   | { readonly kind: 'sync'; readonly node: number; readonly failed: boolean }
   | { readonly kind: 'create'; readonly folder: number; readonly name: string; readonly made: 'file' | 'folder' }
-  | { readonly kind: 'names'; readonly folder: number; readonly change: Exclude<NameChange, { kind: 'put' }> }
+  | { readonly kind: 'names'; readonly folder: number; readonly change: NameChange }
   | { readonly kind: 'plant'; readonly folder: number; readonly name: string; readonly plant: Plant }
 )

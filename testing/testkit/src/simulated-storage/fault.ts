@@ -21,6 +21,7 @@ export type StorageCallKind =
   | 'sync'
   | 'sync-folder'
   | 'rename'
+  | 'link'
   | 'remove-file'
   | 'remove-folder'
   | 'lock'
@@ -36,6 +37,7 @@ export const changingCalls: ReadonlySet<StorageCallKind> = new Set<StorageCallKi
   'sync',
   'sync-folder',
   'rename',
+  'link',
   'remove-file',
   'remove-folder',
 ])

@@ -81,6 +81,19 @@ export class SimulatedFolder implements StorageFolder {
     this.#change(path, { kind: 'rename', from, to, node })
   }
 
+  async link(name: string, to: StorageFolder, as: string): Promise<void> {
+    this.#checkName(name)
+    if (!(to instanceof SimulatedFolder) || to.#fileSystem.root !== this.#fileSystem.root) {
+      throw errno('EXDEV', `link ${this.path}/${name}`)
+    }
+    const path = to.#call('link', as)
+    const node = this.#found(name)
+    if (this.#machine.disk.node(node).kind !== 'file') throw errno('EPERM', `link ${path}`)
+    if (to.#find(as) !== null) throw errno('EEXIST', path)
+    if (!this.#machine.disk.below(this.#fileSystem.root).has(to.#node)) throw errno('ENOENT', path)
+    to.#change(path, { kind: 'put', name: as, node })
+  }
+
   async removeFile(name: string): Promise<void> {
     const path = this.#call('remove-file', name)
     if (this.#machine.disk.node(this.#found(name)).kind === 'folder') throw errno('EISDIR', `unlink ${path}`)
@@ -153,7 +166,10 @@ export class SimulatedFolder implements StorageFolder {
 
   #change(
     path: string,
-    change: { kind: 'remove'; name: string } | { kind: 'rename'; from: string; to: string; node: number },
+    change:
+      | { kind: 'remove'; name: string }
+      | { kind: 'rename'; from: string; to: string; node: number }
+      | { kind: 'put'; name: string; node: number },
   ): void {
     this.#machine.change({ kind: 'names', path, folder: this.#node, change })
   }
