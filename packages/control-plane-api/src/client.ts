@@ -20,6 +20,7 @@ import type {
 } from './access.ts'
 import type { Approval, ApprovalList, ApproveRequest, CloseRequest } from './approvals.ts'
 import type { AuditCheck, AuditCheckpoint, AuditList, AuditQuery, PruneAudit } from './audit.ts'
+import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
 import type { Event, EventList } from './events.ts'
 import type {
   Cluster,
@@ -72,14 +73,22 @@ import type {
 } from './key-providers.ts'
 import type { KeyUsageGraph } from './key-usage.ts'
 import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
-import type { ChangeStoragePolicy, CreateStoragePolicy, StoragePolicy, StoragePolicyList } from './policies.ts'
+import type {
+  ChangeStoragePolicy,
+  CreateStoragePolicy,
+  DetachedDiskList,
+  StoragePolicy,
+  StoragePolicyList,
+} from './policies.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
 import type {
   AddDisk,
+  AttachDisk,
   ChangePolicy,
   CloneVm,
   CreateVm,
+  DetachDisk,
   DiskList,
   ExportDisk,
   ImportDisk,
@@ -187,6 +196,29 @@ export class ControlPlaneClient {
   /** Refused while a VM or disk has it. */
   async deletePolicy(name: string): Promise<void> {
     await this.#send('DELETE', api('policies', name))
+  }
+
+  compliance(query: { vm?: string; policy?: string } = {}): Promise<Static<typeof VmComplianceList>> {
+    return this.#rest.call({ method: 'GET', path: api('compliance'), query })
+  }
+  /** What `applyPolicies` would do, and what it could not. */
+  planPolicies(query: ApplyPolicies): Promise<Static<typeof ApplyPlanList>> {
+    return this.#rest.call({ method: 'GET', path: api('compliance', 'plan'), query })
+  }
+  applyPolicies(body: ApplyPolicies): Promise<ApplyStarted> {
+    return this.#send('POST', api('compliance', 'apply'), body)
+  }
+  detachedDisks(): Promise<Static<typeof DetachedDiskList>> {
+    return this.#get(api('detached-disks'))
+  }
+  removeDetachedDisk(layer: string): Promise<TaskStarted> {
+    return this.#send('DELETE', api('detached-disks', layer))
+  }
+  attachDisk(vm: string, body: AttachDisk): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', vm, 'disks', 'attach'), body)
+  }
+  detachDisk(vm: string, number: number, body: DetachDisk): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', vm, 'disks', number, 'detach'), body)
   }
 
   keyProviders(): Promise<Static<typeof KeyProviderList>> {

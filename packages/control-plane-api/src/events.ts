@@ -150,6 +150,7 @@ export const eventTypes = {
   'vm.disk-detached': ['info', 'A disk was detached from a VM; its layer stays', 'VmReconfiguredEvent'],
   'vm.disk-attached': ['info', 'A disk that was detached was attached to a VM', 'VmReconfiguredEvent'],
   'vm.disk-removed': ['info', 'A disk was removed with its data', 'VmReconfiguredEvent'],
+  'policy.applied': ['info', 'VMs were brought into line with their storage policies', null],
   'policy.added': ['info', 'A storage policy was made', null],
   'policy.changed': ['info', 'A storage policy was changed', null],
   'policy.removed': ['info', 'A storage policy was removed', null],

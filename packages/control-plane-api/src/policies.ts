@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { Name, Nullable, Time } from './names.ts'
+import { KeyReference, Name, Nullable, Time } from './names.ts'
 
 /** What becomes of a VM whose KEK is found revoked, destroyed or gone at its key provider. */
 export const OnRevocation = Type.Union([
@@ -64,6 +64,28 @@ export type CreateStoragePolicy = Static<typeof CreateStoragePolicy>
 /** VMs that have it are out of date until it is applied to them; nothing is encrypted, decrypted or rekeyed by this. */
 export const ChangeStoragePolicy = Type.Object(settable, { additionalProperties: false })
 export type ChangeStoragePolicy = Static<typeof ChangeStoragePolicy>
+
+/** A layer that belongs to no VM any more, and lies on its datastore still. */
+export const DetachedDisk = Type.Object({
+  layer: Type.String(),
+  datastore: Name,
+  cluster: Name,
+  /** Absolute, on the hosts. */
+  path: Type.String(),
+  format: Type.Union([Type.Literal('raw'), Type.Literal('qcow2')]),
+  sizeBytes: Type.Integer(),
+  encrypted: Type.Boolean(),
+  key: Nullable(KeyReference),
+  /** The VM that it was a disk of, which may be gone, and which number it had. */
+  vm: Name,
+  number: Type.Integer(),
+  detachedAt: Time,
+  detachedBy: Type.String(),
+  /** The task that attaches or removes it just now. */
+  task: Nullable(Type.String()),
+})
+export type DetachedDisk = Static<typeof DetachedDisk>
+export const DetachedDiskList = Type.Object({ disks: Type.Array(DetachedDisk) })
 
 /** The two that are always there. */
 export const encryptionPolicy = 'VM Encryption Policy'

@@ -222,3 +222,19 @@ export const ChangePolicy = Type.Object(
   { additionalProperties: false },
 )
 export type ChangePolicy = Static<typeof ChangePolicy>
+
+/** Makes a layer that was detached a disk of the VM, on the same datastore. */
+export const AttachDisk = Type.Object(
+  {
+    /** Its ID, as the list of detached disks says. */
+    layer: Type.String({ minLength: 1, maxLength: 64 }),
+    /** When left out: that of VM Home for an encrypted layer, «Datastore Default» for a plain one. */
+    policy: Type.Optional(Name),
+  },
+  { additionalProperties: false },
+)
+export type AttachDisk = Static<typeof AttachDisk>
+
+/** Takes a disk from the VM. Its layer stays on the datastore and can be attached again; with `remove` its data goes. */
+export const DetachDisk = Type.Object({ remove: Type.Optional(Type.Boolean()) }, { additionalProperties: false })
+export type DetachDisk = Static<typeof DetachDisk>

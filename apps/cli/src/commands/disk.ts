@@ -2,11 +2,13 @@ import type { Disk, DiskFormat } from '@cryptvisor/control-plane-api'
 import { Option } from 'commander'
 import { diskFormats, diskSize } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
+import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatSize } from '../quantity.ts'
 import { type Cell, table } from '../table.ts'
+import { addDiskDetach, detachedTable } from './disk-detach.ts'
 import { addDiskExport } from './disk-export.ts'
 import { addDiskHeader } from './disk-header.ts'
 import { addDiskImport } from './disk-import.ts'
@@ -24,14 +26,25 @@ export function addDisk(program: CliCommand, cli: Cli): void {
   const disk = program.command('disk').description('disks: the virtual disks of a VM; they count from 0')
   disk
     .command('list')
-    .description('list the disks of a VM')
-    .argument('<vm>', 'name or ID of the VM')
-    .action((vm: string) =>
-      cli.showAnswer(
+    .description('list the disks of a VM, or those that were detached and lie on their datastores still')
+    .argument('[vm]', 'name or ID of the VM')
+    .option('--detached', 'those that were detached, of all VMs')
+    .examples('disk list db1', 'disk list --detached')
+    .action((vm: string | undefined, { detached }: { readonly detached?: boolean }) => {
+      if (detached === true && vm === undefined) {
+        return cli.showAnswer(async (client) => (await client.detachedDisks()).disks, detachedTable)
+      }
+      if (vm === undefined || detached === true) {
+        throw new CliError('usage', 'give a VM, or --detached', {
+          field: '--detached',
+          next: 'see cryptvisor disk list --help',
+        })
+      }
+      return cli.showAnswer(
         async (client) => (await client.disks(vm)).disks,
         (disks) => diskTable(disks, cli.paint),
-      ),
-    )
+      )
+    })
   disk
     .command('add')
     .description('add an empty disk to a VM, or a block device with what lies on it')
@@ -64,6 +77,7 @@ export function addDisk(program: CliCommand, cli: Cli): void {
   addDiskImport(disk, cli)
   addDiskExport(disk, cli)
   addDiskHeader(disk, cli)
+  addDiskDetach(disk, cli)
 }
 
 function diskTable(disks: readonly Disk[], paint: Paint): string {

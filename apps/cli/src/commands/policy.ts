@@ -2,6 +2,7 @@ import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { addPolicyRuleOptions, type PolicyRuleOptions, policyRulesOf } from '../policy-options.ts'
 import { policySheet, policyTable } from '../policy-words.ts'
+import { addPolicyCompliance } from './policy-compliance.ts'
 
 /** `policy`: storage policies. */
 export function addPolicy(program: CliCommand, cli: Cli): void {
@@ -58,4 +59,5 @@ export function addPolicy(program: CliCommand, cli: Cli): void {
     .description('remove a storage policy that no VM and no disk has')
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('policy', name, (client) => client.deletePolicy(name)))
+  addPolicyCompliance(policy, cli)
 }

@@ -6,6 +6,7 @@ import type { CliCommand } from '../command.ts'
 import { addPlacementOptions, type PlacementOptions, placementOf } from '../vm-placement.ts'
 import { vmSheet, vmTable } from '../vm-words.ts'
 import { addVmKeys } from './keys-usage.ts'
+import { addVmPolicy } from './vm-assign.ts'
 import { addVmClone } from './vm-clone.ts'
 import { addVmImport } from './vm-import.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
@@ -43,6 +44,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
       ),
     )
   addVmPolicyChanges(vm, cli)
+  addVmPolicy(vm, cli)
   addVmRekey(vm, cli)
   addVmClone(vm, cli)
   addVmKeys(vm, cli)

@@ -68,7 +68,7 @@ const apiToken = {
 export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane>): void {
   addAccess(server, made)
   addInventory(server)
-  addFakePolicies(server)
+  addFakePolicies(server, made)
   addProviders(server, made)
   addVms(server, made)
   addTasksAndEvents(server, made)

@@ -49,7 +49,7 @@ export class Datastores {
     return { id: row.id, name, cluster, path }
   }
 
-  /** Takes it out of the inventory; its files stay. Throws `not-found`; `in-use` while VMs are on it. */
+  /** Takes it out of the inventory; its files stay. Throws `not-found`; `in-use` while VMs or detached disks are on it. */
   async remove(name: string): Promise<void> {
     await this.#database.transaction().execute(async (transaction) => {
       const row = await transaction.selectFrom('datastore').select('id').where('name', '=', name).executeTakeFirst()
@@ -62,6 +62,17 @@ export class Datastores {
         .executeTakeFirst()
       if (vm !== undefined) {
         throw new ControlPlaneError('in-use', `the VM ${vm.name} is on datastore ${name}: delete that first`)
+      }
+      const layer = await transaction
+        .selectFrom('detached_disk')
+        .select('layer_id')
+        .where('datastore_id', '=', row.id)
+        .executeTakeFirst()
+      if (layer !== undefined) {
+        throw new ControlPlaneError(
+          'in-use',
+          `the detached disk ${layer.layer_id} lies on datastore ${name}: attach it to a VM, or remove it («disk remove --detached ${layer.layer_id}»)`,
+        )
       }
       await transaction.deleteFrom('datastore').where('id', '=', row.id).execute()
       await forgetPermissions(transaction, 'datastore', row.id)

@@ -5,12 +5,14 @@ import type { PolicyRow } from '../database/policy-rows.ts'
 import type { Schema } from '../database/schema.ts'
 import { requirePrivileges } from './access-control.ts'
 import type { Clock } from './clock.ts'
+import { contentRules } from './content-rules.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import { forgetPermissions } from './permissions/permission-store.ts'
 import { changedRules, noRules, rulesDiffer } from './policy-rules.ts'
 import { policyView } from './policy-view.ts'
 import type { HostObserver, Principal } from './ports.ts'
+import { isRehearsed } from './rehearsal.ts'
 import { orExists } from './unique.ts'
 
 const namesShownMax = 5
@@ -98,7 +100,7 @@ export class Policies {
       await record({ type: 'policy.changed', text, user: by.name })
       return changed
     })
-    if (isChanged) await this.#observer().policyChanged(name)
+    if (isChanged && !isRehearsed()) await this.#observer().policyChanged(name)
     return this.show(name)
   }
 
@@ -134,7 +136,7 @@ export class Policies {
 
 /** Whoever makes, changes or removes a policy that encrypts has something to do with encryption. */
 function requireManager(by: Principal, ...encryption: readonly number[]): void {
-  if (encryption.includes(1)) requirePrivileges(by, ['Cryptographer.ManageEncryptionPolicy'])
+  if (encryption.includes(1)) requirePrivileges(by, contentRules.managesEncryption.privileges)
 }
 
 function refuseSystem({ name, system }: PolicyRow, text: string): void {

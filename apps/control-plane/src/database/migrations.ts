@@ -11,6 +11,7 @@ import { addNativeProviders } from './migrations/0030-native-providers.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
 import { createCompliance } from './migrations/0041-compliance.ts'
 import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
+import { addDetachedDevices } from './migrations/0043-detached-devices.ts'
 import { addHostStates } from './migrations/0050-hosts.ts'
 import { createAudit } from './migrations/0060-audit.ts'
 import { addKeyLives } from './migrations/0070-key-lives.ts'
@@ -37,6 +38,7 @@ export const migrations: readonly Migration[] = [
   { name: '0040-policy-rules', up: addPolicyRules },
   { name: '0041-compliance', up: createCompliance },
   { name: '0042-detached-disks', up: createDetachedDisks },
+  { name: '0043-detached-devices', up: addDetachedDevices },
   { name: '0050-hosts', up: addHostStates },
   { name: '0060-audit', up: createAudit },
   { name: '0070-key-lives', up: addKeyLives },

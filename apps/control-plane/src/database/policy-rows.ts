@@ -73,6 +73,8 @@ export interface DetachedDiskRow {
   virtual_bytes: number
   /** As `disk.encryption`. */
   encryption: string | null
+  /** The block device that it lies on; null: a file in the folder. */
+  device: string | null
   /** The VM that it was a disk of, which may be gone. */
   vm_id: string
   vm_name: string

@@ -4,6 +4,7 @@ import {
   StoragePolicy,
   StoragePolicyList,
 } from '@cryptvisor/control-plane-api'
+import { contentRules } from '../app/content-rules.ts'
 import { policyPath } from '../app/inventory/object-paths.ts'
 import type { Platform } from '../app/platform.ts'
 import { eachListed, thePolicy } from './objects.ts'
@@ -39,7 +40,7 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/policies',
-      config: { access: ['StorageProfile.Update'], rehearse: true },
+      config: { access: ['StorageProfile.Update'], also: [contentRules.managesEncryption], rehearse: true },
       schema: {
         tags: ['policies'],
         summary: 'Make a storage policy, or clone one (that encrypts: needs Cryptographer.ManageEncryptionPolicy)',
@@ -51,7 +52,7 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'PATCH',
       url: '/api/v1/policies/:name',
-      config: { access: ['StorageProfile.Update'], rehearse: true },
+      config: { access: ['StorageProfile.Update'], also: [contentRules.managesEncryption], rehearse: true },
       schema: {
         tags: ['policies'],
         summary: 'Change the rules of a storage policy; VMs stay as they are until it is applied to them',
@@ -64,7 +65,7 @@ export function policyRoutes({ policies }: Platform): Routes {
     server.route({
       method: 'DELETE',
       url: '/api/v1/policies/:name',
-      config: { access: ['StorageProfile.Update'], rehearse: true },
+      config: { access: ['StorageProfile.Update'], also: [contentRules.managesEncryption], rehearse: true },
       schema: {
         tags: ['policies'],
         summary: 'Remove a storage policy that no VM has',

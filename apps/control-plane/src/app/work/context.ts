@@ -22,6 +22,8 @@ export interface Timings {
   readonly contentWaitMs: number
   /** Between two looks for VMs whose grace is over. */
   readonly policyWatchMs: number
+  /** Between two comparisons of all VMs with their policies. */
+  readonly complianceMs: number
 }
 
 export const defaultTimings: Timings = {
@@ -31,6 +33,7 @@ export const defaultTimings: Timings = {
   hostReturnMs: 120_000,
   contentWaitMs: 300_000,
   policyWatchMs: 5_000,
+  complianceMs: 600_000,
 }
 
 /** What every part of the work is built from. */

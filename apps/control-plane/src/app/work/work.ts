@@ -1,9 +1,15 @@
 import type { Readable } from 'node:stream'
 import type {
   AddDisk,
+  ApplyPlan,
+  ApplyPolicies,
+  ApplyStarted,
+  AttachDisk,
   ChangePolicy,
   CloneVm,
   CreateVm,
+  DetachDisk,
+  DetachedDisk,
   Disk,
   ExportDisk,
   ImportDisk,
@@ -17,6 +23,7 @@ import type {
   TaskTarget,
   VerifyKeys,
   Vm,
+  VmCompliance,
 } from '@cryptvisor/control-plane-api'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
@@ -24,6 +31,7 @@ import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
 import type { Audit } from '../audit/audit-entry.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { principalNamed } from '../permissions/principal.ts'
 import { Scope } from '../permissions/scope.ts'
 import type {
   Events,
@@ -49,9 +57,13 @@ import { defaultVerification, foundStateOf, KeyVerification } from './keys/key-v
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
 import { type VerifyState, verifySaga } from './keys/verify-saga.ts'
+import { Compliance } from './policies/compliance.ts'
 import { KeyRevocations } from './policies/key-revocations.ts'
 import { KeyStateCheck } from './policies/key-state-check.ts'
+import { layerRemoval } from './policies/layer-removal.ts'
+import { PolicyApplication } from './policies/policy-application.ts'
 import { PolicyWatch } from './policies/policy-watch.ts'
+import { PolicyWork } from './policies/policy-work.ts'
 import type { SagaDefinition, SagaState } from './sagas/definition.ts'
 import { Sagas } from './sagas/sagas.ts'
 import { TaskEnding } from './tasks/ending.ts'
@@ -80,6 +92,8 @@ export interface WorkParts {
   readonly log: Log
   readonly settings: Pick<Settings, 'labels' | 'keyVerification' | 'keyDestroyAfterMs'>
   readonly timings?: Timings
+  /** A user with what they may do now; left out: as their permissions say. */
+  readonly principalOf?: (user: string) => Promise<Principal>
 }
 
 /**
@@ -101,6 +115,7 @@ export class Work implements HostObserver {
   readonly #directory: KeyDirectory
   readonly #revocations: KeyRevocations
   readonly #policyWatch: PolicyWatch
+  readonly #policyWork: PolicyWork
   readonly #sagas: Sagas
   readonly #verifies: boolean
   readonly #verifySaga: SagaDefinition<VerifyState>
@@ -108,6 +123,7 @@ export class Work implements HostObserver {
   readonly keyVerification: KeyVerification
 
   constructor({ settings, timings = defaultTimings, ...parts }: WorkParts) {
+    const principalOf = parts.principalOf ?? ((user: string) => principalNamed(parts.database, user))
     this.#context = { ...parts, labels: settings.labels, timings, stopping: this.#stopping.signal }
     const kms = new Kms(this.#context)
     const maker = new KekMaker(this.#context, kms)
@@ -118,7 +134,10 @@ export class Work implements HostObserver {
     this.#catchUp = new HostCatchUp(this.#context, kms, handOver, hostKeys, this.#locks)
     this.#revocations = new KeyRevocations(this.#context, handOver, (hostId) => this.#catchUp.again(hostId))
     const keyStates = new KeyStateCheck(kms, this.#revocations)
-    this.#policyWatch = new PolicyWatch(this.#context, this.#revocations)
+    const compliance = new Compliance(this.#context)
+    this.#policyWatch = new PolicyWatch(this.#context, this.#revocations, compliance)
+    const application = new PolicyApplication(this.#context, compliance, principalOf, () => this.#requests)
+    const removal = layerRemoval(this.#context, handOver)
     this.keyVerification = new KeyVerification(
       this.#context,
       settings.keyVerification ?? defaultVerification,
@@ -130,11 +149,20 @@ export class Work implements HostObserver {
     )
     this.#verifies = settings.keyVerification !== undefined
     this.#verifySaga = verifySaga(this.keyVerification)
-    const sagas: readonly SagaDefinition<SagaState>[] = [this.#verifySaga]
-    const ending = new TaskEnding(this.#context, handOver, hostKeys, this.#disposal, this.#locks, this.#revocations)
+    const sagas: readonly SagaDefinition<SagaState>[] = [this.#verifySaga, application.saga, removal]
+    const ending = new TaskEnding(this.#context, {
+      handOver,
+      hostKeys,
+      disposal: this.#disposal,
+      locks: this.#locks,
+      revocations: this.#revocations,
+      compliance,
+    })
     this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys, keyStates }, ending, sagas)
     this.#sagas = new Sagas(this.#context, this.#runner)
     this.#requests = new VmRequests(this.#context, this.#runner)
+    const policyParts = { compliance, revocations: this.#revocations, application, removal, sagas: this.#sagas }
+    this.#policyWork = new PolicyWork(this.#context, policyParts)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
@@ -221,6 +249,41 @@ export class Work implements HostObserver {
 
   async addDisk(principal: Principal, nameOrId: string, request: AddDisk): Promise<Task> {
     return this.#view(await this.#requests.addDisk(principal, nameOrId, request))
+  }
+
+  /** Makes a layer that was detached a disk of a VM. */
+  async attachDisk(principal: Principal, nameOrId: string, request: AttachDisk): Promise<Task> {
+    return this.#view(await this.#requests.attachDisk(principal, nameOrId, request))
+  }
+
+  /** Takes a disk from a VM; its layer stays, unless its data is to go, too. */
+  async detachDisk(principal: Principal, nameOrId: string, number: number, request: DetachDisk): Promise<Task> {
+    return this.#view(await this.#requests.detachDisk(principal, nameOrId, number, request.remove === true))
+  }
+
+  /** Those on datastores whose files `principal` may list. */
+  listDetachedDisks(principal: Principal): Promise<DetachedDisk[]> {
+    return this.#policyWork.detachedDisks(principal)
+  }
+
+  async removeDetachedDisk(principal: Principal, layerId: string): Promise<Task> {
+    return this.#view(await this.#policyWork.removeDetached(principal, layerId))
+  }
+
+  /** Whether VMs comply with their storage policies. */
+  compliance(principal: Principal, query: ApplyPolicies): Promise<VmCompliance[]> {
+    return this.#policyWork.compliance(principal, query)
+  }
+
+  /** What bringing VMs into line with their policies would take. */
+  previewPolicies(principal: Principal, request: ApplyPolicies): Promise<ApplyPlan[]> {
+    return this.#policyWork.preview(principal, request)
+  }
+
+  /** Brings VMs into line with their policies. */
+  async applyPolicies(principal: Principal, request: ApplyPolicies): Promise<ApplyStarted> {
+    const { task, plans } = await this.#policyWork.apply(principal, request)
+    return { task: task === null ? null : this.#view(task), plans }
   }
 
   /** The task waits for `sendContent`. */
@@ -354,8 +417,8 @@ export class Work implements HostObserver {
     return leave(this.#context, host)
   }
 
-  async policyChanged(_name: string): Promise<void> {
-    await this.#revocations.reconsider()
+  async policyChanged(name: string): Promise<void> {
+    await this.#policyWork.policyChanged(name)
   }
 
   async checkProviderRemoval(provider: string): Promise<void> {

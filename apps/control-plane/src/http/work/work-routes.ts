@@ -5,6 +5,7 @@ import { diskRoutes } from './disk-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
 import { keyRoutes } from './key-routes.ts'
+import { policyWorkRoutes } from './policy-work-routes.ts'
 import { taskRoutes } from './task-routes.ts'
 import { vmRoutes } from './vm-routes.ts'
 
@@ -13,6 +14,7 @@ export function workRoutes(server: RestServer, work: Work): void {
   for (const routes of [
     vmRoutes(work),
     diskRoutes(work),
+    policyWorkRoutes(work),
     taskRoutes(work),
     keyRoutes(work),
     keyHealthRoutes(work),

@@ -80,8 +80,21 @@ export class KeyRevocations {
     const used = new Set(keysOf(authorityOf(vm)).map(keyText))
     const rows = await database.selectFrom('vm_revocation').selectAll().where('vm_id', '=', vmId).execute()
     for (const row of rows) if (!used.has(keyText(keyOf(row)))) await this.#drop(row)
+    for (const key of keysOf(authorityOf(vm))) {
+      const known = await revocationOf(database, key)
+      // Written by `#bad`.
+      if (known !== null) await this.found(key, known.state as FoundKeyState)
+    }
     await this.enforceDue()
-    if ((await stopOf(database, vmId)) !== null) await this.#forget(vmId)
+    const stop = await stopOf(database, vmId)
+    if (stop === null) return
+    await database
+      .updateTable('vm')
+      .set({ lock_state: 'locked', lock_text: stopText(stop), lock_missing_keys: JSON.stringify([keyOf(stop)]) })
+      .where('id', '=', vmId)
+      .where('task_id', 'is', null)
+      .execute()
+    await this.#forget(vmId)
   }
 
   async #bad(key: KeyReference, state: FoundKeyState): Promise<void> {

@@ -1,15 +1,21 @@
 import { pause } from '../../pause.ts'
 import type { WorkContext } from '../context.ts'
+import type { Compliance } from './compliance.ts'
 import type { KeyRevocations } from './key-revocations.ts'
 
-/** Looks again and again whether the grace of a VM whose key was revoked is over, until the control plane stops. */
+/**
+ * Looks again and again, until the control plane stops, whether the grace of a VM whose key was revoked is over, and, now and
+ * then, whether all VMs comply with their policies: keys grow old by themselves.
+ */
 export class PolicyWatch {
   readonly #work: WorkContext
   readonly #revocations: KeyRevocations
+  readonly #compliance: Compliance
   #ended: Promise<void> = Promise.resolve()
 
-  constructor(work: WorkContext, revocations: KeyRevocations) {
+  constructor(work: WorkContext, revocations: KeyRevocations, compliance: Compliance) {
     this.#work = work
+    this.#compliance = compliance
     this.#revocations = revocations
   }
 
@@ -23,12 +29,17 @@ export class PolicyWatch {
   }
 
   async #watch(): Promise<void> {
-    const { stopping, timings, log } = this.#work
+    const { stopping, timings, log, clock } = this.#work
+    let checkedAt = Number.NEGATIVE_INFINITY
     while (!stopping.aborted) {
       try {
         await this.#revocations.enforceDue()
+        if (clock() - checkedAt >= timings.complianceMs) {
+          checkedAt = clock()
+          await this.#compliance.check(null)
+        }
       } catch (error) {
-        if (!stopping.aborted) log.error({ err: error }, 'VMs whose key was revoked could not be looked after')
+        if (!stopping.aborted) log.error({ err: error }, 'VMs could not be compared with their policies')
       }
       await pause(timings.policyWatchMs, stopping).catch(() => undefined)
     }

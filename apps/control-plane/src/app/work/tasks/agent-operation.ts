@@ -227,6 +227,8 @@ export class AgentOperation {
     if (request.kind === 'create-vm' || request.kind === 'clone-vm' || request.kind === 'delete-vm') return nothing
     // Its VM was locked before, as may be; a header that is there in part is restored again.
     if (request.kind === 'restore-header') return nothing
+    // It may be locked because of the disk that is to go, or of another.
+    if (request.kind === 'detach-disk' || request.kind === 'change-policies') return nothing
     const { state, reason } = await connection.client.unlock(request.vm)
     if (state === 'unlocked' || reason?.code === 'key-not-held') return nothing
     return {

@@ -19,7 +19,11 @@ export function isCryptographic(change: VmChange): boolean {
       return change.source.encryption !== null
     case 'add-disk':
       return change.disk.encrypted
+    case 'attach-disk':
+      return change.disk.encryption !== null
     case 'import-disk':
+    case 'relabel':
+    case 'detach-disk':
     case 'delete-vm':
       return false
   }
@@ -27,7 +31,7 @@ export function isCryptographic(change: VmChange): boolean {
 
 /** What a change is about, in words: «VM Home and disks 0, 1». */
 function partsText(
-  change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' | 'shallow-rekey' | 'deep-rekey' }>,
+  change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' | 'shallow-rekey' | 'deep-rekey' | 'relabel' }>,
 ): string {
   const numbers = change.disks.map((disk) => disk.number).toSorted((one, other) => one - other)
   const disks = numbers.length === 0 ? [] : [`${numbers.length === 1 ? 'disk' : 'disks'} ${numbers.join(', ')}`]
@@ -84,6 +88,27 @@ export function successEvents(
       const before = change.oldKeys.map(named).join(', ')
       const text = `VM ${vm}: ${partsText(change)} rekeyed (${depth}): key ${named(key)} in place of key ${before}${kept}`
       return [event('vm.crypto.rekeyed', key, text)]
+    }
+    case 'relabel': {
+      const policies = [...new Set([change.home, ...change.disks].flatMap((part) => part?.policy ?? []))]
+      const named = policies.map((policy) => `«${policy}»`).join(' and ')
+      const text = `VM ${vm}: ${partsText(change)} got the storage policy ${named}; nothing was encrypted, decrypted or rekeyed`
+      return [event('vm.policy.changed', null, text)]
+    }
+    case 'detach-disk': {
+      const { number, remove } = change
+      if (remove) {
+        return [
+          event('vm.disk-removed', retired[0] ?? null, `Disk ${number} of VM ${vm} was removed with its data${kept}`),
+        ]
+      }
+      const text = `Disk ${number} was detached from VM ${vm} and lost its storage policy; its layer stays on the datastore («disk list --detached»)`
+      return [event('vm.disk-detached', null, text)]
+    }
+    case 'attach-disk': {
+      const { number, layerId, policy } = change.disk
+      const text = `Layer ${layerId} was attached to VM ${vm} as disk ${number}, with storage policy «${policy}»`
+      return [event('vm.disk-attached', key, text)]
     }
     case 'restore-header':
       return [event('vm.header-restored', key, `The header of disk ${change.number} of VM ${vm} was restored`)]
@@ -147,6 +172,12 @@ function changeText(change: VmChange): string {
     case 'shallow-rekey':
     case 'deep-rekey':
       return `rekeying ${partsText(change)}`
+    case 'relabel':
+      return `giving ${partsText(change)} another storage policy`
+    case 'detach-disk':
+      return `${change.remove ? 'removing' : 'detaching'} disk ${change.number}`
+    case 'attach-disk':
+      return `attaching layer ${change.disk.layerId} as disk ${change.disk.number}`
     case 'restore-header':
       return `restoring the header of disk ${change.number}`
     case 'clone-vm':

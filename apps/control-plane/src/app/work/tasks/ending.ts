@@ -6,6 +6,8 @@ import type { HandOver } from '../hosts/hand-over.ts'
 import type { HostKeys } from '../keys/host-keys.ts'
 import type { KeyDisposal } from '../keys/key-disposal.ts'
 import { pendingKeysOfTask, referenceOf, setKeyState, settleKeys, unusedKeys } from '../keys/key-rows.ts'
+import type { Compliance } from '../policies/compliance.ts'
+import { deleteDetached, insertDetached, releaseDetached } from '../policies/detached-disks.ts'
 import type { KeyRevocations } from '../policies/key-revocations.ts'
 import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
@@ -31,6 +33,16 @@ export interface Ending {
   readonly key: KeyReference | null
 }
 
+/** What has to know how tasks end. */
+export interface EndingServices {
+  readonly handOver: HandOver
+  readonly hostKeys: HostKeys
+  readonly disposal: KeyDisposal
+  readonly locks: LockStates
+  readonly revocations: KeyRevocations
+  readonly compliance: Compliance
+}
+
 /** Puts the outcome of tasks on record, each in one transaction, and does what is left to do afterwards. */
 export class TaskEnding {
   readonly #work: WorkContext
@@ -39,21 +51,16 @@ export class TaskEnding {
   readonly #disposal: KeyDisposal
   readonly #locks: LockStates
   readonly #revocations: KeyRevocations
+  readonly #compliance: Compliance
 
-  constructor(
-    work: WorkContext,
-    handOver: HandOver,
-    hostKeys: HostKeys,
-    disposal: KeyDisposal,
-    locks: LockStates,
-    revocations: KeyRevocations,
-  ) {
+  constructor(work: WorkContext, services: EndingServices) {
     this.#work = work
-    this.#revocations = revocations
-    this.#locks = locks
-    this.#handOver = handOver
-    this.#hostKeys = hostKeys
-    this.#disposal = disposal
+    this.#handOver = services.handOver
+    this.#hostKeys = services.hostKeys
+    this.#disposal = services.disposal
+    this.#locks = services.locks
+    this.#revocations = services.revocations
+    this.#compliance = services.compliance
   }
 
   /** The last operation is done: the VM is `authority` from now on (`null`: it is gone), and the task a success. */
@@ -61,6 +68,7 @@ export class TaskEnding {
     const { row, vm, context } = ending
     await this.#work.database.transaction().execute(async (transaction) => {
       const used = authority === null ? null : keysOf(authority)
+      await this.#moveLayer(transaction, ending)
       const settled = { id: vm.row.id, before: keysOf(authorityOf(vm)), used }
       const retired = await settleKeys(transaction, settled, this.#work.clock())
       const aftermath: Aftermath = {
@@ -76,14 +84,23 @@ export class TaskEnding {
         return
       }
       await storeAuthority(transaction, authority)
-      // Of a header that was restored the host says whether the rest opens, too.
-      if (context.change.kind === 'restore-header') return
+      // Of these the host says whether the rest opens, too.
+      if (['restore-header', 'relabel', 'detach-disk'].includes(context.change.kind)) return
       await transaction
         .updateTable('vm')
         .set({ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' })
         .where('id', '=', vm.row.id)
         .execute()
     })
+  }
+
+  /** A layer that belongs to no VM any more, or to one again. */
+  async #moveLayer(transaction: Database, { row, vm, context: { change } }: Ending): Promise<void> {
+    if (change.kind === 'detach-disk' && !change.remove) {
+      await insertDetached(transaction, vm, change.diskId, { user: row.user_name, at: this.#work.clock() })
+    } else if (change.kind === 'attach-disk') {
+      await deleteDetached(transaction, change.disk.layerId)
+    }
   }
 
   /**
@@ -172,6 +189,7 @@ export class TaskEnding {
     await this.#revocations.settled(row.target_id)
     await this.#refreshLock(row.target_id)
     if (aftermath.source !== undefined) await this.#refreshLock(aftermath.source)
+    await this.#compliance.check([row.target_id])
     for (const operation of aftermath.forgetOperations) {
       try {
         await this.#work.hostConnections.get(hostId)?.client.forgetOperation(operation)
@@ -225,9 +243,10 @@ export class TaskEnding {
   }
 }
 
-/** Lets go of the task's VM, and of the one that it clones. */
+/** Lets go of the task's VM, of the one that it clones, and of the layer that it was to attach. */
 async function release(transaction: Database, row: TaskRow): Promise<void> {
   await transaction.updateTable('vm').set({ task_id: null }).where('task_id', '=', row.id).execute()
+  await releaseDetached(transaction, row.id)
 }
 
 /** The agent's operations that the task asked for. */

@@ -32,6 +32,10 @@ export function expectedHome(request: OperationRequest): ExpectedPart {
     case 'shallow-rekey':
     case 'deep-rekey':
       return request.home === null ? same : { policy: same.policy, keys: [request.home.key] }
+    case 'change-policies':
+      return request.home === null ? same : { policy: request.home.policy, keys: same.keys }
+    case 'detach-disk':
+    case 'attach-disk':
     case 'add-disk':
     case 'import-disk':
     case 'import-volume':
@@ -80,6 +84,15 @@ export function expectedDisks(request: OperationRequest): ReadonlyMap<string, Ex
         if (source === undefined) continue
         disks.set(diskId, { ...untouched(source), keys: listOf(key), device: undefined, layer: null })
       }
+      break
+    case 'change-policies':
+      for (const { diskId, policy } of request.disks) change(diskId, { policy })
+      break
+    case 'detach-disk':
+      disks.delete(request.diskId)
+      break
+    case 'attach-disk':
+      disks.set(request.disk.diskId, untouched(request.disk))
       break
     case 'create-vm':
     case 'restore-header':

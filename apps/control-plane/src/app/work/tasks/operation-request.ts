@@ -66,6 +66,17 @@ export function operationRequest(
         ? { kind: 'shallow-rekey', vm, home, disks }
         : { kind: 'deep-rekey', vm, home, disks, ...change.pace }
     }
+    case 'relabel':
+      return {
+        kind: 'change-policies',
+        vm,
+        home: change.home,
+        disks: change.disks.map(({ diskId, policy }) => ({ diskId, policy })),
+      }
+    case 'detach-disk':
+      return { kind: 'detach-disk', vm, diskId: change.diskId, remove: change.remove }
+    case 'attach-disk':
+      return { kind: 'attach-disk', vm, disk: change.disk, folder: change.folder }
     case 'clone-vm':
       return cloneVm(change, vm, key)
     case 'restore-header':
@@ -151,6 +162,10 @@ export function keysNeeded(request: OperationRequest): readonly KeyReference[] {
     case 'restore-header':
       // That of VM Home may be gone, and the disk is mended all the same.
       return keysOfDisks(request.vm, [request])
+    case 'attach-disk':
+      return [...home, ...(request.disk.encryption?.keys ?? [])]
+    case 'change-policies':
+    case 'detach-disk':
     case 'delete-vm':
       return []
   }

@@ -52,6 +52,23 @@ function changeLines(change: VmChange): string[] {
       const old = change.oldKeys.map(({ provider, keyId }) => `${keyId} of ${provider}`).join(', ')
       return [...(change.home ? [`${how} VM Home`] : []), ...parts, `have the hosts forget the old key ${old}`]
     }
+    case 'relabel': {
+      const { home, disks } = change
+      const parts = disks.map(({ number, policy }) => `give disk ${number} the policy «${policy}», and move no data`)
+      return home === null ? parts : [`give VM Home the policy «${home.policy}», and move no data`, ...parts]
+    }
+    case 'detach-disk':
+      return [
+        change.remove
+          ? `take disk ${change.number} from the VM and remove its data`
+          : `take disk ${change.number} from the VM; its layer stays on the datastore`,
+      ]
+    case 'attach-disk': {
+      const { layerId, number, policy } = change.disk
+      const moved =
+        change.folder === null ? [] : [`bring layer ${layerId} out of folder ${change.folder} into that of the VM`]
+      return [...moved, `attach layer ${layerId} as disk ${number}, with the policy «${policy}»`]
+    }
     case 'clone-vm': {
       const keys = change.keys === 'new' ? 'encrypted anew with a key of its own' : 'with the same keys'
       const copied = `copy VM Home and ${change.diskIds.length} disks of VM ${change.source.name}`

@@ -83,9 +83,7 @@ export class Preparation {
       await this.#run.step(`seeing to it that ${this.#vm.hostName} holds the keys`)
       await this.#keys.handOver.ensureHeld({ name: this.#vm.hostName }, connection, needed, this.#purpose)
     }
-    // A VM that lacks a header is locked because of it.
-    const mends = change.kind === 'delete-vm' || change.kind === 'restore-header'
-    if (!mends) await this.#throwIfLocked(connection)
+    if (!suitsLocked.has(change.kind)) await this.#throwIfLocked(connection)
     if (change.kind === 'clone-vm') await this.#throwIfClosed(connection, change.source)
     this.#run.throwIfCancelled()
   }
@@ -199,6 +197,9 @@ export class Preparation {
   }
 }
 
+/** What may be done to a VM that is locked: it takes no key, or mends what the VM is locked for. */
+const suitsLocked: ReadonlySet<VmChange['kind']> = new Set(['delete-vm', 'restore-header', 'relabel', 'detach-disk'])
+
 /** Whether the change encrypts something under a KEK that is there already. */
 function encryptsMore(change: VmChange): boolean {
   switch (change.kind) {
@@ -215,6 +216,9 @@ function encryptsMore(change: VmChange): boolean {
     case 'deep-rekey':
     case 'import-disk':
     case 'restore-header':
+    case 'relabel':
+    case 'detach-disk':
+    case 'attach-disk':
     case 'delete-vm':
       return false
   }

@@ -1,4 +1,11 @@
-import type { KeyReference, OperationRequest, PayloadFormat, VmAuthority, VmDetails } from '@cryptvisor/host-agent-api'
+import type {
+  DiskAuthority,
+  KeyReference,
+  OperationRequest,
+  PayloadFormat,
+  VmAuthority,
+  VmDetails,
+} from '@cryptvisor/host-agent-api'
 import type { NewEvent } from '../../ports.ts'
 
 /** An empty disk that is to be made. */
@@ -69,6 +76,18 @@ export type VmChange =
       /** The KEKs that the parts are wrapped with before. */
       readonly oldKeys: readonly KeyReference[]
       readonly pace: Pace
+    }
+  | {
+      readonly kind: 'relabel'
+      readonly home: { readonly policy: string } | null
+      readonly disks: readonly { readonly diskId: string; readonly number: number; readonly policy: string }[]
+    }
+  | { readonly kind: 'detach-disk'; readonly diskId: string; readonly number: number; readonly remove: boolean }
+  | {
+      readonly kind: 'attach-disk'
+      readonly disk: DiskAuthority
+      /** Where the layer lies, when that is not the VM's folder. */
+      readonly folder: string | null
     }
   | {
       readonly kind: 'clone-vm'

@@ -22,6 +22,9 @@ export type VmTaskType =
   | 'vm.decrypt'
   | 'vm.rekey'
   | 'vm.policy'
+  | 'vm.detach-disk'
+  | 'vm.attach-disk'
+  | 'vm.remove-disk'
 
 export interface NewTask {
   /** Such as `vm.encrypt`: a `VmTaskType`, or the type of a saga of steps. */

@@ -1,5 +1,7 @@
+import { privileges } from '@cryptvisor/control-plane-api'
 import type { Kysely, KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs } from 'kysely'
 import type { HostRow, Schema } from '../../../database/schema.ts'
+import { everywhere } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { EventLog } from '../../events.ts'
 import type { HostConnection, HostConnections, KeyProviders } from '../../ports.ts'
@@ -18,6 +20,7 @@ export const shortTimings: Timings = {
   hostReturnMs: 200,
   contentWaitMs: 10_000,
   policyWatchMs: 10,
+  complianceMs: 600_000,
 }
 
 /** One process of the control plane: its own connection to the database, its own sessions, its own faults. */
@@ -55,6 +58,7 @@ export class ControlPlaneProcess {
         keyDestroyAfterMs: 7 * 86_400_000,
       },
       timings: { ...shortTimings, ...timings },
+      principalOf: async (user) => everywhere(user, privileges),
     })
   }
 

@@ -18,6 +18,17 @@ async function prepareEncrypted(world: World): Promise<void> {
   await succeeded(world, await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
 }
 
+async function prepareDetached(world: World): Promise<void> {
+  await prepareEncrypted(world)
+  await succeeded(world, await world.work.detachDisk(admin, 'web', 1, {}))
+}
+
+async function detachedLayer(world: World): Promise<string> {
+  const [disk] = await world.work.listDetachedDisks(admin)
+  if (disk === undefined) throw new Error('no disk is detached')
+  return disk.layer
+}
+
 async function succeeded(world: World, task: Task): Promise<void> {
   const { state, error } = await world.ended(task)
   if (state !== 'success') throw new Error(error?.message ?? state)
@@ -98,6 +109,74 @@ export const flows: readonly Flow[] = [
     happened: async (world) => (await world.work.listDisks('web')).length === 3,
     event: 'vm.disk-added',
     failureEvent: 'vm.crypto.failed',
+  },
+  {
+    name: 'give an encrypted VM another policy that encrypts',
+    prepare: async (world) => {
+      await prepareEncrypted(world)
+      await world.addPolicy('Gold', { encryption: 1 })
+    },
+    act: (world) => world.work.changePolicy(admin, 'web', { policy: 'Gold' }),
+    happened: async (world) => (await world.work.showVm('web')).disks.every(({ policy }) => policy === 'Gold'),
+    event: 'vm.policy.changed',
+    failureEvent: null,
+  },
+  {
+    name: 'detach an encrypted disk',
+    prepare: prepareEncrypted,
+    act: (world) => world.work.detachDisk(admin, 'web', 1, {}),
+    happened: async (world) =>
+      (await world.work.listDisks('web')).length === 1 && (await world.work.listDetachedDisks(admin)).length === 1,
+    event: 'vm.disk-detached',
+    failureEvent: null,
+  },
+  {
+    name: 'remove an encrypted disk',
+    prepare: prepareEncrypted,
+    act: (world) => world.work.detachDisk(admin, 'web', 1, { remove: true }),
+    happened: async (world) =>
+      (await world.work.listDisks('web')).length === 1 && (await world.work.listDetachedDisks(admin)).length === 0,
+    event: 'vm.disk-removed',
+    failureEvent: null,
+  },
+  {
+    name: 'attach an encrypted disk',
+    prepare: prepareDetached,
+    act: async (world) => world.work.attachDisk(admin, 'web', { layer: await detachedLayer(world) }),
+    happened: async (world) =>
+      (await world.work.listDisks('web')).length === 2 && (await world.work.listDetachedDisks(admin)).length === 0,
+    event: 'vm.disk-attached',
+    failureEvent: 'vm.crypto.failed',
+  },
+  {
+    name: 'remove a detached disk',
+    prepare: prepareDetached,
+    act: async (world) => world.work.removeDetachedDisk(admin, await detachedLayer(world)),
+    happened: async (world) =>
+      (await world.work.listDetachedDisks(admin)).length === 0 && world.datastore.removedLayers.size === 1,
+    event: 'vm.disk-removed',
+    failureEvent: null,
+  },
+  {
+    name: 'apply changed policies',
+    prepare: async (world) => {
+      await world.addPolicy('Gold', { encryption: 1 })
+      await world.addPolicy('Plain', {})
+      await world.plainVm()
+      await succeeded(world, await world.work.changePolicy(admin, 'web', { policy: 'Gold' }))
+      await succeeded(world, await world.work.changePolicy(admin, 'web', { disks: [{ number: 1, policy: 'Plain' }] }))
+      // Disk 1 is to be encrypted now, and what is encrypted to have a key of another provider.
+      await world.changePolicy('Gold', { key_provider: 'spare' })
+      await world.changePolicy('Plain', { encryption: 1 })
+    },
+    act: async (world) => {
+      const { task } = await world.work.applyPolicies(admin, { vm: 'web' })
+      if (task === null) throw new Error('there is something to do')
+      return task
+    },
+    happened: async (world) => (await world.work.compliance(admin, { vm: 'web' }))[0]?.state === 'compliant',
+    event: 'policy.applied',
+    failureEvent: null,
   },
   {
     name: 'delete an encrypted VM',

@@ -11,6 +11,7 @@ import {
   type LockState,
   OperationRequest,
   type OperationStatus,
+  type RemoveLayer,
   type Speed,
   VmAuthority,
 } from '@cryptvisor/host-agent-api'
@@ -110,6 +111,10 @@ export class SimulatedAgent {
         return this.#setHostKey(call.json as KeyReference)
       case 'POST vms':
         return this.#lockState(checked(checkVm, call.json) as VmAuthority)
+      case 'POST layers':
+        // What its host's API checks by this schema.
+        this.datastore.removedLayers.add((call.json as RemoveLayer).layerId)
+        return null
       case 'PUT operations':
         if (second === 'content') return this.#content(first, call)
         if (second === 'passphrase') return this.#passphrase(first, call)

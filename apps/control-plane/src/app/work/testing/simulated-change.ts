@@ -37,6 +37,20 @@ export function afterOperation(datastore: SimulatedDatastore, asked: OperationRe
     case 'shallow-rekey':
     case 'deep-rekey':
       return { ...rekeyed(datastore, asked), generation }
+    case 'change-policies':
+      return {
+        ...vm,
+        ...(asked.home === null ? {} : { policy: asked.home.policy }),
+        generation,
+        disks: vm.disks.map((disk) => ({
+          ...disk,
+          policy: asked.disks.find(({ diskId }) => diskId === disk.diskId)?.policy ?? disk.policy,
+        })),
+      }
+    case 'detach-disk':
+      return { ...vm, generation, disks: vm.disks.filter(({ diskId }) => diskId !== asked.diskId) }
+    case 'attach-disk':
+      return { ...vm, generation, disks: [...vm.disks, asked.disk] }
     case 'clone-vm':
       return { ...cloned(datastore, asked), generation }
     case 'restore-header':
@@ -147,7 +161,11 @@ export function needsOf(asked: OperationRequest): KeyReference[] {
       return [...home, ...keysOfDisks(asked.vm, asked.disks)]
     case 'restore-header':
       return keysOfDisks(asked.vm, [asked])
+    case 'attach-disk':
+      return [...home, ...(asked.disk.encryption?.keys ?? [])]
     case 'import-disk':
+    case 'change-policies':
+    case 'detach-disk':
     case 'delete-vm':
       return []
   }

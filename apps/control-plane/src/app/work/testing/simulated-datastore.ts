@@ -13,6 +13,8 @@ interface StoredVm {
 /** What lies on the datastores of a lab; outlives agents. */
 export class SimulatedDatastore {
   readonly vms = new Map<string, StoredVm>()
+  /** IDs of the detached layers that were removed. */
+  readonly removedLayers = new Set<string>()
   #layerCount = 0
 
   /** Becomes as `other` is. */

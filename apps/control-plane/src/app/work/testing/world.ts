@@ -3,8 +3,11 @@ import { glob } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Event, type Privilege, privileges, type Task } from '@cryptvisor/control-plane-api'
 import { holdsTrace, temporaryFolder } from '@cryptvisor/testkit'
+import { v7 } from 'uuid'
 import { openControlPlaneDatabase } from '../../../database/open.ts'
+import type { PolicyRow } from '../../../database/policy-rows.ts'
 import { everywhere } from '../../access-control.ts'
+import { noRules } from '../../policy-rules.ts'
 import type { Principal } from '../../ports.ts'
 import type { Timings } from '../context.ts'
 import type { VerificationSettings } from '../keys/key-verification.ts'
@@ -164,6 +167,34 @@ export class World {
     const disks = [{ sizeBytes: 1024 }, { sizeBytes: 2048 }]
     const task = await this.ended(await this.work.createVm(admin, { name, host: 'host-a', disks }))
     if (task.state !== 'success') throw new Error(`the VM was not made: ${task.error?.message}`)
+  }
+
+  /** A storage policy; what is left out says nothing. */
+  async addPolicy(name: string, rules: Partial<PolicyRow>): Promise<void> {
+    const row = {
+      id: v7(),
+      name,
+      description: '',
+      ...noRules,
+      version: 1,
+      system: 0,
+      changed_at: null,
+      changed_by: null,
+    }
+    await this.process.database
+      .insertInto('policy')
+      .values({ ...row, ...rules })
+      .execute()
+  }
+
+  /** Changes the rules of a storage policy, and has the work know. */
+  async changePolicy(name: string, rules: Partial<PolicyRow>): Promise<void> {
+    await this.process.database
+      .updateTable('policy')
+      .set((set) => ({ ...rules, version: set('version', '+', 1) }))
+      .where('name', '=', name)
+      .execute()
+    await this.work.policyChanged(name)
   }
 
   /** The database's files that hold bytes of a KEK; there must be none. */

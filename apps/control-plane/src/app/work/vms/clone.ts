@@ -8,8 +8,8 @@ import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan } from '../tasks/task-context.ts'
 import { paceOf, requireIdle } from './change-request.ts'
-import { findProvider } from './lookup.ts'
-import { existingKey } from './policy-change.ts'
+import { findPolicy, findProvider } from './lookup.ts'
+import { checkVerify, existingKey, namedProvider } from './policy-keys.ts'
 import { newVmRow, requireFreeName, type VmCreation } from './vm-creation.ts'
 import { authorityOf, type VmRecord } from './vm-store.ts'
 
@@ -30,13 +30,15 @@ export async function planClone(
   const folder = request.folder === undefined ? source.row.folder_id : tree.find(request.folder, 'folder')?.id
   requirePrivileges(principal, contentRules.cloneInto.privileges, tree.pathOf(folder ?? null))
   checkKeyProvider(source, request, keys)
+  const home = await findPolicy(work.database, source.policy, 'policy')
+  checkVerify([home], request)
   await requireFreeName(work.database, request.name)
   requireIdle(source)
   const key: KeyPlan = !encrypted
     ? { kind: 'none' }
     : keys === 'same'
       ? existingKey(source)
-      : { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
+      : { kind: 'new', provider: await findProvider(work.database, namedProvider([home], request.keyProvider)) }
   const wish = {
     cluster: source.clusterName,
     host: request.host ?? source.hostName,

@@ -10,7 +10,7 @@ import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
 import { requireFreeDevice } from './device-claim.ts'
 import { findHost, findPolicy } from './lookup.ts'
-import { existingKey } from './policy-change.ts'
+import { formatFor, keyForDisk, namedProvider } from './policy-keys.ts'
 import type { VmRecord } from './vm-store.ts'
 
 const disksMax = 64
@@ -31,14 +31,17 @@ export async function planDiskAddition(
   await requireRoom(work, principal, vm)
   checkSize(request.sizeBytes, 'sizeBytes')
   requireIdle(vm)
-  const key = encrypted ? existingKey(vm) : { kind: 'none' as const }
+  const format = formatFor(policy, encrypted, request.format, 'format')
+  const key = encrypted
+    ? await keyForDisk(work.database, vm, namedProvider([policy], undefined))
+    : { kind: 'none' as const }
   const host = await findHost(work.database, vm.row.host_id)
   if (encrypted) await requireCapableHost(work, host, vm.row.name, key, principal)
   else requireConnection(work, host)
   const disk = {
     diskId: v7(),
     number: freeNumber(vm),
-    format: request.format ?? 'raw',
+    format,
     virtualBytes: request.sizeBytes,
     policy: policy.name,
     encrypted,

@@ -6,13 +6,14 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
-import { paceOf, requireCapableHost, requireDeviceAlone, requireIdle } from './change-request.ts'
+import { paceOf, requireCapableHost, requireConnection, requireDeviceAlone, requireIdle } from './change-request.ts'
 import { findHost, findPolicy, findProvider } from './lookup.ts'
-import { parseEncryption, type VmRecord } from './vm-store.ts'
+import { checkThin, checkVerify, existingKey, keyForDisk, namedProvider } from './policy-keys.ts'
+import type { VmRecord } from './vm-store.ts'
 
 /** What a change of policies comes to. */
 export interface PolicyChange {
-  readonly change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }>
+  readonly change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' | 'relabel' }>
   readonly key: KeyPlan
 }
 
@@ -39,7 +40,7 @@ export async function planPolicyChange(
 ): Promise<PolicyChange | null> {
   const parts = await partsOf(work, vm, request)
   const changing = parts.filter((part) => part.target !== null && isEncrypting(part.target) !== part.encrypted)
-  refuseRelabelling(parts)
+  const relabelled = parts.filter(isRelabelled)
   const direction = directionOf(changing)
   requirePrivileges(principal, privilegesFor(direction), vm.objectPath)
   if (request.keyProvider !== undefined && direction !== 'encrypt') {
@@ -50,12 +51,16 @@ export async function planPolicyChange(
   if (request.thin !== undefined && direction !== 'encrypt') {
     throw new ControlPlaneError('invalid', 'thin: nothing is encrypted here that could be made thin', { field: 'thin' })
   }
-  if (direction === null) return null
+  if (direction === null) return relabelled.length === 0 ? null : planRelabelling(work, vm, relabelled)
+  refuseBoth(changing, relabelled, direction)
   checkOrder(parts)
   if (request.thin === true) refuseThinDevices(changing)
   requireDeviceAlone(changing.flatMap(({ disk }) => (disk === null ? [] : [disk])))
   requireIdle(vm)
-  const change: PolicyChange['change'] = {
+  const targets = changing.flatMap(({ target }) => (target === null ? [] : [target]))
+  checkVerify(targets, request)
+  checkThin(targets, request.thin)
+  const change: Extract<VmChange, { kind: 'encrypt' | 'decrypt' }> = {
     kind: direction,
     home: homeTarget(changing),
     disks: changing.flatMap(({ disk, target }) => {
@@ -65,7 +70,10 @@ export async function planPolicyChange(
     }),
     pace: paceOf(request),
   }
-  const key = direction === 'encrypt' ? await keyFor(work, vm, change, request.keyProvider) : existingKey(vm)
+  const key =
+    direction === 'encrypt'
+      ? await keyFor(work, vm, change.home !== null, namedProvider(targets, request.keyProvider))
+      : existingKey(vm)
   await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
   return { change, key }
 }
@@ -139,15 +147,30 @@ function directionOf(changing: readonly Part[]): 'encrypt' | 'decrypt' | null {
   return first.encrypted ? 'decrypt' : 'encrypt'
 }
 
-/** Two policies that both encrypt, or both do not, differ in nothing that could be carried out. */
-function refuseRelabelling(parts: readonly Part[]): void {
-  for (const { name, policy, target, encrypted } of parts) {
-    if (target === null || target.name === policy || isEncrypting(target) !== encrypted) continue
-    throw new ControlPlaneError(
-      'invalid',
-      `${name} has the policy «${policy}», which ${encrypted ? 'encrypts' : 'does not encrypt'}, and so does «${target.name}»: changing between them is not possible`,
-    )
-  }
+/** Whether the part gets another policy and stays encrypted, or plain, as it is. */
+function isRelabelled({ policy, target, encrypted }: Part): boolean {
+  return target !== null && target.name !== policy && isEncrypting(target) === encrypted
+}
+
+/** Gives parts other policies, and moves no data: what the new ones say beyond that is a matter of compliance. */
+function planRelabelling(work: WorkContext, vm: VmRecord, parts: readonly Part[]): PolicyChange {
+  requireIdle(vm)
+  requireConnection(work, { id: vm.row.host_id, name: vm.hostName })
+  const home = homeTarget(parts)
+  const disks = parts.flatMap(({ disk, target }) =>
+    disk === null || target === null ? [] : [{ diskId: disk.id, number: disk.number, policy: target.name }],
+  )
+  return { change: { kind: 'relabel', home, disks }, key: { kind: 'none' } }
+}
+
+function refuseBoth(changing: readonly Part[], relabelled: readonly Part[], direction: 'encrypt' | 'decrypt'): void {
+  if (relabelled.length === 0) return
+  const names = (parts: readonly Part[]) => parts.map(({ name }) => name).join(', ')
+  const already = direction === 'encrypt' ? 'encrypted' : 'plain'
+  throw new ControlPlaneError(
+    'invalid',
+    `one request either ${direction}s parts or gives parts another policy that stay as they are: this one would ${direction} ${names(changing)}, and ${names(relabelled)} (${already} already) would get another policy. Send two, naming the parts`,
+  )
 }
 
 function refuseThinDevices(changing: readonly Part[]): void {
@@ -180,21 +203,13 @@ function homeTarget(changing: readonly Part[]): { policy: string } | null {
   return home?.target == null ? null : { policy: home.target.name }
 }
 
-/** A plain VM gets a KEK of its own; a disk of an encrypted VM the VM's, unless another provider was asked for. */
+/** A plain VM gets a KEK of its own; a disk of an encrypted VM the VM's, unless another provider is to make one. */
 async function keyFor(
   work: WorkContext,
   vm: VmRecord,
-  change: PolicyChange['change'],
-  keyProvider: string | undefined,
+  withHome: boolean,
+  provider: string | undefined,
 ): Promise<KeyPlan> {
-  const provider = keyProvider === undefined ? undefined : await findProvider(work.database, keyProvider)
-  const existing = change.home === null ? existingKey(vm) : null
-  if (existing?.kind === 'existing' && (provider === undefined || provider === existing.key.provider)) return existing
-  return { kind: 'new', provider: provider ?? (await findProvider(work.database, undefined)) }
-}
-
-/** The KEK of VM Home. */
-export function existingKey(vm: VmRecord): KeyPlan {
-  const key = parseEncryption(vm.row.encryption)?.keys.at(-1)
-  return key === undefined ? { kind: 'none' } : { kind: 'existing', key }
+  if (!withHome) return keyForDisk(work.database, vm, provider)
+  return { kind: 'new', provider: await findProvider(work.database, provider) }
 }

@@ -1,5 +1,6 @@
 import type { RekeyVm } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { PolicyRow } from '../../../database/policy-rows.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { distinctKeys } from '../../key-reference.ts'
@@ -8,6 +9,7 @@ import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireDeviceAlone, requireIdle } from './change-request.ts'
 import { findHost, findProvider } from './lookup.ts'
+import { namedProvider } from './policy-keys.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
 /** VM Home or a disk that can be rekeyed, with the KEKs that it has. */
@@ -15,6 +17,7 @@ interface EncryptedPart {
   /** `null`: VM Home. */
   readonly disk: { readonly diskId: string; readonly number: number; readonly device: string | null } | null
   readonly keys: readonly KeyReference[]
+  readonly policyId: string
 }
 
 /** Works out how a VM gets another KEK, and checks all of it before anything happens. Throws `ControlPlaneError`. */
@@ -31,7 +34,8 @@ export async function planRekey(
   if (request.depth === 'deep') requireDeviceAlone(disks)
   requireIdle(vm)
   const oldKeys = distinctKeys(parts.flatMap(({ keys }) => keys))
-  const key: KeyPlan = { kind: 'new', provider: await providerFor(work, request.keyProvider, oldKeys) }
+  const named = request.keyProvider ?? namedProvider(await policiesOf(work, parts), undefined)
+  const key: KeyPlan = { kind: 'new', provider: await providerFor(work, named, oldKeys) }
   await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
   const change = {
     kind: request.depth === 'deep' ? ('deep-rekey' as const) : ('shallow-rekey' as const),
@@ -59,7 +63,7 @@ function chosenParts(vm: VmRecord, { home, disks }: RekeyVm): EncryptedPart[] {
   if (own === null) {
     throw new ControlPlaneError('invalid', `VM ${vm.row.name} is plain: there is no key that could be changed`)
   }
-  const homePart: EncryptedPart = { disk: null, keys: own.keys }
+  const homePart: EncryptedPart = { disk: null, keys: own.keys, policyId: vm.row.policy_id }
   if (home === undefined && disks === undefined) return [homePart, ...vm.disks.flatMap(encryptedPart)]
   const chosen = [
     ...(home === true ? [homePart] : []),
@@ -76,7 +80,13 @@ function encryptedPart(disk: VmRecord['disks'][number]): EncryptedPart[] {
   const encryption = parseEncryption(disk.encryption)
   return encryption === null
     ? []
-    : [{ disk: { diskId: disk.id, number: disk.number, device: disk.device }, keys: encryption.keys }]
+    : [
+        {
+          disk: { diskId: disk.id, number: disk.number, device: disk.device },
+          keys: encryption.keys,
+          policyId: disk.policy_id,
+        },
+      ]
 }
 
 function diskPart(vm: VmRecord, chosen: readonly number[], number: number, index: number): EncryptedPart {
@@ -95,7 +105,14 @@ function diskPart(vm: VmRecord, chosen: readonly number[], number: number, index
   })
 }
 
-/** The one that was named, else the one that keeps the present KEK, else the default one. */
+/** The policies that the parts have. */
+async function policiesOf(work: WorkContext, parts: readonly EncryptedPart[]): Promise<PolicyRow[]> {
+  const ids = new Set(parts.map(({ policyId }) => policyId))
+  const rows = await work.database.selectFrom('policy').selectAll().orderBy('name').execute()
+  return rows.filter(({ id }) => ids.has(id))
+}
+
+/** The one that was named, by the request or by the policies, else the one that keeps the present KEK, else the default one. */
 async function providerFor(
   work: WorkContext,
   named: string | undefined,

@@ -13,6 +13,7 @@ import { mayMakeSafe, requireCapableHost, requireConnection } from './change-req
 import { checkSize } from './disk-addition.ts'
 import { findPolicy, findProvider } from './lookup.ts'
 import { placeVm } from './placement.ts'
+import { formatFor, namedProvider } from './policy-keys.ts'
 
 const defaults = { memoryMib: 1024, cpuCount: 1, firmware: 'bios', notes: '' } as const
 
@@ -87,7 +88,7 @@ export async function planVmCreation(work: WorkContext, principal: Principal, re
   for (const [index, disk] of (request.disks ?? []).entries()) checkSize(disk.sizeBytes, `disks.${index}.sizeBytes`)
   await requireFreeName(work.database, request.name)
   const key: KeyPlan = encrypted
-    ? { kind: 'new', provider: await findProvider(work.database, request.keyProvider) }
+    ? { kind: 'new', provider: await findProvider(work.database, namedProvider([policy], request.keyProvider)) }
     : { kind: 'none' }
   return {
     row: await newVmRow(work, principal, {
@@ -105,7 +106,7 @@ export async function planVmCreation(work: WorkContext, principal: Principal, re
       disks: (request.disks ?? []).map(({ sizeBytes, format }, number) => ({
         diskId: v7(),
         number,
-        format: format ?? 'raw',
+        format: formatFor(policy, encrypted, format, `disks.${number}.format`),
         virtualBytes: sizeBytes,
         policy: policy.name,
         encrypted,
@@ -136,5 +137,12 @@ export async function chooseFolder(
     .where('datastore_id', '=', vm.datastore_id)
     .where('folder', '=', vm.name)
     .executeTakeFirst()
-  return taken === undefined ? vm.name : vm.id
+  // A layer that was detached may lie there still.
+  const layer = await database
+    .selectFrom('detached_disk')
+    .select('layer_id')
+    .where('datastore_id', '=', vm.datastore_id)
+    .where('folder', '=', vm.name)
+    .executeTakeFirst()
+  return taken === undefined && layer === undefined ? vm.name : vm.id
 }

@@ -1,5 +1,6 @@
 import type {
   AddDisk,
+  AttachDisk,
   ChangePolicy,
   CloneVm,
   CreateVm,
@@ -14,6 +15,7 @@ import { clusterPath, pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { requireNoOrder } from '../keys/orders/order-store.ts'
+import { claimDetached } from '../policies/detached-disks.ts'
 import { formatContext, type KeyPlan, type OpenContext, type VmChange } from '../tasks/task-context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import { insertTask, type VmTaskType } from '../tasks/task-store.ts'
@@ -21,6 +23,7 @@ import { requireConnection, requireIdle, requireNotStopped } from './change-requ
 import { planClone } from './clone.ts'
 import { requireFreeDevice } from './device-claim.ts'
 import { planDiskAddition, planDiskImport } from './disk-addition.ts'
+import { planAttachment, planDetachment } from './disk-attachment.ts'
 import { planHeaderRestore } from './header-restore.ts'
 import { findVm } from './lookup.ts'
 import { planPolicyChange } from './policy-change.ts'
@@ -30,7 +33,15 @@ import { readVms, type VmRecord } from './vm-store.ts'
 import { planVolumeImport } from './volume-import.ts'
 
 /** What may be done to a VM that is stopped, since its key was revoked: give it another key, or do without it. */
-const curesStopped: ReadonlySet<VmChange['kind']> = new Set(['shallow-rekey', 'deep-rekey', 'delete-vm'])
+const curesStopped: ReadonlySet<VmChange['kind']> = new Set([
+  'shallow-rekey',
+  'deep-rekey',
+  'relabel',
+  'detach-disk',
+  'delete-vm',
+])
+
+const taskTypes = { encrypt: 'vm.encrypt', decrypt: 'vm.decrypt', relabel: 'vm.policy' } as const
 
 /** Turns what users ask for into tasks: all is checked first, then the VM belongs to the task. */
 export class VmRequests {
@@ -96,8 +107,7 @@ export class VmRequests {
         totalBytes: 0,
       })
     }
-    const type = plan.change.kind === 'encrypt' ? 'vm.encrypt' : 'vm.decrypt'
-    return this.#begin(type, principal, vm, plan.change, plan.key)
+    return this.#begin(taskTypes[plan.change.kind], principal, vm, plan.change, plan.key)
   }
 
   async rekey(principal: Principal, nameOrId: string, request: RekeyVm): Promise<TaskRow> {
@@ -116,6 +126,19 @@ export class VmRequests {
     const vm = await findVm(this.#work.database, nameOrId)
     const { change, key } = await planDiskAddition(this.#work, principal, vm, request)
     return this.#begin('vm.add-disk', principal, vm, change, key)
+  }
+
+  async attachDisk(principal: Principal, nameOrId: string, request: AttachDisk): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { change, key } = await planAttachment(this.#work, principal, vm, request)
+    return this.#begin('vm.attach-disk', principal, vm, change, key)
+  }
+
+  /** `remove`: its data goes, too. */
+  async detachDisk(principal: Principal, nameOrId: string, number: number, remove: boolean): Promise<TaskRow> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const { change, key } = planDetachment(this.#work, vm, number, remove)
+    return this.#begin(remove ? 'vm.remove-disk' : 'vm.detach-disk', principal, vm, change, key)
   }
 
   async importDisk(principal: Principal, nameOrId: string, request: ImportDisk): Promise<TaskRow> {
@@ -155,6 +178,7 @@ export class VmRequests {
       const context = begin(change, key, safe, row.host_id)
       const inserted = await this.#insert(transaction, type, principal, row, context)
       await transaction.updateTable('vm').set({ task_id: inserted.id }).where('id', '=', row.id).execute()
+      if (change.kind === 'attach-disk') await claimDetached(transaction, change.disk.layerId, inserted.id)
       return inserted
     })
     this.#runner.run(task, false)

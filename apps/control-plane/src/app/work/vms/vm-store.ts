@@ -28,6 +28,7 @@ export interface VmSelection {
   readonly name?: string
   readonly hostId?: string
   readonly scope?: Scope
+  readonly ids?: readonly string[]
 }
 
 /** Reads VMs with their disks, by name. */
@@ -52,6 +53,7 @@ export async function readVms(database: Database, selection: VmSelection): Promi
   if (selection.name !== undefined) select = select.where('vm.name', '=', selection.name)
   if (selection.hostId !== undefined) select = select.where('vm.host_id', '=', selection.hostId)
   if (selection.scope?.everywhere === false) select = select.where('vm.id', 'in', selection.scope.vmIds)
+  if (selection.ids !== undefined) select = select.where('vm.id', 'in', selection.ids)
   const found = await select.execute()
   const tree = await FolderTree.read(database)
   let selectDisks = database
@@ -62,6 +64,7 @@ export async function readVms(database: Database, selection: VmSelection): Promi
     .orderBy('disk.number')
   const [only] = found
   if (found.length === 1 && only !== undefined) selectDisks = selectDisks.where('disk.vm_id', '=', only.id)
+  else if (selection.ids !== undefined) selectDisks = selectDisks.where('disk.vm_id', 'in', selection.ids)
   else if (selection.hostId !== undefined) {
     const { hostId } = selection
     selectDisks = selectDisks.where('disk.vm_id', 'in', (where) =>

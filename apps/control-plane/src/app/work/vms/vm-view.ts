@@ -48,7 +48,7 @@ function diskView(vm: VmRecord, disk: VmRecord['disks'][number]): Disk {
   }
 }
 
-/** DESIGN.md, section 3: encrypted layers are `.luks` whatever is inside, plain ones are named by their format. */
-function layerFile(disk: DiskRow, encrypted: boolean): string {
+/** The name of a layer's file. DESIGN.md, section 3: encrypted layers are `.luks` whatever is inside, plain ones are named by their format. */
+export function layerFile(disk: Pick<DiskRow, 'layer_id' | 'format'>, encrypted: boolean): string {
   return `${disk.layer_id}.${encrypted ? 'luks' : disk.format}`
 }

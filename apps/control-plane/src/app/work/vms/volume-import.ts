@@ -9,7 +9,7 @@ import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
 import { checkSize, freeNumber, refuseEncryptedDisk, requireRoom } from './disk-addition.ts'
 import { findHost, findPolicy } from './lookup.ts'
-import { existingKey } from './policy-change.ts'
+import { checkThin, checkVerify, keyForDisk, namedProvider } from './policy-keys.ts'
 import type { VmRecord } from './vm-store.ts'
 
 /** Works out how a LUKS volume of somebody else's becomes a disk, and checks all of it before anything happens. */
@@ -36,7 +36,11 @@ export async function planVolumeImport(
   }
   checkSize(request.contentBytes, 'contentBytes', ': pad it first, for instance with truncate -s %512 FILE')
   requireIdle(vm)
-  const key = encrypted ? existingKey(vm) : { kind: 'none' as const }
+  checkVerify([policy], request)
+  if (encrypted && mode === 'import') checkThin([policy], request.thin)
+  const key = encrypted
+    ? await keyForDisk(work.database, vm, namedProvider([policy], undefined))
+    : { kind: 'none' as const }
   const host = await findHost(work.database, vm.row.host_id)
   if (encrypted) await requireCapableHost(work, host, vm.row.name, key, principal)
   else requireConnection(work, host)
