@@ -23,6 +23,15 @@ import type { AuditCheck, AuditCheckpoint, AuditList, AuditQuery, PruneAudit } f
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
 import type { Event, EventList } from './events.ts'
 import type {
+  DecommissionHost,
+  ExposedKeyList,
+  HostKeyChoice,
+  MoveHost,
+  RekeyHosts,
+  SetCryptoMode,
+  StartedForHosts,
+} from './host-crypto.ts'
+import type {
   Cluster,
   ClusterList,
   CreateCluster,
@@ -171,6 +180,32 @@ export class ControlPlaneClient {
   /** Revokes the host's identity at once. Refused while VMs are on it. */
   async deleteHost(name: string): Promise<void> {
     await this.#send('DELETE', api('hosts', name))
+  }
+  enableHostCrypto(name: string, body: HostKeyChoice): Promise<TaskStarted> {
+    return this.#send('POST', api('hosts', name, 'crypto', 'enable'), body)
+  }
+  /** Refused while encrypted VMs are on the host. */
+  disableHostCrypto(name: string): Promise<TaskStarted> {
+    return this.#send('POST', api('hosts', name, 'crypto', 'disable'))
+  }
+  rekeyHost(name: string, body: HostKeyChoice): Promise<TaskStarted> {
+    return this.#send('POST', api('hosts', name, 'rekey'), body)
+  }
+  rekeyHosts(cluster: string, body: RekeyHosts): Promise<StartedForHosts> {
+    return this.#send('POST', api('clusters', cluster, 'rekey-hosts'), body)
+  }
+  async setCryptoMode(cluster: string, body: SetCryptoMode): Promise<void> {
+    await this.#send('PUT', api('clusters', cluster, 'crypto-mode'), body)
+  }
+  /** Refused while VMs are on the host. */
+  moveHost(name: string, body: MoveHost): Promise<TaskStarted> {
+    return this.#send('POST', api('hosts', name, 'move'), body)
+  }
+  decommissionHost(name: string, body: DecommissionHost): Promise<TaskStarted> {
+    return this.#send('POST', api('hosts', name, 'decommission'), body)
+  }
+  exposedKeys(query: { host?: string } = {}): Promise<Static<typeof ExposedKeyList>> {
+    return this.#rest.call({ method: 'GET', path: api('exposed-keys'), query })
   }
   datastores(): Promise<Static<typeof DatastoreList>> {
     return this.#get(api('datastores'))

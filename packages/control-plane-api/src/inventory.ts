@@ -1,7 +1,14 @@
 import { type Static, Type } from 'typebox'
+import { CryptoMode } from './host-crypto.ts'
 import { KeyReference, Name, Nullable, Time } from './names.ts'
 
-export const Cluster = Type.Object({ id: Type.String(), name: Name, hosts: Type.Array(Name) })
+export const Cluster = Type.Object({
+  id: Type.String(),
+  name: Name,
+  hosts: Type.Array(Name),
+  /** When its hosts are made crypto-safe. */
+  cryptoMode: CryptoMode,
+})
 export type Cluster = Static<typeof Cluster>
 export const ClusterList = Type.Object({ clusters: Type.Array(Cluster) })
 export const CreateCluster = Type.Object({ name: Name }, { additionalProperties: false })
@@ -17,8 +24,19 @@ export const Host = Type.Object({
   connection: Type.Union([Type.Literal('connected'), Type.Literal('disconnected')]),
   lastSeenAt: Nullable(Time),
   version: Nullable(Type.String()),
-  /** `incapable`: cannot take keys; `prepared`: can, and has no host key; `safe`: holds its host key. */
-  cryptoState: Type.Union([Type.Literal('incapable'), Type.Literal('prepared'), Type.Literal('safe')]),
+  /**
+   * `incapable`: cannot take keys, or encryption is disabled on it; `prepared`: can take keys, and has no host key; `safe`: holds its
+   * host key; `pendingIncapable`: encryption is disabled on it, and it may hold keys until its agent starts anew.
+   */
+  cryptoState: Type.Union([
+    Type.Literal('incapable'),
+    Type.Literal('prepared'),
+    Type.Literal('safe'),
+    Type.Literal('pendingIncapable'),
+  ]),
+  /** Since when encryption is disabled on it. */
+  cryptoDisabledAt: Nullable(Time),
+  decommissionedAt: Nullable(Time),
   hostKey: Nullable(KeyReference),
   certificateExpiresAt: Time,
 })

@@ -4,6 +4,19 @@ import { openDesk } from '../testing/desk.ts'
 
 /** Each command line about hosts, their keys and certificates, and the calls that it makes besides asking how its task is. */
 const commands: readonly (readonly [line: string, ...calls: readonly (readonly [call: string, body?: unknown])[]])[] = [
+  ['host crypto enable host-b', ['POST /hosts/host-b/crypto/enable', {}]],
+  [
+    'host crypto enable host-b --key-id k-1 --key-provider kms --no-wait',
+    ['POST /hosts/host-b/crypto/enable', { keyProvider: 'kms', keyId: 'k-1' }],
+  ],
+  ['host crypto disable host-b', ['POST /hosts/host-b/crypto/disable']],
+  ['host rekey host-b --key-provider kms', ['POST /hosts/host-b/rekey', { keyProvider: 'kms' }]],
+  ['host rekey --cluster main', ['POST /clusters/main/rekey-hosts', {}]],
+  ['host move host-b --cluster test', ['POST /hosts/host-b/move', { cluster: 'test' }]],
+  ['host decommission host-b --accept-exposure', ['POST /hosts/host-b/decommission', { acceptExposure: true }]],
+  ['host exposed-keys', ['GET /exposed-keys']],
+  ['host exposed-keys host-b', ['GET /exposed-keys?host=host-b']],
+  ['cluster crypto-mode main force-enable', ['PUT /clusters/main/crypto-mode', { mode: 'force-enable' }]],
   ['keys health', ['GET /key-health']],
   ['keys health --provider kms --bad', ['GET /key-health?provider=kms&bad=true']],
   ['keys verify kms kek-1', ['POST /keys/kms/kek-1/verify']],

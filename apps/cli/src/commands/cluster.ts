@@ -2,6 +2,7 @@ import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { line } from '../printable.ts'
 import { table } from '../table.ts'
+import { addCryptoMode } from './host-crypto.ts'
 
 /** `cluster`: hosts that share the keys of their VMs. */
 export function addCluster(program: CliCommand, cli: Cli): void {
@@ -16,8 +17,8 @@ export function addCluster(program: CliCommand, cli: Cli): void {
         async (client) => (await client.clusters()).clusters,
         (clusters) =>
           table(
-            ['NAME', 'HOSTS'],
-            clusters.map(({ name, hosts }) => [name, hosts.join(', ')]),
+            ['NAME', 'CRYPTO MODE', 'HOSTS'],
+            clusters.map(({ name, cryptoMode, hosts }) => [name, cryptoMode, hosts.join(', ')]),
           ),
       ),
     )
@@ -37,4 +38,5 @@ export function addCluster(program: CliCommand, cli: Cli): void {
     .description('remove a cluster that has no hosts and no datastores')
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('cluster', name, (client) => client.deleteCluster(name)))
+  addCryptoMode(cluster, cli)
 }

@@ -5,6 +5,7 @@ import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
+import { addHostCrypto } from './host-crypto.ts'
 import { addHostKeys } from './keys-usage.ts'
 
 /** `host`: the machines that run VMs. */
@@ -60,6 +61,7 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .description('remove a host that has no VMs; its identity is revoked at once')
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('host', name, (client) => client.deleteHost(name)))
+  addHostCrypto(host, cli)
 }
 
 function hostSheet(host: Host, paint: Paint): string {
@@ -71,6 +73,8 @@ function hostSheet(host: Host, paint: Paint): string {
     ['last seen', host.lastSeenAt === null ? null : formatTime(host.lastSeenAt)],
     ['crypto', cryptoOf(host, paint)],
     ['host key', keyName(host.hostKey)],
+    ...(host.cryptoDisabledAt === null ? [] : [['encryption disabled', formatTime(host.cryptoDisabledAt)] as const]),
+    ...(host.decommissionedAt === null ? [] : [['decommissioned', formatTime(host.decommissionedAt)] as const]),
     ['URL', host.url],
     ['version', host.version],
     ['hardware UUID', host.hardwareUuid],

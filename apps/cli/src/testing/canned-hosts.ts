@@ -1,4 +1,4 @@
-import type { UsedKeyHealth } from '@cryptvisor/control-plane-api'
+import type { ExposedKey, UsedKeyHealth } from '@cryptvisor/control-plane-api'
 import { cannedTime } from './canned.ts'
 
 export const cannedHealth: UsedKeyHealth = {
@@ -11,4 +11,14 @@ export const cannedHealth: UsedKeyHealth = {
   badSince: null,
   vms: ['db1'],
   host: null,
+}
+
+export const cannedExposed: ExposedKey = {
+  provider: 'kms',
+  keyId: 'kek-1',
+  host: 'host-b',
+  reason: 'removed',
+  exposedAt: cannedTime,
+  vms: ['db1'],
+  inUse: true,
 }

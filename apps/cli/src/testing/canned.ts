@@ -87,6 +87,8 @@ export const cannedHost: Host = {
   lastSeenAt: cannedTime,
   version: '0.0.0',
   cryptoState: 'safe',
+  cryptoDisabledAt: null,
+  decommissionedAt: null,
   hostKey: { provider: 'kms', keyId: 'host-key' },
   certificateExpiresAt: cannedTime,
 }

@@ -1,13 +1,53 @@
-import { KeyHealthList, TaskStarted, UsedKeyHealth, VerifyKeys } from '@cryptvisor/control-plane-api'
+import {
+  DecommissionHost,
+  ExposedKeyList,
+  HostKeyChoice,
+  KeyHealthList,
+  MoveHost,
+  RekeyHosts,
+  SetCryptoMode,
+  StartedForHosts,
+  TaskStarted,
+  UsedKeyHealth,
+  VerifyKeys,
+} from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
-import { cannedHealth } from './canned-hosts.ts'
+import { cannedExposed, cannedHealth } from './canned-hosts.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
 const api = '/api/v1'
 
+const nameOf = (request: { params: unknown }) => (request.params as { name: string }).name
+
 /** Routes of the care for hosts, their keys and certificates. */
 export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>): void {
   const started = async (type: string, name: string) => ({ task: (await made).startTask(type, name) })
+  for (const [path, type, schema] of [
+    ['crypto/enable', 'host.crypto-enable', { body: HostKeyChoice }],
+    ['crypto/disable', 'host.crypto-disable', {}],
+    ['rekey', 'host.rekey', { body: HostKeyChoice }],
+    ['move', 'host.move', { body: MoveHost }],
+    ['decommission', 'host.decommission', { body: DecommissionHost }],
+  ] as const) {
+    server.post(`${api}/hosts/:name/${path}`, { schema }, async (request, reply) =>
+      reply.code(202).send(await started(type, nameOf(request))),
+    )
+  }
+  server.post(
+    `${api}/clusters/:name/rekey-hosts`,
+    { schema: { body: RekeyHosts, response: { 202: StartedForHosts } } },
+    async (_request, reply) =>
+      reply.code(202).send({
+        tasks: [(await started('host.rekey', 'host-a')).task],
+        skipped: [{ host: 'host-b', reason: 'is not connected: start its agent' }],
+      }),
+  )
+  server.put(`${api}/clusters/:name/crypto-mode`, { schema: { body: SetCryptoMode } }, async (_request, reply) =>
+    reply.code(204).send(),
+  )
+  server.get(`${api}/exposed-keys`, { schema: { response: { 200: ExposedKeyList } } }, async () => ({
+    keys: [cannedExposed],
+  }))
   server.get(`${api}/key-health`, { schema: { response: { 200: KeyHealthList } } }, async () => ({
     keys: [cannedHealth],
   }))

@@ -135,12 +135,13 @@ function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
 
 function addInventory(server: RestServer): void {
   server.get(`${api}/clusters`, { schema: { response: { 200: ClusterList } } }, async () => ({
-    clusters: [{ id: 'c-1', name: 'main', hosts: ['host-a', 'host-b'] }],
+    clusters: [{ id: 'c-1', name: 'main', hosts: ['host-a', 'host-b'], cryptoMode: 'on-demand' as const }],
   }))
   server.post(
     `${api}/clusters`,
     { schema: { body: CreateCluster, response: { 201: Cluster } } },
-    async (request, reply) => reply.code(201).send({ id: 'c-2', name: request.body.name, hosts: [] }),
+    async (request, reply) =>
+      reply.code(201).send({ id: 'c-2', name: request.body.name, hosts: [], cryptoMode: 'on-demand' as const }),
   )
   server.delete(`${api}/clusters/:name`, async (_request, reply) => reply.code(204).send())
   server.get(`${api}/hosts`, { schema: { response: { 200: HostList } } }, async () => ({ hosts: [cannedHost] }))

@@ -21,13 +21,14 @@ export class Clusters {
   async list(by: Principal): Promise<Cluster[]> {
     const clusters = await this.#database.selectFrom('cluster').selectAll().orderBy('name').execute()
     const hosts = await this.#database.selectFrom('host').select(['id', 'name', 'cluster_id']).orderBy('name').execute()
-    return clusters.flatMap(({ id, name }) => {
+    return clusters.flatMap(({ id, name, crypto_forced }) => {
       const path = clusterPath(id, name)
       if (!by.can('System.Read', path)) return []
       const seen = hosts
         .filter((host) => host.cluster_id === id)
         .filter((host) => by.can('System.Read', within({ kind: 'host', id: host.id, name: host.name }, path)))
-      return [{ id, name, hosts: seen.map((host) => host.name) }]
+      const cryptoMode = crypto_forced === 1 ? ('force-enable' as const) : ('on-demand' as const)
+      return [{ id, name, cryptoMode, hosts: seen.map((host) => host.name) }]
     })
   }
 
@@ -37,7 +38,7 @@ export class Clusters {
     await orExists('name', `there is a cluster ${name} already: choose another`, () =>
       this.#database.insertInto('cluster').values(row).execute(),
     )
-    return { ...row, hosts: [] }
+    return { ...row, hosts: [], cryptoMode: 'on-demand' }
   }
 
   /** Throws `not-found`; `in-use` while it has hosts or datastores. */

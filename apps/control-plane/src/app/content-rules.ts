@@ -36,6 +36,12 @@ export const contentRules = {
   readEncrypted: rule('the disk is encrypted', 'the VM', 'Cryptographer.Access'),
   cloneEncrypted: rule('the VM is encrypted', 'the VM', 'Cryptographer.Clone'),
   cloneInto: rule('always', 'the folder where the clone goes', 'VirtualMachine.Inventory.CreateFromExisting'),
+  moveHostInto: rule(
+    'always',
+    'the cluster where it goes',
+    'Host.Inventory.AddHostToCluster',
+    'Cryptographer.RegisterHost',
+  ),
   moveVmInto: rule('always', 'the folder where it goes', 'VirtualMachine.Inventory.Move'),
   moveFolderInto: rule('always', 'the folder where it goes', 'Folder.Move'),
 } as const satisfies Readonly<Record<string, ContentRule>>

@@ -122,6 +122,12 @@ export class Enrolment {
         hardware_uuid: hardwareUuid,
         certificate_serial: serialNumber,
         certificate_expires_at: notAfter.getTime(),
+        certificate_begins_at: this.#clock(),
+        next_certificate_serial: null,
+        next_certificate_expires_at: null,
+        // Whoever enrols a host wants it to be given the keys that its cluster uses.
+        crypto_wanted_by: token.created_by,
+        decommissioned_at: null,
       }
       await transaction
         .insertInto('host')

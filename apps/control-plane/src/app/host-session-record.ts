@@ -25,7 +25,7 @@ export async function recordSessionBegin(
     const { url, version, crypto_supported, last_seen_at } = host
     await transaction
       .updateTable('host')
-      .set({ url, version, crypto_supported, last_seen_at })
+      .set({ url, version, crypto_supported, last_seen_at, boot_id: request.bootId })
       .where('id', '=', host.id)
       .execute()
     if (before !== null && before.bootId !== request.bootId) {

@@ -11,6 +11,7 @@ import { keyReference } from './key-reference.ts'
 import { forgetPermissions } from './permissions/permission-store.ts'
 import type { HostObserver, Leaving, Principal } from './ports.ts'
 import { isRehearsed } from './rehearsal.ts'
+import { recordExposed } from './work/hosts/exposed-keys.ts'
 
 /** How long a host that leaves has for forgetting its keys; what it did not confirm by then is exposed. */
 const leaveWithinMsMax = 120_000
@@ -76,7 +77,7 @@ export class Hosts {
       await record({ type: 'host.removed', host: host.name, text, user: by.name })
     })
     if (isRehearsed()) return
-    await this.#recordLeaving(host.name, await this.#leave(host), by)
+    await this.#recordLeaving(host, await this.#leave(host), by)
   }
 
   /** Has it forget its keys, and ends its session in any case: a host that is slow on purpose cannot put that off. */
@@ -91,11 +92,16 @@ export class Hosts {
     }
   }
 
-  async #recordLeaving(host: string, { forgotten, exposed }: Leaving, by: Principal): Promise<void> {
+  async #recordLeaving(
+    { id: hostId, name: host }: HostRow,
+    { forgotten, exposed }: Leaving,
+    by: Principal,
+  ): Promise<void> {
     if (forgotten.length > 0) {
       const text = `${host} forgot ${forgotten.length} ${forgotten.length === 1 ? 'key' : 'keys'} and confirmed it`
       await this.#events.record({ type: 'host.crypto.keys-forgotten', host, text, user: by.name })
     }
+    await recordExposed(this.#database, { id: hostId, name: host }, exposed, 'removed', this.#clock())
     for (const { provider, keyId } of exposed) {
       const text = `${host} was removed and did not confirm that it forgot key ${keyId} of provider ${provider}: stop its agent, or decrypt and encrypt anew what the key protects`
       await this.#events.record({ type: 'host.crypto.key-exposed', host, provider, keyId, text, user: by.name })
@@ -130,9 +136,17 @@ export class Hosts {
       connection: seenAt === null ? 'disconnected' : 'connected',
       lastSeenAt: timeTextOrNull(seenAt ?? row.last_seen_at),
       version: row.version,
-      cryptoState: row.crypto_supported === 0 ? 'incapable' : hostKey === null ? 'prepared' : 'safe',
+      cryptoState: cryptoStateOf(row),
+      cryptoDisabledAt: timeTextOrNull(row.crypto_off_at),
+      decommissionedAt: timeTextOrNull(row.decommissioned_at),
       hostKey,
       certificateExpiresAt: timeText(row.certificate_expires_at),
     }
   }
+}
+
+function cryptoStateOf(row: HostRow): Host['cryptoState'] {
+  if (row.crypto_off_at !== null) return row.crypto_off_boot_id === null ? 'incapable' : 'pendingIncapable'
+  if (row.crypto_supported === 0) return 'incapable'
+  return row.host_key_id === null ? 'prepared' : 'safe'
 }

@@ -63,6 +63,8 @@ export interface HostConnections {
   get(hostId: string): HostConnection | null
   /** Waits until the host is connected, or `signal` fires (then it throws its reason). */
   waitFor(hostId: string, signal: AbortSignal): Promise<HostConnection>
+  /** Ends the session of a host, if there is one. */
+  end(hostId: string, reason: string): void
 }
 
 /** What became of the KEKs that a host held when it left. */

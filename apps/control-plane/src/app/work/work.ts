@@ -15,8 +15,10 @@ import type {
   ImportDisk,
   ImportVolume,
   Key,
+  RekeyHosts,
   RekeyVm,
   RestoreHeader,
+  StartedForHosts,
   Task,
   TaskSpeed,
   TaskState,
@@ -46,6 +48,7 @@ import { isRehearsed } from '../rehearsal.ts'
 import type { Settings } from '../settings.ts'
 import { defaultTimings, type Timings, type WorkContext } from './context.ts'
 import { HandOver } from './hosts/hand-over.ts'
+import { HostAdministration } from './hosts/host-administration.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
 import { leave } from './hosts/host-leaving.ts'
 import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
@@ -119,6 +122,8 @@ export class Work implements HostObserver {
   readonly #sagas: Sagas
   readonly #verifies: boolean
   readonly #verifySaga: SagaDefinition<VerifyState>
+  /** The encryption of hosts. */
+  readonly hosts: HostAdministration
   /** How the keys in use are found when they are read back. */
   readonly keyVerification: KeyVerification
 
@@ -149,7 +154,13 @@ export class Work implements HostObserver {
     )
     this.#verifies = settings.keyVerification !== undefined
     this.#verifySaga = verifySaga(this.keyVerification)
-    const sagas: readonly SagaDefinition<SagaState>[] = [this.#verifySaga, application.saga, removal]
+    this.hosts = new HostAdministration(this.#context, hostKeys, handOver, (hostId) => this.#catchUp.again(hostId))
+    const sagas: readonly SagaDefinition<SagaState>[] = [
+      ...this.hosts.definitions,
+      this.#verifySaga,
+      application.saga,
+      removal,
+    ]
     const ending = new TaskEnding(this.#context, {
       handOver,
       hostKeys,
@@ -160,6 +171,7 @@ export class Work implements HostObserver {
     })
     this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys, keyStates }, ending, sagas)
     this.#sagas = new Sagas(this.#context, this.#runner)
+    this.hosts.use(this.#sagas)
     this.#requests = new VmRequests(this.#context, this.#runner)
     const policyParts = { compliance, revocations: this.#revocations, application, removal, sagas: this.#sagas }
     this.#policyWork = new PolicyWork(this.#context, policyParts)
@@ -192,6 +204,17 @@ export class Work implements HostObserver {
       this.keyVerification.stopped(),
       this.keyLives.stopped(),
     ])
+  }
+
+  /** Begins a task of the care for hosts. */
+  async forHosts(begin: (hosts: HostAdministration) => Promise<TaskRow>): Promise<Task> {
+    return this.#view(await begin(this.hosts))
+  }
+
+  /** Gives every host of a cluster another host key. */
+  async rekeyHosts(principal: Principal, cluster: string, request: RekeyHosts): Promise<StartedForHosts> {
+    const { tasks, skipped } = await this.hosts.rekeyCluster(principal, cluster, request)
+    return { tasks: tasks.map((row) => this.#view(row)), skipped: [...skipped] }
   }
 
   /** Reads all keys in use back, or those of one provider. */

@@ -2,6 +2,7 @@ import type { RestServer } from '@cryptvisor/rest'
 import type { Work } from '../../app/work/work.ts'
 import { approvalRoutes } from './approval-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
+import { hostCryptoRoutes } from './host-crypto-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
 import { keyRoutes } from './key-routes.ts'
@@ -18,6 +19,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     taskRoutes(work),
     keyRoutes(work),
     keyHealthRoutes(work),
+    hostCryptoRoutes(work),
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),
   ]) {

@@ -105,18 +105,21 @@ export class HandOver {
   async forget(clusterId: string, keys: readonly KeyReference[]): Promise<void> {
     if (keys.length === 0 || (await isOnHold(this.#work.database))) return
     const hosts = await hostsOfCluster(this.#work.database, clusterId)
-    await inParallel(hosts, handOverConcurrencyMax, async (host) => {
-      const connection = this.#work.hostConnections.get(host.id)
-      if (connection === null || !connection.cryptoSupported) return
-      for (const key of keys) {
-        try {
-          await connection.client.removeKey(key)
-        } catch (error) {
-          this.#work.stopping.throwIfAborted()
-          this.#work.log.warn({ err: error, host: host.name, ...key }, 'a host did not forget a key yet')
-          this.#leftOver(host.id)
-        }
+    await inParallel(hosts, handOverConcurrencyMax, (host) => this.forgetOn(host.id, keys))
+  }
+
+  /** As `forget`, on one host. */
+  async forgetOn(hostId: string, keys: readonly KeyReference[]): Promise<void> {
+    const connection = this.#work.hostConnections.get(hostId)
+    if (connection === null || !connection.cryptoSupported) return
+    for (const key of keys) {
+      try {
+        await connection.client.removeKey(key)
+      } catch (error) {
+        this.#work.stopping.throwIfAborted()
+        this.#work.log.warn({ err: error, host: hostId, ...key }, 'a host did not forget a key yet')
+        this.#leftOver(hostId)
       }
-    })
+    }
   }
 }

@@ -8,7 +8,7 @@ import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
 import { type HostKeys, isCryptoSafe } from '../keys/host-keys.ts'
-import { keysForHost } from '../keys/key-rows.ts'
+import { keysOfCluster } from '../keys/key-rows.ts'
 import type { Kms } from '../keys/kms.ts'
 import { Outages } from '../keys/outages.ts'
 import { retryDelayMs } from '../retry-delay.ts'
@@ -16,6 +16,7 @@ import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
 import { readVms } from '../vms/vm-store.ts'
 import type { HandOver } from './hand-over.ts'
+import { confirmOff, isPendingIncapable } from './host-disable.ts'
 import { type Failures, KeyReconciliation } from './key-reconciliation.ts'
 import { sendKeyError } from './send-key-error.ts'
 import { type Session, sessionPurpose } from './session.ts'
@@ -99,33 +100,65 @@ export class HostCatchUp {
 
   async #round(session: Session, first: boolean): Promise<boolean> {
     const host = await findHost(this.#work.database, session.hostId)
-    const safe = await this.#makeSafe(session, host)
-    const keys = safe.isSafe ? await this.#reconciliation.bring(session, host.name, first) : nothingBrought
+    if (host.leaving_task_id !== null || host.decommissioned_at !== null) return true
+    if (host.crypto_off_at !== null) return this.#keepOff(session, host, first)
+    const made = await this.#makeSafe(session, host)
+    const keys = made.mayBring ? await this.#reconciliation.bring(session, host.name, first) : nothingBrought
     const opened = await this.#openVms(session, keys.failures, first)
-    return keys.isDone && opened && safe.isDone
+    return keys.isDone && opened && made.isDone
+  }
+
+  /** A host on which encryption is disabled forgets what it holds; with that, or a new start, it holds nothing any more. */
+  async #keepOff(session: Session, host: HostRow, first: boolean): Promise<boolean> {
+    if (!session.connection.cryptoSupported) return true
+    const { isDone } = await this.#reconciliation.bring(session, host.name, first)
+    if (isDone && isPendingIncapable(host)) {
+      await this.#work.events.transaction(async (transaction, record) => {
+        await confirmOff(transaction, host.id)
+        const text = `Host ${host.name}, on which encryption is disabled, holds no key any more: it is incapable`
+        await record({ type: 'host.crypto.incapable', host: host.name, text })
+      })
+    }
+    return isDone && (await this.#openVms(session, new Map(), first))
   }
 
   /**
-   * A host whose cluster uses keys becomes crypto-safe: that it belongs to the cluster is the act of somebody who may
-   * say so. One that takes no keys is told of, once.
+   * A host becomes crypto-safe where its cluster is to have such hosts only, or somebody who may say so wanted it to be: by
+   * enrolling it, or by a task that came while it was away. One that takes no keys is told of, once.
    */
-  async #makeSafe(session: Session, host: HostRow): Promise<{ isSafe: boolean; isDone: boolean }> {
-    const needed = await keysForHost(this.#work.database, host.id, host.cluster_id)
+  async #makeSafe(session: Session, host: HostRow): Promise<{ mayBring: boolean; isDone: boolean }> {
+    const needed = await keysOfCluster(this.#work.database, host.cluster_id)
     const [named] = needed
     const purpose = sessionPurpose(session, host.name, named?.vm ?? null)
     if (!session.connection.cryptoSupported) {
       if (named !== undefined) await sendKeyError(this.#work, host.name, 'incapable', named.key, purpose)
-      return { isSafe: false, isDone: true }
+      return { mayBring: false, isDone: true }
     }
-    if (isCryptoSafe(host) || named === undefined) return { isSafe: true, isDone: true }
+    if (isCryptoSafe(host)) return { mayBring: true, isDone: true }
+    if (!(await this.#isWanted(host, named !== undefined))) return { mayBring: true, isDone: true }
     try {
       await this.#hostKeys.makeSafe(host.id, { ...purpose, vm: null })
-      return { isSafe: true, isDone: true }
+      return { mayBring: true, isDone: true }
     } catch (error) {
       if (!(error instanceof ControlPlaneError)) throw error
       // What the host itself refuses is not asked of it again before it connects the next time.
-      return { isSafe: false, isDone: error.code !== 'kms-unreachable' }
+      return { mayBring: false, isDone: error.code !== 'kms-unreachable' }
     }
+  }
+
+  /** Whether the host is to be made crypto-safe now. That it was enrolled for a cluster counts for the keys of then. */
+  async #isWanted(host: HostRow, keysNeeded: boolean): Promise<boolean> {
+    const cluster = await this.#work.database
+      .selectFrom('cluster')
+      .select('crypto_forced')
+      .where('id', '=', host.cluster_id)
+      .executeTakeFirst()
+    if (cluster?.crypto_forced === 1) return true
+    if (keysNeeded) return host.crypto_wanted_by !== null
+    if (host.crypto_wanted_by !== null) {
+      await this.#work.database.updateTable('host').set({ crypto_wanted_by: null }).where('id', '=', host.id).execute()
+    }
+    return false
   }
 
   /** Has the host open its VMs: all of them the first time, later those that are not open. Whether all were asked. */

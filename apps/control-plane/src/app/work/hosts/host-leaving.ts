@@ -4,22 +4,28 @@ import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
 import type { Leaving } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
-import { keysForHost, referenceOf } from '../keys/key-rows.ts'
+import { keysOfCluster, referenceOf } from '../keys/key-rows.ts'
 
 /**
  * Has a host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section 4).
  * The keys of a host that cannot be asked are exposed: whoever has the machine may have them.
  */
 export async function leave(work: WorkContext, host: HostRow): Promise<Leaving> {
-  const given = await givenTo(work, host)
-  const connection = work.hostConnections.get(host.id)
-  if (connection === null) return { forgotten: [], exposed: given }
+  const given = await givenTo(work, host, null)
+  return (await forgetEverything(work, host.id)) ?? { forgotten: [], exposed: given }
+}
+
+/** Has a connected host forget every KEK, and says what it confirmed; `null`: it could not be asked. */
+export async function forgetEverything(work: WorkContext, hostId: string): Promise<Leaving | null> {
+  const connection = work.hostConnections.get(hostId)
+  if (connection === null) return null
   try {
     return await forgetAll(work, connection.client)
   } catch (error) {
+    work.stopping.throwIfAborted()
     if (!(error instanceof RestClientError)) throw error
-    work.log.warn({ err: error, host: host.id }, 'a host that leaves could not be asked to forget its keys')
-    return { forgotten: [], exposed: given }
+    work.log.warn({ err: error, host: hostId }, 'a host that leaves could not be asked to forget its keys')
+    return null
   }
 }
 
@@ -45,10 +51,22 @@ async function onRecord(work: WorkContext, { keys }: HeldKeys): Promise<KeyRefer
   return distinctKeys(keys).filter((key) => names.has(keyText(key)))
 }
 
-/** What the database says that the host was given: all that its cluster needs, unless it never had a session. */
-async function givenTo(work: WorkContext, host: HostRow): Promise<readonly KeyReference[]> {
+/**
+ * What the database says that the host was given: all that its cluster needs, unless it never had a session or was not
+ * crypto-safe. `cluster`: its name where it was another one.
+ */
+export async function givenTo(
+  work: WorkContext,
+  host: HostRow,
+  cluster: string | null,
+): Promise<readonly KeyReference[]> {
   if (host.last_seen_at === null) return []
-  const keys = (await keysForHost(work.database, host.id, host.cluster_id)).map(({ key }) => key)
   const hostKey = keyReference(host.host_key_provider, host.host_key_id)
+  if (hostKey === null && host.crypto_off_boot_id === null) return []
+  const from =
+    cluster === null
+      ? { id: host.cluster_id }
+      : await work.database.selectFrom('cluster').select('id').where('name', '=', cluster).executeTakeFirst()
+  const keys = (await keysOfCluster(work.database, from?.id ?? host.cluster_id)).map(({ key }) => key)
   return hostKey === null ? keys : distinctKeys([...keys, hostKey])
 }

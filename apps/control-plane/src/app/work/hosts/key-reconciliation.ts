@@ -10,6 +10,7 @@ import type { Kms } from '../keys/kms.ts'
 import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
+import { noLongerExposed } from './exposed-keys.ts'
 import { type HandOver, handOverConcurrencyMax } from './hand-over.ts'
 import { type Session, sessionPurpose } from './session.ts'
 
@@ -45,6 +46,7 @@ export class KeyReconciliation {
     const removed = await this.#removeAll(session, held, needed)
     if (first) await this.#lockQuietly(session, missing)
     const failures = await this.#give(session, hostName, missing)
+    if (removed) await noLongerExposed(this.#work.database, session.hostId)
     const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
     const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
     const host = await findHost(this.#work.database, session.hostId)

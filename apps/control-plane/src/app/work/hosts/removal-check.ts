@@ -14,6 +14,25 @@ export async function checkHostRemoval(database: Database, host: Pick<HostRow, '
   )
 }
 
+/** Throws `in-use` while VMs on the host, or disks of theirs, are encrypted. */
+export async function checkNoEncryptedVms(database: Database, host: Pick<HostRow, 'id' | 'name'>): Promise<void> {
+  const vms = await database
+    .selectFrom('vm')
+    .leftJoin('disk', 'disk.vm_id', 'vm.id')
+    .select('vm.name')
+    .distinct()
+    .where('vm.host_id', '=', host.id)
+    .where((where) => where.or([where('vm.encryption', 'is not', null), where('disk.encryption', 'is not', null)]))
+    .orderBy('vm.name')
+    .execute()
+  if (vms.length === 0) return
+  const names = some(vms.map(({ name }) => name))
+  throw new ControlPlaneError(
+    'in-use',
+    `host ${host.name} has ${vms.length === 1 ? 'an encrypted VM' : `${vms.length} encrypted VMs`} on it (${names}): decrypt, move or delete ${vms.length === 1 ? 'it' : 'them'} first, since without keys ${vms.length === 1 ? 'it' : 'they'} could not be opened there`,
+  )
+}
+
 /** Throws `in-use` while a VM or host uses a key of the provider, or a task has one made. */
 export async function checkProviderRemoval(database: Database, provider: string): Promise<void> {
   const owners = await database

@@ -3,6 +3,7 @@ import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { KeyRow } from '../../../database/schema.ts'
 import { keyReference, keyText } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
+import { isOutOfUse } from '../hosts/host-lookup.ts'
 import { parseEncryption } from '../vms/vm-store.ts'
 import { keyUsers, usersByKey } from './usage/key-usage.ts'
 
@@ -145,14 +146,31 @@ export interface NeededKey {
 }
 
 /**
- * Every KEK that the database ties to VMs, layers (those that were detached too) and open tasks of a cluster, and the host key
- * of `hostId`; without VMs that are stopped, since their key was revoked. What a host asks for plays no part.
+ * What a host is to hold: the KEKs of its cluster (`keysOfCluster`) and its host key, a new one that is on its way too; nothing
+ * where it is not crypto-safe, encryption is disabled on it, or it leaves. What a host asks for plays no part.
  */
 export async function keysForHost(
   database: Database,
   hostId: string,
   clusterId: string,
 ): Promise<readonly NeededKey[]> {
+  const host = await database.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst()
+  if (host !== undefined && isOutOfUse(host)) return []
+  const hostKey = host === undefined ? null : keyReference(host.host_key_provider, host.host_key_id)
+  const shared = host !== undefined && hostKey === null ? [] : await keysOfCluster(database, clusterId)
+  const needed = new Map(shared.map((one) => [keyText(one.key), one]))
+  for (const row of await pendingHostKeys(database, hostId)) {
+    needed.set(keyText(referenceOf(row)), { key: referenceOf(row), vm: null })
+  }
+  if (hostKey !== null) needed.set(keyText(hostKey), { key: hostKey, vm: null })
+  return [...needed.values()]
+}
+
+/**
+ * Every KEK that the database ties to VMs, layers (those that were detached too) and open tasks of a cluster; without VMs that are
+ * stopped, since their key was revoked.
+ */
+export async function keysOfCluster(database: Database, clusterId: string): Promise<readonly NeededKey[]> {
   const stopped = database.selectFrom('vm_revocation').select('vm_id').where('stopped_at', 'is not', null)
   const homes = await database
     .selectFrom('vm')
@@ -188,14 +206,18 @@ export async function keysForHost(
     const key = referenceOf(row)
     if (!needed.has(keyText(key))) needed.set(keyText(key), { key, vm: row.owner_name })
   }
-  const host = await database
-    .selectFrom('host')
-    .select(['host_key_provider', 'host_key_id'])
-    .where('id', '=', hostId)
-    .executeTakeFirst()
-  const hostKey = host === undefined ? null : keyReference(host.host_key_provider, host.host_key_id)
-  if (hostKey !== null) needed.set(keyText(hostKey), { key: hostKey, vm: null })
   return [...needed.values()]
+}
+
+/** Host keys that are being handed to a host. */
+async function pendingHostKeys(database: Database, hostId: string): Promise<KeyRow[]> {
+  return database
+    .selectFrom('key')
+    .selectAll()
+    .where('owner_kind', '=', 'host')
+    .where('owner_id', '=', hostId)
+    .where('state', '=', 'pending')
+    .execute()
 }
 
 /** KEKs that tasks which are under way made for VMs of a cluster. */

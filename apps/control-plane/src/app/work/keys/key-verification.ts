@@ -220,6 +220,7 @@ export class KeyVerification {
 }
 
 function consequence({ vms, host }: UsedKey): string {
-  if (vms.length === 0) return `${host ?? 'the host'} is not crypto-safe`
+  if (host !== null) return `${host} has no host key: give it another one («host rekey ${host}»)`
+  if (vms.length === 0) return 'those disks cannot be attached again'
   return `${vms.length === 1 ? 'that VM stays' : 'those VMs stay'} locked. Mend it before, or rekey now, while hosts hold it: «vm rekey»`
 }

@@ -1,11 +1,12 @@
 import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
-import type { TaskRow } from '../../../database/schema.ts'
+import type { HostRow, TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyReference } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { type HandOver, handOverConcurrencyMax } from '../hosts/hand-over.ts'
+import { isOutOfUse } from '../hosts/host-lookup.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
 import { inParallel } from '../in-parallel.ts'
 import { type HostKeys, isCryptoSafe } from '../keys/host-keys.ts'
@@ -121,13 +122,28 @@ export class Preparation {
     await this.#keys.hostKeys.makeSafe(hostId, this.#purpose)
     if (!registerHost) return
     const hosts = await hostsOfCluster(this.#work.database, this.#vm.clusterId)
+    await this.#wantSafe(hosts)
     const others = hosts.filter(
       (host) =>
-        host.id !== hostId && !isCryptoSafe(host) && this.#work.hostConnections.get(host.id)?.cryptoSupported === true,
+        host.id !== hostId &&
+        !isCryptoSafe(host) &&
+        !isOutOfUse(host) &&
+        this.#work.hostConnections.get(host.id)?.cryptoSupported === true,
     )
     await inParallel(others, handOverConcurrencyMax, async (host) => {
       await this.#tolerate(() => this.#keys.hostKeys.makeSafe(host.id, this.#purpose))
     })
+  }
+
+  /** Hosts that cannot be made crypto-safe now become so when they come back. */
+  async #wantSafe(hosts: readonly HostRow[]): Promise<void> {
+    const missing = hosts.filter((host) => !isCryptoSafe(host) && !isOutOfUse(host)).map(({ id }) => id)
+    if (missing.length === 0) return
+    await this.#work.database
+      .updateTable('host')
+      .set({ crypto_wanted_by: this.#row.user_name })
+      .where('id', 'in', missing)
+      .execute()
   }
 
   /** The VM's own host has to take the key; another one that does not makes an event and gets it when it connects. */

@@ -65,7 +65,7 @@ export class ControlPlaneProcess {
   async connect(agent: SimulatedAgent): Promise<void> {
     await this.database
       .updateTable('host')
-      .set({ crypto_supported: agent.cryptoSupported ? 1 : 0, last_seen_at: Date.now() })
+      .set({ crypto_supported: agent.cryptoSupported ? 1 : 0, last_seen_at: Date.now(), boot_id: agent.bootId })
       .where('id', '=', agent.name)
       .execute()
     await this.work.hostConnected(await this.host(agent), this.beginSession(agent))

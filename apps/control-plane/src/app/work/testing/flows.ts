@@ -1,22 +1,7 @@
-import { type EventType, encryptionPolicy, plainPolicy, type Task } from '@cryptvisor/control-plane-api'
+import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
+import { type Flow, prepareEncrypted, succeeded } from './flow.ts'
+import { hostFlows } from './host-flows.ts'
 import { admin, type World } from './world.ts'
-
-/** One thing that a user asks for, from a state in which it can be asked for. */
-export interface Flow {
-  readonly name: string
-  prepare(world: World): Promise<void>
-  act(world: World): Promise<Task>
-  /** Whether it happened, in full; `false`: nothing of it did. */
-  happened(world: World): Promise<boolean>
-  /** The event that tells of it, and the one that tells of its failure. */
-  readonly event: EventType
-  readonly failureEvent: EventType | null
-}
-
-async function prepareEncrypted(world: World): Promise<void> {
-  await world.plainVm()
-  await succeeded(world, await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
-}
 
 async function prepareDetached(world: World): Promise<void> {
   await prepareEncrypted(world)
@@ -29,17 +14,13 @@ async function detachedLayer(world: World): Promise<string> {
   return disk.layer
 }
 
-async function succeeded(world: World, task: Task): Promise<void> {
-  const { state, error } = await world.ended(task)
-  if (state !== 'success') throw new Error(error?.message ?? state)
-}
-
 const encryptionOf = async (world: World) => (await world.work.showVm('web')).encryption
 
 const isThere = async (world: World, name: string) => (await world.work.listVms(admin)).some((vm) => vm.name === name)
 
 /** All that the crash and failure tests drive. */
 export const flows: readonly Flow[] = [
+  ...hostFlows,
   {
     name: 'encrypt a VM',
     prepare: (world) => world.plainVm(),

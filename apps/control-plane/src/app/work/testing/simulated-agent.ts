@@ -7,6 +7,7 @@ import {
   type ExportDisk,
   type HeldKeys,
   HostAgentClient,
+  type HostStatus,
   type KeyReference,
   type LockState,
   OperationRequest,
@@ -99,6 +100,8 @@ export class SimulatedAgent {
     const path = call.path.split('/').slice(2).map(decodeURIComponent)
     const [resource, first = '', second = ''] = path
     switch (`${call.method} ${resource}`) {
+      case 'GET host':
+        return this.#status()
       case 'GET keys':
         return { keys: [...this.keys.keys()].map(referenceOf) } satisfies HeldKeys
       case 'PUT keys':
@@ -164,6 +167,21 @@ export class SimulatedAgent {
     return null
   }
 
+  #status(): HostStatus {
+    return {
+      hostId: this.name,
+      name: this.name,
+      bootId: this.bootId,
+      hardwareUuid: `uuid-of-${this.name}`,
+      version: '1.2.3',
+      cryptoState: !this.cryptoSupported ? 'incapable' : this.hostKey === null ? 'prepared' : 'safe',
+      hostKey: this.hostKey === null ? null : referenceOf(this.hostKey),
+      keysHeldCount: this.keys.size,
+      keyMemory: { swap: false, coreDumps: false },
+      tools: { qemuImg: null },
+    }
+  }
+
   #compareKey(name: string, { content }: Call): ComparedKey {
     if (content === undefined || content instanceof Readable) throw new Error('a key comes as a secret')
     const held = this.keys.get(name)
@@ -179,6 +197,7 @@ export class SimulatedAgent {
       }
     }
     this.keys.delete(name)
+    if (this.hostKey === name) this.hostKey = null
     return null
   }
 

@@ -4,8 +4,9 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import { pathOfId } from '../../inventory/object-paths.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
+import { isOutOfUse } from '../hosts/host-lookup.ts'
 import { sendKeyError } from '../hosts/send-key-error.ts'
-import { isCryptoSafe } from '../keys/host-keys.ts'
+import { cryptoOff, isCryptoSafe } from '../keys/host-keys.ts'
 import { stopOf, stopText } from '../policies/revocation-rows.ts'
 import { type KeyPlan, type Pace, plannedKey } from '../tasks/task-context.ts'
 import type { VmRecord } from './vm-store.ts'
@@ -81,6 +82,7 @@ export async function requireCapableHost(
   key: KeyPlan,
   principal: Principal,
 ): Promise<void> {
+  if (isOutOfUse(host)) throw cryptoOff(host)
   const connection = work.hostConnections.get(host.id)
   if (connection?.cryptoSupported !== true) {
     const failure = connection === null ? 'disconnected' : 'incapable'

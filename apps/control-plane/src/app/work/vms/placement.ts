@@ -44,13 +44,21 @@ export async function placeVm(
     requirePrivileges(principal, contentRules.allocate.privileges, path)
   }
   return {
-    host: host ?? (await chooseHost(work, cluster, suits)),
+    host: stayingHost(host) ?? (await chooseHost(work, cluster, suits)),
     datastore: datastore ?? (await chooseDatastore(work, principal, cluster)),
   }
 }
 
 const datastorePathOf = ({ id, name }: DatastoreRow, cluster: Named) =>
   within({ kind: 'datastore', id, name }, clusterPath(cluster.id, cluster.name))
+
+/** Nothing new comes to a host that leaves its cluster. */
+function stayingHost(host: HostRow | undefined): HostRow | undefined {
+  if (host === undefined || (host.leaving_task_id === null && host.decommissioned_at === null)) return host
+  throw new ControlPlaneError('invalid', `host: ${host.name} leaves its cluster or was decommissioned`, {
+    field: 'host',
+  })
+}
 
 interface Named {
   readonly id: string
@@ -101,7 +109,8 @@ async function chooseHost(
 ): Promise<HostRow> {
   const hosts: HostRow[] = []
   for (const host of await hostsOfCluster(work.database, cluster.id)) {
-    if (work.hostConnections.get(host.id) !== null && (await suits(host))) hosts.push(host)
+    if (work.hostConnections.get(host.id) !== null && host.leaving_task_id === null && (await suits(host)))
+      hosts.push(host)
   }
   const counts = new Map(
     (
