@@ -29,7 +29,7 @@ export function keyHealthRoutes(work: Work): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/key-health/verify',
-      config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
+      config: { access: ['Cryptographer.ManageKeys'] },
       schema: {
         tags: ['keys'],
         summary: 'Read all keys in use back from their providers now',
