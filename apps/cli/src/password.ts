@@ -46,7 +46,8 @@ async function readPasswordFile(path: string): Promise<string> {
   }
 }
 
-async function readAll(stdin: Input): Promise<string> {
+/** Reads standard input as text, as much of it as passwords can have. Throws `CliError` for a terminal. */
+export async function readAll(stdin: Input): Promise<string> {
   if (stdin.isTTY === true) {
     throw new CliError('bad-password', '--password-stdin: standard input is a terminal, which would show it', {
       field: '--password-stdin',

@@ -8,11 +8,14 @@ import { addCluster } from './commands/cluster.ts'
 import { addDatastore } from './commands/datastore.ts'
 import { addDisk } from './commands/disk.ts'
 import { addEvent } from './commands/event.ts'
+import { addFolder } from './commands/folder.ts'
+import { addGroup } from './commands/group.ts'
 import { addHost } from './commands/host.ts'
 import { addKeyProvider } from './commands/key-provider.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLogin } from './commands/login.ts'
 import { addLogout } from './commands/logout.ts'
+import { addPermission } from './commands/permission.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addRole } from './commands/role.ts'
 import { addSystem } from './commands/system.ts'
@@ -87,8 +90,11 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addHost,
     addCluster,
     addDatastore,
+    addFolder,
     addUser,
+    addGroup,
     addRole,
+    addPermission,
     addToken,
     addSystem,
   ]) {

@@ -4,6 +4,7 @@ import type { CliCommand } from './command.ts'
 
 /** Where a new VM goes and how it is equipped; what is left out the control plane chooses. */
 export interface PlacementOptions {
+  readonly folder?: string
   readonly cluster?: string
   readonly host?: string
   readonly datastore?: string
@@ -15,6 +16,7 @@ export interface PlacementOptions {
 /** Adds the options that `vm create` and `vm import` share. */
 export function addPlacementOptions(command: CliCommand): CliCommand {
   return command
+    .option('--folder <path>', 'the folder of the inventory, such as /Sales (default: the root)')
     .option('--cluster <name>', 'the cluster')
     .option('--host <name>', 'the host')
     .option('--datastore <name>', 'the datastore')
@@ -26,9 +28,10 @@ export function addPlacementOptions(command: CliCommand): CliCommand {
 /** The same as fields of the request. */
 export function placementOf(
   options: PlacementOptions,
-): Pick<CreateVm, 'cluster' | 'host' | 'datastore' | 'memoryMib' | 'cpuCount' | 'notes'> {
-  const { cluster, host, datastore, memory, cpus, notes } = options
+): Pick<CreateVm, 'folder' | 'cluster' | 'host' | 'datastore' | 'memoryMib' | 'cpuCount' | 'notes'> {
+  const { folder, cluster, host, datastore, memory, cpus, notes } = options
   return {
+    ...(folder === undefined ? {} : { folder }),
     ...(cluster === undefined ? {} : { cluster }),
     ...(host === undefined ? {} : { host }),
     ...(datastore === undefined ? {} : { datastore }),

@@ -7,9 +7,10 @@ import { type Cell, sheet, table } from './table.ts'
 /** VMs, one a line. */
 export function vmTable(vms: readonly Vm[], paint: Paint): string {
   return table(
-    ['NAME', 'HOST', 'ENCRYPTION', 'LOCK', 'DISKS', 'SIZE', 'TASK'],
+    ['NAME', 'FOLDER', 'HOST', 'ENCRYPTION', 'LOCK', 'DISKS', 'SIZE', 'TASK'],
     vms.map((vm) => [
       vm.name,
+      vm.folder,
       vm.host,
       encryptionCell(vm, paint),
       lockCell(vm, paint),
@@ -25,6 +26,7 @@ export function vmSheet(vm: Vm, paint: Paint): string {
   const head = sheet([
     ['name', vm.name],
     ['ID', vm.id],
+    ['folder', vm.folder],
     ['host', vm.host],
     ['cluster', vm.cluster],
     ['datastore', vm.datastore],

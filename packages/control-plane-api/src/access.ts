@@ -46,6 +46,27 @@ export const Me = Type.Object({
 })
 export type Me = Static<typeof Me>
 
+/** One's own. */
+export const ChangePassword = Type.Object(
+  { oldPassword: Type.String({ maxLength: 256 }), newPassword: Password },
+  { additionalProperties: false },
+)
+export type ChangePassword = Static<typeof ChangePassword>
+
+/** A login that has not ended. `current`: the one that asks. */
+export const Session = Type.Object({
+  id: Type.String(),
+  user: UserName,
+  /** Where it was begun. */
+  address: Nullable(Type.String()),
+  createdAt: Time,
+  lastUsedAt: Nullable(Time),
+  expiresAt: Nullable(Time),
+  current: Type.Boolean(),
+})
+export type Session = Static<typeof Session>
+export const SessionList = Type.Object({ sessions: Type.Array(Session) })
+
 /** A privilege that does not exist is refused by name, not ignored. */
 export const Role = Type.Object(
   { name: Name, privileges: Type.Array(Type.String({ maxLength: 80 }), { maxItems: 200 }), system: Type.Boolean() },

@@ -5,6 +5,7 @@ import type { Static } from 'typebox'
 import type {
   ApiToken,
   ApiTokenList,
+  ChangePassword,
   ChangeUser,
   CreateApiToken,
   CreateRole,
@@ -15,6 +16,7 @@ import type {
   NewApiToken,
   Role,
   RoleList,
+  SessionList,
   User,
   UserList,
 } from './access.ts'
@@ -22,6 +24,7 @@ import type { Approval, ApprovalList, ApproveRequest, CloseRequest } from './app
 import type { AuditCheck, AuditCheckpoint, AuditList, AuditQuery, PruneAudit } from './audit.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
 import type { Event, EventList } from './events.ts'
+import type { CreateFolder, Folder, FolderList, MoveTo, RenameFolder } from './folders.ts'
 import type {
   DecommissionHost,
   ExposedKeyList,
@@ -83,6 +86,17 @@ import type {
 import type { KeyUsageGraph } from './key-usage.ts'
 import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
 import type {
+  CreateGroup,
+  Group,
+  GroupList,
+  ObjectKind,
+  Permission,
+  PermissionCheck,
+  PermissionList,
+  RemovePermission,
+  SetPermission,
+} from './permissions.ts'
+import type {
   ChangeStoragePolicy,
   CreateStoragePolicy,
   DetachedDiskList,
@@ -140,6 +154,54 @@ export class ControlPlaneClient {
   async deleteUser(name: string): Promise<void> {
     await this.#send('DELETE', api('users', name))
   }
+  async changePassword(body: ChangePassword): Promise<void> {
+    await this.#send('POST', api('me', 'password'), body)
+  }
+  /** One's own; everybody's for who may end sessions. */
+  sessions(): Promise<Static<typeof SessionList>> {
+    return this.#get(api('sessions'))
+  }
+  async endSession(id: string): Promise<void> {
+    await this.#send('DELETE', api('sessions', id))
+  }
+  async endSessions(user: string): Promise<void> {
+    await this.#send('DELETE', api('users', user, 'sessions'))
+  }
+  groups(): Promise<Static<typeof GroupList>> {
+    return this.#get(api('groups'))
+  }
+  createGroup(body: CreateGroup): Promise<Group> {
+    return this.#send('POST', api('groups'), body)
+  }
+  async deleteGroup(name: string): Promise<void> {
+    await this.#send('DELETE', api('groups', name))
+  }
+  async addMember(group: string, user: string): Promise<void> {
+    await this.#send('PUT', api('groups', group, 'members', user))
+  }
+  async removeMember(group: string, user: string): Promise<void> {
+    await this.#send('DELETE', api('groups', group, 'members', user))
+  }
+  permissions(
+    query: { user?: string; group?: string; kind?: ObjectKind; name?: string } = {},
+  ): Promise<Static<typeof PermissionList>> {
+    return this.#rest.call({ method: 'GET', path: api('permissions'), query })
+  }
+  setPermission(body: SetPermission): Promise<Permission> {
+    return this.#send('PUT', api('permissions'), body)
+  }
+  async removePermission(body: RemovePermission): Promise<void> {
+    await this.#send('POST', api('permissions', 'remove'), body)
+  }
+  /** Whether a user has a privilege on an object, and what decides. */
+  checkPermission(query: {
+    user: string
+    privilege: string
+    kind: ObjectKind
+    name: string
+  }): Promise<PermissionCheck> {
+    return this.#rest.call({ method: 'GET', path: api('permissions', 'check'), query })
+  }
   roles(): Promise<Static<typeof RoleList>> {
     return this.#get(api('roles'))
   }
@@ -157,6 +219,26 @@ export class ControlPlaneClient {
   }
   async deleteToken(id: ApiToken['id']): Promise<void> {
     await this.#send('DELETE', api('tokens', id))
+  }
+
+  folders(): Promise<Static<typeof FolderList>> {
+    return this.#get(api('folders'))
+  }
+  createFolder(body: CreateFolder): Promise<Folder> {
+    return this.#send('POST', api('folders'), body)
+  }
+  /** `folder`: its path or its ID. */
+  renameFolder(folder: string, body: RenameFolder): Promise<Folder> {
+    return this.#send('PATCH', api('folders', folder), body)
+  }
+  moveFolder(folder: string, body: MoveTo): Promise<Folder> {
+    return this.#send('POST', api('folders', folder, 'move'), body)
+  }
+  async deleteFolder(folder: string): Promise<void> {
+    await this.#send('DELETE', api('folders', folder))
+  }
+  moveVm(nameOrId: string, body: MoveTo): Promise<Vm> {
+    return this.#send('POST', api('vms', nameOrId, 'move'), body)
   }
 
   clusters(): Promise<Static<typeof ClusterList>> {

@@ -1,6 +1,7 @@
-import { privilegeMeanings, privileges } from '@cryptvisor/control-plane-api'
+import { isPrivilege, privilegeMeanings, privileges } from '@cryptvisor/control-plane-api'
 import { texts } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
+import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { line } from '../printable.ts'
 import { table } from '../table.ts'
@@ -12,17 +13,34 @@ export function addRole(program: CliCommand, cli: Cli): void {
   const role = program.command('role').description('roles: named sets of privileges')
   role
     .command('list')
-    .description('list the roles with their privileges')
+    .description('list the roles with the number of their privileges')
     .action(() =>
       cli.showAnswer(
         async (client) => (await client.roles()).roles,
         (roles) =>
           table(
             ['NAME', 'SYSTEM', 'PRIVILEGES'],
-            roles.flatMap(({ name, system, privileges: [first, ...others] }) => [
-              [name, system ? 'yes' : 'no', first],
-              ...others.map((privilege) => [' ', ' ', privilege]),
-            ]),
+            roles.map(({ name, system, privileges: { length } }) => [name, system ? 'yes' : 'no', length]),
+          ),
+      ),
+    )
+  role
+    .command('show')
+    .description('show the privileges of a role, each with what it is for')
+    .argument('<name>', 'the role')
+    .action((name: string) =>
+      cli.showAnswer(
+        async (client) => {
+          const found = (await client.roles()).roles.find((each) => each.name === name)
+          if (found !== undefined) return found
+          throw new CliError('not-found', `there is no role ${name}`, {
+            next: 'see what there is: cryptvisor role list',
+          })
+        },
+        (found) =>
+          table(
+            ['PRIVILEGE', 'FOR'],
+            found.privileges.map((each) => [each, isPrivilege(each) ? privilegeMeanings[each] : null]),
           ),
       ),
     )
@@ -44,7 +62,7 @@ export function addRole(program: CliCommand, cli: Cli): void {
     )
   role
     .command('remove')
-    .description('remove a role that no user has')
+    .description('remove a role that nobody has on any object')
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('role', name, (client) => client.deleteRole(name)))
 }

@@ -8,6 +8,8 @@ import { addPasswordOptions } from '../password-options.ts'
 import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 import { table } from '../table.ts'
+import { addUserPassword } from './user-password.ts'
+import { addUserSessions } from './user-sessions.ts'
 
 interface ChangeOptions extends PasswordOptions {
   readonly passwordPrompt?: boolean
@@ -16,7 +18,7 @@ interface ChangeOptions extends PasswordOptions {
 
 /** `user`: who may log in. */
 export function addUser(program: CliCommand, cli: Cli): void {
-  const user = program.command('user').description('users: who may log in, and their roles')
+  const user = program.command('user').description('users: who may log in, their roles and sessions')
   user
     .command('list')
     .description('list the users')
@@ -40,20 +42,24 @@ export function addUser(program: CliCommand, cli: Cli): void {
       .command('add')
       .description('make a user; the password (at least 12 characters) is asked for, or read')
       .argument('<name>', 'the name to log in with')
-      .requiredOption('--role <name>', 'what the user may do: a role of `role list`'),
+      .option(
+        '--role <name>',
+        'what the user may do everywhere: a role of `role list` (default: nothing, see `permission`)',
+      ),
   )
     .examples('user add kim --role ReadOnly', 'user add kim --role ReadOnly --password-stdin < password')
-    .action(async (name: string, options: PasswordOptions & { readonly role: string }) => {
+    .action(async (name: string, options: PasswordOptions & { readonly role?: string }) => {
       const password = await newPassword(cli, name, options)
       await cli.showAnswer(
-        (client) => client.createUser({ name, role: options.role, password }),
-        (made: User) => line(`made user ${made.name} with the role ${made.role}`),
+        (client) =>
+          client.createUser({ name, password, ...(options.role === undefined ? {} : { role: options.role }) }),
+        (made: User) => line(`made user ${made.name} with ${made.role === null ? 'no role' : `the role ${made.role}`}`),
       )
     })
   addPasswordOptions(
     user
       .command('change')
-      .description("change a user's role or password")
+      .description("change a user's role everywhere, or password")
       .argument('<name>', 'the user')
       .option('--role <name>', 'the new role'),
   )
@@ -74,9 +80,11 @@ export function addUser(program: CliCommand, cli: Cli): void {
             ...(role === undefined ? {} : { role }),
             ...(password === undefined ? {} : { password }),
           }),
-        (changed: User) => line(`changed user ${changed.name}; the role is ${changed.role}`),
+        (changed: User) => line(`changed user ${changed.name}; the role is ${changed.role ?? 'none'}`),
       )
     })
+  addUserPassword(user, cli)
+  addUserSessions(user, cli)
   user
     .command('remove')
     .description('remove a user; sessions and tokens end at once')

@@ -4,6 +4,7 @@ import type { CliCommand } from '../command.ts'
 import { addPaceOptions, type PaceOptions, paceOf } from '../pace-options.ts'
 
 interface CloneOptions extends PaceOptions {
+  readonly folder?: string
   readonly host?: string
   readonly datastore?: string
   readonly keys?: 'same' | 'new'
@@ -19,6 +20,7 @@ export function addVmClone(vm: CliCommand, cli: Cli): void {
       .description('make a full copy of a VM in its cluster; what is encrypted stays so')
       .argument('<vm>', 'name or ID of the VM to copy')
       .argument('<name>', 'the name of the copy')
+      .option('--folder <path>', 'the folder of the inventory (default: that of the VM)')
       .option('--host <name>', 'the host (default: that of the VM)')
       .option('--datastore <name>', 'the datastore (default: that of the VM)')
       .addOption(
@@ -31,18 +33,20 @@ export function addVmClone(vm: CliCommand, cli: Cli): void {
   )
     .option('--no-wait', 'do not wait until it is done')
     .examples('vm clone db1 db2', 'vm clone db1 db2 --keys same')
-    .action((source: string, name: string, { host, datastore, keys, keyProvider, wait, ...pace }: CloneOptions) =>
-      cli.runTask(
-        (client) =>
-          client.cloneVm(source, {
-            name,
-            ...(host === undefined ? {} : { host }),
-            ...(datastore === undefined ? {} : { datastore }),
-            ...(keys === undefined ? {} : { keys }),
-            ...(keyProvider === undefined ? {} : { keyProvider }),
-            ...paceOf(pace),
-          }),
-        wait,
-      ),
+    .action(
+      (source: string, name: string, { folder, host, datastore, keys, keyProvider, wait, ...pace }: CloneOptions) =>
+        cli.runTask(
+          (client) =>
+            client.cloneVm(source, {
+              name,
+              ...(folder === undefined ? {} : { folder }),
+              ...(host === undefined ? {} : { host }),
+              ...(datastore === undefined ? {} : { datastore }),
+              ...(keys === undefined ? {} : { keys }),
+              ...(keyProvider === undefined ? {} : { keyProvider }),
+              ...paceOf(pace),
+            }),
+          wait,
+        ),
     )
 }

@@ -9,6 +9,7 @@ import { addVmKeys } from './keys-usage.ts'
 import { addVmPolicy } from './vm-assign.ts'
 import { addVmClone } from './vm-clone.ts'
 import { addVmImport } from './vm-import.ts'
+import { addVmMove } from './vm-move.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
 import { addVmRekey } from './vm-rekey.ts'
 
@@ -48,6 +49,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmRekey(vm, cli)
   addVmClone(vm, cli)
   addVmKeys(vm, cli)
+  addVmMove(vm, cli)
   vm.command('unlock')
     .description("fetch a locked VM's keys again and try to open it")
     .argument('<vm>', 'its name or ID')

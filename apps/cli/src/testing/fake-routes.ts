@@ -47,6 +47,7 @@ import {
 } from '@cryptvisor/control-plane-api'
 import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { cannedHost, cannedKey, cannedOrphan, cannedTime, cannedUser, cannedVm } from './canned.ts'
+import { addFakeAccess } from './fake-access-routes.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 import { addHostCare } from './fake-host-routes.ts'
 import { addFakeProviderRoutes } from './fake-key-provider-routes.ts'
@@ -67,6 +68,7 @@ const apiToken = {
 /** All routes of the API that its client calls. */
 export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane>): void {
   addAccess(server, made)
+  addFakeAccess(server)
   addInventory(server)
   addFakePolicies(server, made)
   addProviders(server, made)

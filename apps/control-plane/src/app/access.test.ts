@@ -201,6 +201,7 @@ test('a user has a limited number of sessions, and the oldest ends', async () =>
     created_at: 0,
     expires_at: Number.MAX_SAFE_INTEGER,
     last_used_at: null,
+    address: null,
   }))
   await plane.database.insertInto('bearer').values(rows).execute()
   assert.ok((await plane.bearers.authenticate(token)) !== null)

@@ -35,6 +35,8 @@ export interface NewBearer {
   readonly user: string
   /** Milliseconds since 1970; `null`: does not expire. */
   readonly expiresAt: number | null
+  /** Where it was asked for; left out: not to be kept. */
+  readonly address?: string
 }
 
 /** Bearer tokens, of which only the hash is kept: those of login sessions, and API tokens. */
@@ -50,7 +52,7 @@ export class Bearers {
   /** Makes a token. This is the only time that it is seen. */
   async create(
     transaction: Transaction<Schema>,
-    { kind, name, user, expiresAt }: NewBearer,
+    { kind, name, user, expiresAt, address }: NewBearer,
   ): Promise<{ token: string; row: BearerRow }> {
     const token = prefixes[kind] + randomBytes(tokenSizeBytes).toString('base64url')
     const row: BearerRow = {
@@ -62,6 +64,7 @@ export class Bearers {
       created_at: this.#clock(),
       expires_at: expiresAt,
       last_used_at: null,
+      address: address ?? null,
     }
     await transaction.insertInto('bearer').values(row).execute()
     return { token, row }

@@ -1,4 +1,4 @@
-import type { LoginAnswer } from '@cryptvisor/control-plane-api'
+import type { ChangePassword, LoginAnswer } from '@cryptvisor/control-plane-api'
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema, UserRow } from '../database/schema.ts'
 import { addressGroup } from './address-group.ts'
@@ -65,7 +65,55 @@ export class Logins {
         }
         await record({ type: 'user.login', text: `${user.name} logged in from ${address}`, user: user.name })
         await forgetFailures(transaction, user.name, group)
-        return this.#begin(transaction, user)
+        return this.#begin(transaction, user, address)
+      })
+    })
+  }
+
+  /**
+   * Gives `caller` another password, for the one that they have; their other sessions end. Throws `invalid` for an API token,
+   * and when `oldPassword` is wrong, which counts as a failed login from `address`; `too-busy`.
+   */
+  async changePassword(caller: Caller, { oldPassword, newPassword }: ChangePassword, address: string): Promise<void> {
+    if (caller.bearer.kind !== 'session') {
+      throw new ControlPlaneError('invalid', 'an API token cannot change the password: log in with your password')
+    }
+    const group = addressGroup(address)
+    await this.#turns.take(caller.name, group, async () => {
+      const user = await this.#database
+        .selectFrom('user')
+        .selectAll()
+        .where('name', '=', caller.name)
+        .executeTakeFirst()
+      const locked = await isLockedOut(this.#database, caller.name, group, this.#clock())
+      const right = await verifyPassword(oldPassword, user?.password_hash ?? (await this.#nobody))
+      if (user === undefined || locked || !right) {
+        await this.#refuse(user, locked, address)
+        throw new ControlPlaneError(
+          'invalid',
+          'oldPassword: it is wrong; after several wrong passwords even the right one is refused for a while',
+          { field: 'oldPassword' },
+        )
+      }
+      const password_hash = await hashPassword(newPassword)
+      await this.#events.transaction(async (transaction, record) => {
+        const { numUpdatedRows } = await transaction
+          .updateTable('user')
+          .set({ password_hash })
+          .where('name', '=', user.name)
+          .where('password_hash', '=', user.password_hash)
+          .executeTakeFirst()
+        if (numUpdatedRows === 0n) {
+          throw new ControlPlaneError('not-logged-in', 'the user was changed just now: log in again')
+        }
+        await transaction
+          .deleteFrom('bearer')
+          .where('user_name', '=', user.name)
+          .where('kind', '=', 'session')
+          .where('id', '!=', caller.bearer.id)
+          .execute()
+        await forgetFailures(transaction, user.name)
+        await record({ type: 'user.changed', text: `user ${user.name} has a new password`, user: user.name })
       })
     })
   }
@@ -96,7 +144,7 @@ export class Logins {
     })
   }
 
-  async #begin(transaction: Transaction<Schema>, user: UserRow): Promise<LoginAnswer> {
+  async #begin(transaction: Transaction<Schema>, user: UserRow, address: string): Promise<LoginAnswer> {
     const now = this.#clock()
     await transaction.deleteFrom('bearer').where('expires_at', '<=', now).execute()
     const kept = transaction
@@ -118,6 +166,7 @@ export class Logins {
       name: 'login',
       user: user.name,
       expiresAt,
+      address,
     })
     return { token, user: user.name, expiresAt: timeText(expiresAt) }
   }

@@ -44,6 +44,7 @@ import { Backups } from './system/backups.ts'
 import { Readiness } from './system/readiness.ts'
 import { SystemInfo } from './system/system.ts'
 import { Tokens } from './tokens.ts'
+import { UserSessions } from './user-sessions.ts'
 import { Users } from './users.ts'
 
 /** What the platform is built from. */
@@ -77,6 +78,7 @@ export class Platform implements AsyncDisposable {
   readonly users: Users
   readonly roles: Roles
   readonly tokens: Tokens
+  readonly userSessions: UserSessions
   readonly groups: Groups
   readonly permissions: Permissions
   readonly objects: Objects
@@ -127,6 +129,7 @@ export class Platform implements AsyncDisposable {
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)
+    this.userSessions = new UserSessions(database, this.events, clock)
     this.groups = new Groups(database, this.events, clock)
     this.permissions = new Permissions(database, this.events, clock)
     this.objects = new Objects(database)

@@ -6,6 +6,7 @@ import { renamePrivileges } from './migrations/0010-privileges.ts'
 import { addFolders } from './migrations/0011-folders.ts'
 import { addPermissions } from './migrations/0012-permissions.ts'
 import { addObjectsOfEvents } from './migrations/0013-objects-of-events.ts'
+import { addSessionAddresses } from './migrations/0014-session-addresses.ts'
 import { createProviderTrust } from './migrations/0020-provider-trust.ts'
 import { addNativeProviders } from './migrations/0030-native-providers.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
@@ -33,6 +34,7 @@ export const migrations: readonly Migration[] = [
   { name: '0011-folders', up: addFolders },
   { name: '0012-permissions', up: addPermissions },
   { name: '0013-objects-of-events', up: addObjectsOfEvents },
+  { name: '0014-session-addresses', up: addSessionAddresses },
   { name: '0020-provider-trust', up: createProviderTrust },
   { name: '0030-native-providers', up: addNativeProviders },
   { name: '0040-policy-rules', up: addPolicyRules },

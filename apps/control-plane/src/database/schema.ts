@@ -223,6 +223,8 @@ export interface BearerRow {
   created_at: number
   expires_at: number | null
   last_used_at: number | null
+  /** Where a session was begun; null: not known, or an API token. */
+  address: string | null
 }
 
 /** What is sealed under the root key: the barrier's own entries (`SealedTable`), the CA's key, client keys that wait. */

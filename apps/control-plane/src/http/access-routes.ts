@@ -1,5 +1,6 @@
 import {
   ApiTokenList,
+  ChangePassword,
   ChangeUser,
   CreateApiToken,
   CreateRole,
@@ -10,6 +11,7 @@ import {
   NewApiToken,
   Role,
   RoleList,
+  SessionList,
   User,
   UserList,
 } from '@cryptvisor/control-plane-api'
@@ -18,7 +20,7 @@ import { ById, ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
 /** Logging in and out, users, roles, API tokens. */
-export function accessRoutes({ logins, users, roles, tokens, permissions }: Platform): Routes {
+export function accessRoutes({ logins, userSessions, users, roles, tokens, permissions }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'POST',
@@ -52,6 +54,58 @@ export function accessRoutes({ logins, users, roles, tokens, permissions }: Plat
         privileges: [...principal.privileges],
         permissions: await permissions.ofCaller(principal),
       }),
+    })
+
+    server.route({
+      method: 'POST',
+      url: '/api/v1/me/password',
+      config: { access: 'logged-in', idempotencyKey: false },
+      schema: {
+        tags: ['access'],
+        summary: 'Give yourself another password, for the one that you have; your other sessions end',
+        body: ChangePassword,
+        response: { 204: Nothing },
+      },
+      handler: async ({ body, principal, ip }, reply) => {
+        await logins.changePassword(principal, body, ip)
+        return reply.code(204).send(null)
+      },
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/sessions',
+      config: { access: 'logged-in' },
+      schema: {
+        tags: ['access'],
+        summary: 'Your sessions; everybody’s for who has Sessions.TerminateSession',
+        response: { 200: SessionList },
+      },
+      handler: async ({ principal }) => ({ sessions: await userSessions.list(principal) }),
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/sessions/:id',
+      config: { access: 'logged-in', rehearse: true },
+      schema: { tags: ['access'], summary: 'End a session', params: ById, response: { 204: Nothing } },
+      handler: async ({ params, principal }, reply) => {
+        await userSessions.end(params.id, principal)
+        return reply.code(204).send(null)
+      },
+    })
+    server.route({
+      method: 'DELETE',
+      url: '/api/v1/users/:name/sessions',
+      config: { access: ['Sessions.TerminateSession'], rehearse: true },
+      schema: {
+        tags: ['users'],
+        summary: 'End all sessions of a user; their API tokens stay',
+        params: ByName,
+        response: { 204: Nothing },
+      },
+      handler: async ({ params, principal }, reply) => {
+        await userSessions.endAll(params.name, principal)
+        return reply.code(204).send(null)
+      },
     })
 
     server.route({

@@ -21,6 +21,9 @@ const forWhoeverIsLoggedIn: Readonly<Record<string, string>> = {
   'GET /api/v1/tokens': 'one’s own; others’ need Authorization.ModifyPermissions (tokens.ts)',
   'POST /api/v1/tokens': 'one’s own, with no more than one has',
   'GET /api/v1/permissions/check': 'about oneself; others need Authorization.ModifyPermissions (permissions.ts)',
+  'POST /api/v1/me/password': 'one’s own, for the old one',
+  'GET /api/v1/sessions': 'one’s own; others’ need Sessions.TerminateSession (user-sessions.ts)',
+  'DELETE /api/v1/sessions/{id}': 'one’s own; others’ need Sessions.TerminateSession (user-sessions.ts)',
   'DELETE /api/v1/tokens/{id}': 'one’s own; others’ need Authorization.ModifyPermissions (tokens.ts)',
 }
 

@@ -14,6 +14,7 @@ const withoutDryRun: Readonly<Record<string, string>> = {
   'POST /api/v1/logout': 'is no change',
   'POST /api/v1/tokens': 'its answer is a secret',
   'POST /api/v1/hosts/enrolment-tokens': 'its answer is a secret',
+  'POST /api/v1/me/password': 'takes secrets',
   'PUT /api/v1/tasks/{id}/content': 'takes bytes',
   'PUT /api/v1/tasks/{id}/passphrase': 'takes a secret',
   'POST /api/v1/vms/{vm}/disks/{number}/export': 'answers with bytes',
