@@ -14,6 +14,7 @@ const words: Readonly<Record<KeyUsageNode['kind'], string>> = {
   'vm-home': '',
   disk: '',
   'detached-disk': '',
+  'unregistered-vm': '',
   'host-key': '',
   task: 'task ',
 }

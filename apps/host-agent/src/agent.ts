@@ -17,6 +17,7 @@ import { Operations } from './operation/operations.ts'
 import { keyMemoryLevel } from './process/key-memory.ts'
 import { runTool } from './process/tool.ts'
 import { admitControlPlane } from './rest/caller.ts'
+import { addDatastoreRoutes } from './rest/datastore-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
 import { addHostRoutes } from './rest/host-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
@@ -138,6 +139,7 @@ async function buildApp(
   addVmRoutes(app, host)
   addLayerRoutes(app, host)
   addOperationRoutes(app, operations)
+  addDatastoreRoutes(app, host.datastores)
   return app
 }
 

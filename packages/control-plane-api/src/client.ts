@@ -103,6 +103,7 @@ import type {
   StoragePolicy,
   StoragePolicyList,
 } from './policies.ts'
+import type { AcceptVm, DatastoreContent, Reconciliation, RegisterVm, VmComparison } from './registration.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
 import type {
@@ -612,6 +613,28 @@ export class ControlPlaneClient {
       // Each `data:` line is one event, written by the schema `Event`.
       if (line.startsWith('data:')) yield JSON.parse(line.slice('data:'.length)) as Event
     }
+  }
+
+  /** The folders of a datastore that hold VMs. */
+  datastoreFolders(name: string): Promise<DatastoreContent> {
+    return this.#get(api('datastores', name, 'folders'))
+  }
+  registerVm(body: RegisterVm): Promise<Vm> {
+    return this.#send('POST', api('vms', 'register'), body)
+  }
+  /** The VM is forgotten; its files and keys stay. */
+  async unregisterVm(nameOrId: string): Promise<void> {
+    await this.#send('POST', api('vms', nameOrId, 'unregister'))
+  }
+  reconciliation(): Promise<Reconciliation> {
+    return this.#get(api('reconciliation'))
+  }
+  vmReconciliation(nameOrId: string): Promise<VmComparison> {
+    return this.#get(api('vms', nameOrId, 'reconciliation'))
+  }
+  /** Takes over what the datastore says of a VM, in the generation that was shown. */
+  acceptVm(nameOrId: string, body: AcceptVm): Promise<Vm> {
+    return this.#send('POST', api('vms', nameOrId, 'reconciliation'), body)
   }
 
   system(): Promise<System> {

@@ -6,6 +6,7 @@ export const KeyUserKind = Type.Union([
   Type.Literal('vm-home'),
   Type.Literal('disk'),
   Type.Literal('detached-disk'),
+  Type.Literal('unregistered-vm'),
   Type.Literal('host-key'),
   Type.Literal('task'),
 ])

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
+import type { BrowseDatastore, FoundFolders, FoundVm, InspectVm } from './datastore.ts'
 import type { HostStatus } from './host.ts'
 import type { ComparedKey, HeldKeys, KeyReference } from './keys.ts'
 import type {
@@ -64,6 +65,16 @@ export class HostAgentClient {
   /** `POST /v1/vms/{vmId}/files`: what lies in the VM's folder. */
   files(vm: VmAuthority): Promise<VmFiles> {
     return this.#rest.call({ method: 'POST', path: pathOf('v1', 'vms', vm.vmId, 'files'), json: vm })
+  }
+
+  /** `POST /v1/datastores/browse`: the folders of a datastore that have a `vm.json`. */
+  browseDatastore(request: BrowseDatastore): Promise<FoundFolders> {
+    return this.#rest.call({ method: 'POST', path: '/v1/datastores/browse', json: request })
+  }
+
+  /** `POST /v1/datastores/inspect`: what the `vm.json` of a folder says; a hint until `unlock` has opened every record. */
+  inspectVm(request: InspectVm): Promise<FoundVm> {
+    return this.#rest.call({ method: 'POST', path: '/v1/datastores/inspect', json: request })
   }
 
   /**

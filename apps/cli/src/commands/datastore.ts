@@ -1,6 +1,7 @@
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { line } from '../printable.ts'
+import { folderTable } from '../registration-words.ts'
 import { table } from '../table.ts'
 
 /** `datastore`: folders that all hosts of a cluster see under the same path. */
@@ -32,6 +33,17 @@ export function addDatastore(program: CliCommand, cli: Cli): void {
       cli.showAnswer(
         (client) => client.createDatastore({ name, cluster, path }),
         (made) => line(`made datastore ${made.name} at ${made.path}`),
+      ),
+    )
+  datastore
+    .command('browse')
+    .description('list the folders of a datastore that hold VMs, and which of them are registered')
+    .argument('<name>', 'its name')
+    .examples('datastore browse fast')
+    .action((name: string) =>
+      cli.showAnswer(
+        async (client) => (await client.datastoreFolders(name)).folders,
+        (folders) => folderTable(folders, cli.paint),
       ),
     )
   datastore

@@ -11,6 +11,7 @@ import { addVmClone } from './vm-clone.ts'
 import { addVmImport } from './vm-import.ts'
 import { addVmMove } from './vm-move.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
+import { addVmRegistration } from './vm-registration.ts'
 import { addVmRekey } from './vm-rekey.ts'
 
 interface CreateOptions extends PlacementOptions {
@@ -50,6 +51,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmClone(vm, cli)
   addVmKeys(vm, cli)
   addVmMove(vm, cli)
+  addVmRegistration(vm, cli)
   vm.command('unlock')
     .description("fetch a locked VM's keys again and try to open it")
     .argument('<vm>', 'its name or ID')

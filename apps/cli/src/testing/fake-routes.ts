@@ -53,6 +53,7 @@ import { addHostCare } from './fake-host-routes.ts'
 import { addFakeProviderRoutes } from './fake-key-provider-routes.ts'
 import { addFakeKeyLives } from './fake-key-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
+import { addRegistration } from './fake-registration-routes.ts'
 import { addSystem } from './fake-system-routes.ts'
 
 const api = '/api/v1'
@@ -77,6 +78,7 @@ export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane
   addHostCare(server, made)
   addFakeKeyLives(server)
   addSystem(server, made)
+  addRegistration(server)
 }
 
 function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {

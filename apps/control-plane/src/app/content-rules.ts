@@ -19,6 +19,8 @@ export const contentRules = {
   addDiskAtCreation: rule('disks are asked for', 'the folder', 'VirtualMachine.Config.AddNewDisk'),
   allocate: rule('always', 'the datastore, named or chosen', 'Datastore.AllocateSpace'),
   makeSafe: rule('it needs a key and the host is not crypto-safe yet', 'the host', 'Cryptographer.RegisterHost'),
+  registerEncrypted: rule('the VM is encrypted', 'the folder where it goes, or the VM', 'Cryptographer.RegisterVM'),
+  acceptPlain: rule('something that was encrypted is plain there', 'the VM', 'Cryptographer.Decrypt'),
   encrypt: rule('it encrypts', 'the VM', 'Cryptographer.Encrypt'),
   decrypt: rule('it decrypts', 'the VM', 'Cryptographer.Decrypt'),
   addEncryptedDisk: rule('the disk is to be encrypted', 'the VM', 'Cryptographer.AddDisk', 'Cryptographer.EncryptNew'),

@@ -67,6 +67,8 @@ import { layerRemoval } from './policies/layer-removal.ts'
 import { PolicyApplication } from './policies/policy-application.ts'
 import { PolicyWatch } from './policies/policy-watch.ts'
 import { PolicyWork } from './policies/policy-work.ts'
+import { Reconciliation } from './registration/reconciliation.ts'
+import { Registration } from './registration/registration.ts'
 import type { SagaDefinition, SagaState } from './sagas/definition.ts'
 import { Sagas } from './sagas/sagas.ts'
 import { TaskEnding } from './tasks/ending.ts'
@@ -124,6 +126,10 @@ export class Work implements HostObserver {
   readonly #verifySaga: SagaDefinition<VerifyState>
   /** The encryption of hosts. */
   readonly hosts: HostAdministration
+  /** VMs that lie on datastores already, and those that are to be forgotten. */
+  readonly registration: Registration
+  /** What datastores say of VMs after a restore. */
+  readonly reconciliation: Reconciliation
   /** How the keys in use are found when they are read back. */
   readonly keyVerification: KeyVerification
 
@@ -179,6 +185,9 @@ export class Work implements HostObserver {
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
     this.keyLives = new KeyLives(this.#context, kms, settings.keyDestroyAfterMs)
+    const again = (hostId: string) => this.#catchUp.again(hostId)
+    this.registration = new Registration(this.#context, handOver, again)
+    this.reconciliation = new Reconciliation(this.#context, handOver, again)
   }
 
   /** Takes up what was open when the control plane stopped or died. */

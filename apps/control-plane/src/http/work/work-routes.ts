@@ -7,6 +7,7 @@ import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { policyWorkRoutes } from './policy-work-routes.ts'
+import { registrationRoutes } from './registration-routes.ts'
 import { taskRoutes } from './task-routes.ts'
 import { vmRoutes } from './vm-routes.ts'
 
@@ -22,6 +23,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     hostCryptoRoutes(work),
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),
+    registrationRoutes(work),
   ]) {
     routes(server)
   }

@@ -3,6 +3,7 @@ import type { Secret } from '@cryptvisor/secret'
 import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyText } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
+import { isRehearsed } from '../../rehearsal.ts'
 import { isOnHold } from '../../system/installation.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
@@ -60,8 +61,8 @@ export class HandOver {
   }
 
   /**
-   * Sees to it that the host holds `keys`: fetches those that it does not hold and gives them to it. Throws the first
-   * failure when all were tried.
+   * Sees to it that the host holds `keys`: fetches those that it does not hold and gives them to it (in a dry run it fetches
+   * them only). Throws the first failure when all were tried.
    */
   async ensureHeld(
     host: Pick<HostRow, 'name'>,
@@ -74,7 +75,7 @@ export class HandOver {
     const missing = distinctKeys(keys).filter((key) => !held.has(keyText(key)))
     await inParallel(missing, handOverConcurrencyMax, async (key) => {
       using kek = await this.#kms.fetch(key, { ...purpose, host: host.name })
-      await this.give(host, connection, key, kek, purpose)
+      if (!isRehearsed()) await this.give(host, connection, key, kek, purpose)
     })
   }
 
@@ -103,7 +104,7 @@ export class HandOver {
    * is taken away before `settle`.
    */
   async forget(clusterId: string, keys: readonly KeyReference[]): Promise<void> {
-    if (keys.length === 0 || (await isOnHold(this.#work.database))) return
+    if (keys.length === 0 || isRehearsed() || (await isOnHold(this.#work.database))) return
     const hosts = await hostsOfCluster(this.#work.database, clusterId)
     await inParallel(hosts, handOverConcurrencyMax, (host) => this.forgetOn(host.id, keys))
   }

@@ -5,9 +5,12 @@ import {
   type BackupHeader,
   type ComparedKey,
   type ExportDisk,
+  type FoundFolders,
+  type FoundVm,
   type HeldKeys,
   HostAgentClient,
   type HostStatus,
+  type InspectVm,
   type KeyReference,
   type LockState,
   OperationRequest,
@@ -118,6 +121,8 @@ export class SimulatedAgent {
         // What its host's API checks by this schema.
         this.datastore.removedLayers.add((call.json as RemoveLayer).layerId)
         return null
+      case 'POST datastores':
+        return first === 'browse' ? browse(this.datastore) : inspect(this.datastore, call.json as InspectVm)
       case 'PUT operations':
         if (second === 'content') return this.#content(first, call)
         if (second === 'passphrase') return this.#passphrase(first, call)
@@ -213,7 +218,7 @@ export class SimulatedAgent {
     if (missingKeys.length > 0) return locked('key-not-held', 'this host does not hold the keys', missingKeys)
     const stored = this.datastore.vms.get(vm.folder)
     if (stored === undefined) return locked('file-missing', `${vm.folder} is missing`)
-    if (!isDeepStrictEqual(stored.authority, vm)) return locked('record-refused', 'vm.json is another one')
+    if (!agrees(stored.authority, vm)) return locked('record-refused', 'vm.json is another one')
     for (const [layerId, print] of stored.wrappedWith) {
       const part = layerId === '' ? vm : vm.disks.find((disk) => disk.layerId === layerId)
       const [key] = part?.encryption?.keys ?? []
@@ -258,7 +263,7 @@ export class SimulatedAgent {
         fail(operation, 'datastore-mismatch', 'the source is another one')
       } else if (stored !== undefined) fail(operation, 'datastore-mismatch', 'the folder is there already')
     } else if (asked.kind !== 'delete-vm') {
-      if (stored === undefined || !isDeepStrictEqual(stored.authority, asked.vm)) {
+      if (stored === undefined || !agrees(stored.authority, asked.vm)) {
         fail(operation, 'datastore-mismatch', 'vm.json is another one')
       } else if (stored.journal !== null) {
         fail(operation, 'vm-busy', `operation ${stored.journal.operationId} comes first`)
@@ -379,7 +384,7 @@ export class SimulatedAgent {
     if ((asked.kind === 'create-vm' || asked.kind === 'clone-vm') && stored === undefined)
       return statusOf(id, 'unknown')
     if (stored === undefined) throw refusal(409, 'file-missing', `${asked.vm.folder} is missing`)
-    if (!isDeepStrictEqual(stored.authority, asked.vm)) throw refusal(409, 'datastore-mismatch', 'vm.json differs')
+    if (!agrees(stored.authority, asked.vm)) throw refusal(409, 'datastore-mismatch', 'vm.json differs')
     const traces = stored.journal !== null
     this.#undo(asked, id)
     if (!traces) return statusOf(id, 'unknown')
@@ -449,4 +454,32 @@ function statusOf(operationId: string, state: OperationStatus['state']): Operati
 
 function locked(code: NonNullable<LockState['reason']>['code'], text: string, missingKeys: KeyReference[] = []) {
   return { state: 'locked' as const, reason: { code, text, missingKeys } }
+}
+
+/** What lies on the datastore. */
+function browse({ vms }: SimulatedDatastore): FoundFolders {
+  const folders = [...vms].map(([folder, { authority }]) => {
+    const { vmId, name, generation, encryption, disks } = authority
+    const encrypted = encryption !== null || disks.some((disk) => disk.encryption !== null)
+    return { folder, vm: { vmId, name, generation, encrypted, diskCount: disks.length }, problem: null }
+  })
+  return { folders }
+}
+
+function inspect({ vms }: SimulatedDatastore, { folder }: InspectVm): FoundVm {
+  const stored = vms.get(folder)
+  if (stored === undefined) throw refusal(409, 'file-missing', `${folder}/vm.json: is missing`)
+  const { authority: vm, journal } = stored
+  return { vm, unfinishedOperation: journal?.operationId ?? null }
+}
+
+/** Whether `vm.json` agrees with what the control plane knows; names and policies are the control plane's alone. */
+function agrees(stored: VmAuthority, vm: VmAuthority): boolean {
+  const bare = ({ disks, ...rest }: VmAuthority) => ({
+    ...rest,
+    name: '',
+    policy: '',
+    disks: disks.map((disk) => ({ ...disk, policy: '' })),
+  })
+  return isDeepStrictEqual(bare(stored), bare(vm))
 }

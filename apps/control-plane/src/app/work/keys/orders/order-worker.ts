@@ -6,6 +6,7 @@ import { ControlPlaneError } from '../../../control-plane-error.ts'
 import { keyText } from '../../../key-reference.ts'
 import { pause } from '../../../pause.ts'
 import type { NewEvent } from '../../../ports.ts'
+import { isOnHold } from '../../../system/installation.ts'
 import type { WorkContext } from '../../context.ts'
 import { KeyedLock } from '../../keyed-lock.ts'
 import { retryDelayMs } from '../../retry-delay.ts'
@@ -56,6 +57,8 @@ export class OrderWorker {
     const row = await this.#row(id)
     if (row === undefined || row.ended_at !== null) return true
     if (row.due_at > this.#work.clock()) return true
+    // After a restore it is not known yet what uses keys: it waits.
+    if (await isOnHold(this.#work.database)) return false
     return this.alone(row, async () => {
       const current = await this.#row(id)
       if (current === undefined || current.ended_at !== null) return true

@@ -6,6 +6,7 @@ import { detachedDiskKeyUsers } from './detached-disk-key-users.ts'
 import { hostKeyUsers } from './host-key-users.ts'
 import type { KeyUserQuery, KeyUserSource } from './key-users.ts'
 import { taskKeyUsers } from './task-key-users.ts'
+import { unregisteredVmKeyUsers } from './unregistered-vm-key-users.ts'
 import { diskKeyUsers, vmHomeKeyUsers } from './vm-key-users.ts'
 
 /** Everything that can need a KEK; VMs first. */
@@ -15,6 +16,7 @@ const sources: readonly KeyUserSource[] = [
   hostKeyUsers,
   taskKeyUsers,
   detachedDiskKeyUsers,
+  unregisteredVmKeyUsers,
 ]
 
 /** The most users of keys that one graph shows. */
