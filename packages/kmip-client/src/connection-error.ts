@@ -1,5 +1,4 @@
 import type { X509Certificate } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
 import { KmipClientError } from './kmip-client-error.ts'
 
 /** What people call a server. */
@@ -69,22 +68,22 @@ function handshakeAdvice(code: string): string {
 
 /**
  * Why a server is not trusted, from Node's own code of a check that failed; both sides of the comparison are named.
- * `pinned`: the certificate that is trusted alone, when one is.
  */
-export function untrustedError(socket: TLSSocket, code: string, place: string): KmipClientError {
-  const shown = socket.getPeerX509Certificate()
-  const who = shown === undefined ? 'its certificate' : `its certificate (${describe(shown)})`
-  return new KmipClientError('tls-failed', `${place} is not trusted (${code}): ${who} ${untrustedAdvice(code, shown)}`)
+export function untrustedError(shown: X509Certificate, code: string, place: string): KmipClientError {
+  return new KmipClientError(
+    'tls-failed',
+    `${place} is not trusted (${code}): its certificate (${describe(shown)}) ${untrustedAdvice(code, shown)}`,
+  )
 }
 
-function untrustedAdvice(code: string, shown: X509Certificate | undefined): string {
+function untrustedAdvice(code: string, shown: X509Certificate): string {
   switch (code) {
     case 'CERT_HAS_EXPIRED':
-      return `has expired${shown === undefined ? '' : ` on ${shown.validTo}`}; renew it at the key server`
+      return `has expired on ${shown.validTo}; renew it at the key server`
     case 'CERT_NOT_YET_VALID':
       return 'is not valid yet; compare the clocks of the key server and the control plane'
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `is for other names (${shown?.subjectAltName ?? 'none'}); use one of these as the address, or trust this certificate itself («key-provider trust server»)`
+      return `is for other names (${shown.subjectAltName ?? 'none'}); use one of these as the address, or trust this certificate itself («key-provider trust server»)`
     case 'INVALID_PURPOSE':
     case 'UNSUPPORTED_CERTIFICATE_PURPOSE':
       return 'is not for a server; it needs the extended key usage serverAuth'
@@ -101,14 +100,10 @@ function untrustedAdvice(code: string, shown: X509Certificate | undefined): stri
 }
 
 /** A pinned server that shows another certificate. */
-export function otherCertificateError(
-  found: X509Certificate | undefined,
-  pinned: string,
-  place: string,
-): KmipClientError {
+export function otherCertificateError(found: X509Certificate, pinned: string, place: string): KmipClientError {
   return new KmipClientError(
     'tls-failed',
-    `${place} shows another certificate than the trusted one: it has the fingerprint ${found === undefined ? 'of none' : fingerprintOf(found)}${found === undefined ? '' : ` (${describe(found)})`}, trusted is ${pinned}; when you know why it changed, trust the new one: «key-provider trust server»`,
+    `${place} shows another certificate than the trusted one: it has the fingerprint ${fingerprintOf(found)} (${describe(found)}), trusted is ${pinned}; when you know why it changed, trust the new one: «key-provider trust server»`,
   )
 }
 

@@ -20,12 +20,12 @@ export class Connection {
   #failure: KmipClientError | null = null
   #requestCount = 0
   /** What the server showed, PEM. */
-  readonly peerCertificate: string | null
+  readonly peerCertificate: string
 
-  private constructor(socket: TLSSocket, place: string, limits: ClientLimits) {
+  private constructor(socket: TLSSocket, place: string, peerCertificate: string, limits: ClientLimits) {
     this.#socket = socket
     this.#place = place
-    this.peerCertificate = socket.getPeerX509Certificate()?.toString() ?? null
+    this.peerCertificate = peerCertificate
     this.#reader = new FrameReader({ tag: Tag.ResponseMessage, messageSizeMax: limits.responseSizeMax })
     socket.on('data', (chunk) => this.#receive(chunk))
     socket.on('error', (error) => this.#fail(brokenError(error, place)))
@@ -70,8 +70,9 @@ export class Connection {
       socket.once('close', onClose)
       socket.once('secureConnect', () => {
         clearTimeout(timer)
+        let peerCertificate: string
         try {
-          trust.check(socket, place)
+          peerCertificate = trust.check(socket, place).toString()
         } catch (error) {
           socket.destroy()
           reject(error)
@@ -81,7 +82,7 @@ export class Connection {
         socket.off('close', onClose)
         socket.disableRenegotiation()
         socket.setNoDelay(true)
-        resolve(new Connection(socket, place, limits))
+        resolve(new Connection(socket, place, peerCertificate, limits))
       })
     })
   }

@@ -13,8 +13,8 @@ import type { ServerOptions } from './server-options.ts'
 /** How a connection is secured, and how the server is checked once the handshake is over. */
 export interface Trust {
   readonly tls: ConnectionOptions
-  /** Throws a KmipClientError `tls-failed` when the server is not the trusted one; call it before anything is sent. */
-  check(socket: TLSSocket, place: string): void
+  /** Throws a KmipClientError `tls-failed` when the server is not the trusted one; call it once, before anything is sent. Gives its certificate. */
+  check(socket: TLSSocket, place: string): X509Certificate
 }
 
 /** Reads certificates and key. Throws a KmipClientError `invalid-options`. */
@@ -36,11 +36,15 @@ export function createTrust(options: ServerOptions): Trust {
       checkServerIdentity: pinned === null ? checkServerIdentity : () => undefined,
     },
     check: (socket, place) => {
+      // Asked for once: Node takes it out of the chain, and gives its issuer's the next time.
+      const shown = socket.getPeerX509Certificate()
+      if (shown === undefined) throw new KmipClientError('tls-failed', `${place} shows no certificate`)
       // Without an authority the fingerprint alone decides.
       if (options.caPem !== undefined && !socket.authorized) {
-        throw untrustedError(socket, codeOf(socket.authorizationError), place)
+        throw untrustedError(shown, codeOf(socket.authorizationError), place)
       }
-      checkPin(socket, pinned, place)
+      if (pinned !== null && fingerprintOf(shown) !== pinned) throw otherCertificateError(shown, pinned, place)
+      return shown
     },
   }
 }
@@ -79,13 +83,6 @@ function checkCertificate(field: string, pem: string): void {
   } catch (cause) {
     throw new KmipClientError('invalid-options', `${field} must hold a certificate in PEM`, { cause })
   }
-}
-
-function checkPin(socket: TLSSocket, pinned: string | null, place: string): void {
-  if (pinned === null) return
-  const found = socket.getPeerX509Certificate()
-  if (found !== undefined && fingerprintOf(found) === pinned) return
-  throw otherCertificateError(found, pinned, place)
 }
 
 /** Node gives a code of OpenSSL's as a text, and a wrong name as an error. */

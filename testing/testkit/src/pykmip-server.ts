@@ -37,9 +37,12 @@ export class PykmipServer implements AsyncDisposable {
     this.#process = process
   }
 
-  /** Makes certificates and a database in `folder` and starts it. Throws with its log when it does not answer. */
-  static async start(folder: string): Promise<PykmipServer> {
-    const set = await setUp(folder)
+  /**
+   * Makes certificates and a database in `folder` and starts it; `clientCas` (PEM) are authorities, or single certificates,
+   * whose clients it takes beside its own. Throws with its log when it does not answer.
+   */
+  static async start(folder: string, { clientCas = '' }: { readonly clientCas?: string } = {}): Promise<PykmipServer> {
+    const set = await setUp(folder, clientCas)
     for (let tries = 1; ; tries++) {
       const port = await freePort()
       const server = new PykmipServer(set, port, spawnServer(set, port))
@@ -112,7 +115,7 @@ interface PykmipSetUp {
   readonly files: PykmipServer['files']
 }
 
-async function setUp(folder: string): Promise<PykmipSetUp> {
+async function setUp(folder: string, clientCas: string): Promise<PykmipSetUp> {
   mkdirSync(join(folder, 'policy'), { recursive: true })
   const { authority, privateKey } = await CertificateAuthority.create('PyKMIP CA', 2, () => new Date())
   privateKey[Symbol.dispose]()
@@ -126,6 +129,7 @@ async function setUp(folder: string): Promise<PykmipSetUp> {
   }
   write('server.pem', server.certificate)
   server.privateKey.expose((key) => write('server.key', key))
+  write('client-cas.pem', authority.certificate + clientCas)
   const files = {
     ca: write('ca.pem', authority.certificate),
     certificate: write('client.pem', client.certificate),
@@ -143,7 +147,7 @@ hostname=${host}
 port=${port}
 certificate_path=${folder}/server.pem
 key_path=${folder}/server.key
-ca_path=${folder}/ca.pem
+ca_path=${folder}/client-cas.pem
 auth_suite=TLS1.2
 policy_path=${folder}/policy
 enable_tls_client_auth=True
