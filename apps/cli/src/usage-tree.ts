@@ -17,6 +17,8 @@ const words: Readonly<Record<KeyUsageNode['kind'], string>> = {
   'unregistered-vm': '',
   'host-key': '',
   task: 'task ',
+  'key-provider': 'key provider ',
+  'wrapping-key': '',
 }
 
 /** Keys at the roots, under each who needs it: owners, and what of them. */

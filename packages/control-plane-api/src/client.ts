@@ -83,6 +83,7 @@ import type {
   KeyProviderList,
   KeyProviderStatus,
 } from './key-providers.ts'
+import type { SetKeyType } from './key-types.ts'
 import type { KeyUsageGraph } from './key-usage.ts'
 import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
 import type {
@@ -409,6 +410,13 @@ export class ControlPlaneClient {
   /** Refused while a VM or host uses a key of it. */
   async deleteKeyProvider(name: string): Promise<void> {
     await this.#send('DELETE', api('key-providers', name))
+  }
+  setKeyType(provider: string, body: SetKeyType): Promise<KeyProvider> {
+    return this.#send('PUT', api('key-providers', provider, 'key-type'), body)
+  }
+  /** Has another wrapping key made now. */
+  rotateWrappingKey(provider: string): Promise<KeyProvider> {
+    return this.#send('POST', api('key-providers', provider, 'wrapping-key'))
   }
   /** Adds a native key provider; it makes no keys before its backup was taken and confirmed. */
   addNativeProvider(name: string): Promise<KeyProvider> {

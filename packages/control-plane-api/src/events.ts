@@ -92,6 +92,8 @@ export const eventTypes = {
     'A derivation key of a native key provider was destroyed, and its keys with it',
     null,
   ],
+  'key-provider.key-type-changed': ['info', 'A key provider gives keys of another type from now on', null],
+  'key-provider.wrapping-key-changed': ['info', 'A key provider takes another wrapping key from now on', null],
   'key-provider.added': ['info', 'A key provider was added', null],
   'key-provider.removed': ['info', 'A key provider was removed', null],
   'key-provider.default-changed': ['info', 'Another key provider became the default', null],

@@ -66,7 +66,7 @@ export const RetiredKey = Type.Object({
   provider: Type.String(),
   keyId: Type.String(),
   owner: Type.Object({
-    kind: Type.Union([Type.Literal('vm'), Type.Literal('host')]),
+    kind: Type.Union([Type.Literal('vm'), Type.Literal('host'), Type.Literal('key-provider')]),
     id: Type.String(),
     name: Type.String(),
   }),

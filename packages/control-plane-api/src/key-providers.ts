@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { WrappingKey } from './key-types.ts'
 import { Name, Nullable, Time } from './names.ts'
 import { NativeProvider } from './native-providers.ts'
 
@@ -84,6 +85,8 @@ export const KeyProvider = Type.Object({
   clientCertificateFingerprint256: Nullable(Type.String()),
   /** `null` for a standard provider. */
   native: Nullable(NativeProvider),
+  /** `null`: each VM has a KEK of its own there (key type `raw`). */
+  wrapping: Nullable(WrappingKey),
 })
 export type KeyProvider = Static<typeof KeyProvider>
 export const KeyProviderList = Type.Object({ providers: Type.Array(KeyProvider) })
@@ -136,7 +139,12 @@ export const Key = Type.Object({
   /** What the control plane's own database ties the key to. */
   usedBy: Type.Array(
     Type.Object({
-      kind: Type.Union([Type.Literal('vm'), Type.Literal('host'), Type.Literal('datastore')]),
+      kind: Type.Union([
+        Type.Literal('vm'),
+        Type.Literal('host'),
+        Type.Literal('datastore'),
+        Type.Literal('key-provider'),
+      ]),
       id: Type.String(),
       name: Type.String(),
     }),

@@ -9,6 +9,8 @@ export const KeyUserKind = Type.Union([
   Type.Literal('unregistered-vm'),
   Type.Literal('host-key'),
   Type.Literal('task'),
+  /** The key is what a provider takes for all that is encrypted with it next. */
+  Type.Literal('wrapping-key'),
 ])
 export type KeyUserKind = Static<typeof KeyUserKind>
 
@@ -20,7 +22,12 @@ export const KeyUser = Type.Object({
   /** In words, such as «disk 0». */
   name: Type.String(),
   owner: Type.Object({
-    kind: Type.Union([Type.Literal('vm'), Type.Literal('host'), Type.Literal('datastore')]),
+    kind: Type.Union([
+      Type.Literal('vm'),
+      Type.Literal('host'),
+      Type.Literal('datastore'),
+      Type.Literal('key-provider'),
+    ]),
     id: Type.String(),
     name: Type.String(),
   }),
@@ -44,6 +51,7 @@ export const KeyUsageNode = Type.Object({
     Type.Literal('vm'),
     Type.Literal('host'),
     Type.Literal('datastore'),
+    Type.Literal('key-provider'),
     KeyUserKind,
   ]),
   ref: Type.String(),

@@ -107,6 +107,7 @@ export const cannedProvider: KeyProvider = {
   clientCertificateExpiresAt: cannedTime,
   clientCertificateFingerprint256: 'ab'.repeat(32),
   native: null,
+  wrapping: null,
 }
 
 export const cannedUser: User = { name: 'admin', role: 'Admin', createdAt: cannedTime, lockedUntil: null }

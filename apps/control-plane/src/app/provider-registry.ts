@@ -146,6 +146,20 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
         .select('key_id')
         .where('provider', '=', name)
         .where('state', 'in', ['pending', 'current'])
+        // A wrapping key that nothing has, as was just checked, or that a task took since.
+        .where((where) =>
+          where.or([
+            where('owner_kind', '!=', 'key-provider'),
+            where.exists(
+              where
+                .selectFrom('task')
+                .select('task.id')
+                .whereRef('task.key_id', '=', 'key.key_id')
+                .where('task.key_provider', '=', name)
+                .where('task.state', 'in', ['queued', 'running']),
+            ),
+          ]),
+        )
         .executeTakeFirst()
       if (used !== undefined) {
         throw new ControlPlaneError(
@@ -153,6 +167,13 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
           `key ${used.key_id} of key provider ${name} is in use: decrypt or rekey first`,
         )
       }
+      await transaction
+        .updateTable('key')
+        .set({ state: 'retired', retired_at: this.#clock() })
+        .where('provider', '=', name)
+        .where('owner_kind', '=', 'key-provider')
+        .where('state', '=', 'current')
+        .execute()
       await transaction.deleteFrom('key_provider').where('name', '=', name).execute()
       await forgetPermissions(transaction, 'key-provider', name)
       const text = `key provider ${name} was removed${row.is_default === 1 ? '; there is no default one now' : ''}`

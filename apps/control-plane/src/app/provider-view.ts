@@ -4,14 +4,18 @@ import {
   type KmipServerAddress,
   KmipServerWish,
   type NativeProvider,
+  type WrappingKey,
 } from '@cryptvisor/control-plane-api'
 import { readCertificate } from '@cryptvisor/pki'
 import { Type } from 'typebox'
 import { Parse } from 'typebox/value'
 import type { ProviderHealthRow, ProviderIdentityRow } from '../database/provider-rows.ts'
 import type { KeyProviderRow } from '../database/schema.ts'
+import type { WrappingKeyRow } from '../database/wrapping-rows.ts'
 import { timeTextOrNull } from './clock.ts'
 import { notBackedUp } from './key-providers/native/native-state.ts'
+
+const dayMs = 86_400_000
 
 const Servers = Type.Array(KmipServerWish)
 
@@ -31,10 +35,12 @@ export interface ProviderCompanions {
   readonly health: ProviderHealthRow | null
   /** `null`: it is a standard provider. */
   readonly native: NativeProvider | null
+  /** `null`: each VM has a KEK of its own there. */
+  readonly wrapping: WrappingKeyRow | null
 }
 
 /** What users see of a provider; its client key is not in it. */
-export function toView(row: KeyProviderRow, { active, health, native }: ProviderCompanions): KeyProviderView {
+export function toView(row: KeyProviderRow, { active, health, native, wrapping }: ProviderCompanions): KeyProviderView {
   // Reads the first certificate, which is the client's own.
   const certificate = active === null ? null : readCertificate(active.certificate)
   return {
@@ -52,6 +58,16 @@ export function toView(row: KeyProviderRow, { active, health, native }: Provider
     clientCertificateExpiresAt: timeTextOrNull(certificate?.notAfter.getTime() ?? null),
     clientCertificateFingerprint256: certificate?.fingerprint256 ?? null,
     native,
+    wrapping: wrapping === null ? null : wrappingView(wrapping),
+  }
+}
+
+function wrappingView({ key_id, since, rotation_ms, due_at }: WrappingKeyRow): WrappingKey {
+  return {
+    keyId: key_id,
+    since: timeTextOrNull(since),
+    rotationDays: rotation_ms === null ? null : rotation_ms / dayMs,
+    nextRotationAt: timeTextOrNull(due_at),
   }
 }
 

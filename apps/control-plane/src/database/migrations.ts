@@ -9,6 +9,7 @@ import { addObjectsOfEvents } from './migrations/0013-objects-of-events.ts'
 import { addSessionAddresses } from './migrations/0014-session-addresses.ts'
 import { createProviderTrust } from './migrations/0020-provider-trust.ts'
 import { addNativeProviders } from './migrations/0030-native-providers.ts'
+import { addWrappingKeys } from './migrations/0031-wrapping-keys.ts'
 import { addPolicyRules } from './migrations/0040-policy-rules.ts'
 import { createCompliance } from './migrations/0041-compliance.ts'
 import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
@@ -37,6 +38,7 @@ export const migrations: readonly Migration[] = [
   { name: '0014-session-addresses', up: addSessionAddresses },
   { name: '0020-provider-trust', up: createProviderTrust },
   { name: '0030-native-providers', up: addNativeProviders },
+  { name: '0031-wrapping-keys', up: addWrappingKeys },
   { name: '0040-policy-rules', up: addPolicyRules },
   { name: '0041-compliance', up: createCompliance },
   { name: '0042-detached-disks', up: createDetachedDisks },

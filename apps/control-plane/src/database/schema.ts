@@ -9,6 +9,7 @@ import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmR
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
 import type { RequestKeyRow } from './request-key-rows.ts'
 import type { BackupScheduleRow, InstallationRow, UnregisteredVmRow } from './running-rows.ts'
+import type { WrappingKeyRow } from './wrapping-rows.ts'
 
 /*
  * One dialect-neutral schema: TEXT UUIDv7 keys, INTEGER epoch milliseconds, JSON as TEXT, 0 and 1 for booleans. There is
@@ -121,7 +122,8 @@ export interface DiskRow {
 export interface KeyRow {
   provider: string
   key_id: string
-  owner_kind: 'vm' | 'host'
+  /** `key-provider`: a wrapping key, which many VMs have. */
+  owner_kind: 'vm' | 'host' | 'key-provider'
   owner_id: string
   owner_name: string
   task_id: string | null
@@ -253,6 +255,7 @@ export interface Schema {
   approval: ApprovalRow
   erasure: ErasureRow
   key_provider: KeyProviderRow
+  wrapping_key: WrappingKeyRow
   native_provider: NativeProviderRow
   derivation_key: DerivationKeyRow
   native_key: NativeKeyRow

@@ -41,7 +41,7 @@ export function usersText(users: readonly KeyUser[]): string {
   return `${shown.join(', ')}${more > 0 ? ` and ${more} more: «keys users» lists them` : ''}`
 }
 
-const ownerWord = { vm: 'VM', host: 'host', datastore: 'datastore' } as const
+const ownerWord = { vm: 'VM', host: 'host', datastore: 'datastore', 'key-provider': 'key provider' } as const
 
 function identityOf({ key, kind, id }: KeyUser): string {
   return JSON.stringify([keyText(key), kind, id])

@@ -1,8 +1,9 @@
+import type { KeyProvider as KeyProviderView } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { ProviderIdentityRow } from '../../database/provider-rows.ts'
 import type { KeyProviderRow, Schema } from '../../database/schema.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
-import { missingOf, type ProviderCompanions } from '../provider-view.ts'
+import { missingOf, type ProviderCompanions, toView } from '../provider-view.ts'
 import { nativeView } from './native/native-state.ts'
 
 /** The provider's row; throws `not-found`. */
@@ -48,7 +49,22 @@ export async function companionsOf(database: Kysely<Schema>, provider: string): 
     .selectAll()
     .where('provider', '=', provider)
     .executeTakeFirst()
-  return { active, health: health ?? null, native: await nativeView(database, provider) }
+  const wrapping = await database
+    .selectFrom('wrapping_key')
+    .selectAll()
+    .where('provider', '=', provider)
+    .executeTakeFirst()
+  return {
+    active,
+    health: health ?? null,
+    native: await nativeView(database, provider),
+    wrapping: wrapping ?? null,
+  }
+}
+
+/** What users see of a provider. Throws `not-found`. */
+export async function providerView(database: Kysely<Schema>, name: string): Promise<KeyProviderView> {
+  return toView(await findProviderRow(database, name), await companionsOf(database, name))
 }
 
 /** The identity that is shown to the servers. Throws `no-key-provider` while something is missing, and says what. */

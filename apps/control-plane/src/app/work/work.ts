@@ -15,9 +15,11 @@ import type {
   ImportDisk,
   ImportVolume,
   Key,
+  KeyProvider,
   RekeyHosts,
   RekeyVm,
   RestoreHeader,
+  SetKeyType,
   StartedForHosts,
   Task,
   TaskSpeed,
@@ -32,6 +34,7 @@ import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
 import type { Audit } from '../audit/audit-entry.ts'
 import type { Clock } from '../clock.ts'
+import { providerView } from '../key-providers/provider-rows.ts'
 import type { Log } from '../log.ts'
 import { principalNamed } from '../permissions/principal.ts'
 import { Scope } from '../permissions/scope.ts'
@@ -60,6 +63,9 @@ import { defaultVerification, foundStateOf, KeyVerification } from './keys/key-v
 import { Kms } from './keys/kms.ts'
 import { KekMaker } from './keys/new-kek.ts'
 import { type VerifyState, verifySaga } from './keys/verify-saga.ts'
+import { setKeyType } from './keys/wrapping/key-type.ts'
+import { WrappingKeys } from './keys/wrapping/wrapping-keys.ts'
+import { WrappingTimer } from './keys/wrapping/wrapping-timer.ts'
 import { Compliance } from './policies/compliance.ts'
 import { KeyRevocations } from './policies/key-revocations.ts'
 import { KeyStateCheck } from './policies/key-state-check.ts'
@@ -121,6 +127,9 @@ export class Work implements HostObserver {
   readonly #revocations: KeyRevocations
   readonly #policyWatch: PolicyWatch
   readonly #policyWork: PolicyWork
+  readonly #wrapping: WrappingKeys
+  readonly #wrappingTimer: WrappingTimer
+  readonly #kms: Kms
   readonly #sagas: Sagas
   readonly #verifies: boolean
   readonly #verifySaga: SagaDefinition<VerifyState>
@@ -140,6 +149,9 @@ export class Work implements HostObserver {
     const maker = new KekMaker(this.#context, kms)
     const handOver = new HandOver(this.#context, kms, (hostId) => this.#catchUp.again(hostId))
     this.#disposal = new KeyDisposal(this.#context)
+    this.#wrapping = new WrappingKeys(this.#context, kms, maker, handOver, this.#disposal)
+    this.#wrappingTimer = new WrappingTimer(this.#context, this.#wrapping)
+    this.#kms = kms
     const hostKeys = new HostKeys(this.#context, kms, maker, handOver, this.#disposal)
     this.#locks = new LockStates(this.#context)
     this.#catchUp = new HostCatchUp(this.#context, kms, handOver, hostKeys, this.#locks)
@@ -175,7 +187,8 @@ export class Work implements HostObserver {
       revocations: this.#revocations,
       compliance,
     })
-    this.#runner = new TaskRunner(this.#context, { kms, maker, handOver, hostKeys, keyStates }, ending, sagas)
+    const keys = { kms, maker, handOver, hostKeys, wrapping: this.#wrapping, keyStates }
+    this.#runner = new TaskRunner(this.#context, keys, ending, sagas)
     this.#sagas = new Sagas(this.#context, this.#runner)
     this.hosts.use(this.#sagas)
     this.#requests = new VmRequests(this.#context, this.#runner)
@@ -196,6 +209,7 @@ export class Work implements HostObserver {
     await this.#disposal.start()
     await this.#runner.start()
     this.#policyWatch.start()
+    this.#wrappingTimer.start()
     if (this.#verifies) this.keyVerification.start()
     this.keyLives.start()
     this.#started.resolve()
@@ -210,6 +224,7 @@ export class Work implements HostObserver {
       this.#disposal.stopped(),
       this.#exports.stopped(),
       this.#policyWatch.stopped(),
+      this.#wrappingTimer.stopped(),
       this.keyVerification.stopped(),
       this.keyLives.stopped(),
     ])
@@ -234,6 +249,19 @@ export class Work implements HostObserver {
     return this.#view(
       await this.#sagas.begin({ definition: this.#verifySaga, target, state: { provider: name }, principal }),
     )
+  }
+
+  /** Says which keys a provider gives from now on; the first wrapping key is made soon after. */
+  async setKeyType(principal: Principal, provider: string, request: SetKeyType): Promise<KeyProvider> {
+    await setKeyType(this.#context, this.#kms, provider, request, principal)
+    this.#wrappingTimer.wake()
+    return providerView(this.#context.database, provider)
+  }
+
+  /** Has a provider take another wrapping key from now on. */
+  async rotateWrappingKey(principal: Principal, provider: string): Promise<KeyProvider> {
+    await this.#wrapping.rotate(provider, principal)
+    return providerView(this.#context.database, provider)
   }
 
   /** Those that `principal` may see, by name. */

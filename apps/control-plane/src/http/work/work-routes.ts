@@ -6,6 +6,7 @@ import { hostCryptoRoutes } from './host-crypto-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
 import { keyRoutes } from './key-routes.ts'
+import { keyTypeRoutes } from './key-type-routes.ts'
 import { policyWorkRoutes } from './policy-work-routes.ts'
 import { registrationRoutes } from './registration-routes.ts'
 import { taskRoutes } from './task-routes.ts'
@@ -21,6 +22,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     keyRoutes(work),
     keyHealthRoutes(work),
     hostCryptoRoutes(work),
+    keyTypeRoutes(work),
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),
     registrationRoutes(work),

@@ -8,10 +8,9 @@ import type { Clock } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { EventLog } from '../../events.ts'
 import type { Principal } from '../../ports.ts'
-import { toView } from '../../provider-view.ts'
 import { orExists } from '../../unique.ts'
 import { becomeDefaultIfNoneIs } from '../default-provider.ts'
-import { companionsOf, findProviderRow } from '../provider-rows.ts'
+import { findProviderRow, providerView } from '../provider-rows.ts'
 import { writeBackup } from './backup-file.ts'
 import { derivationKeysOf, newDerivationKey, unsealDerivationKey } from './derivation-keys.ts'
 import { livingKeys, notBackedUp, requireNative } from './native-state.ts'
@@ -65,7 +64,7 @@ export class NativeProviders {
           text: `key provider ${name} makes no keys yet: ${notBackedUp(name)}`,
           user: by.name,
         })
-        return this.#view(transaction, name)
+        return providerView(transaction, name)
       }),
     )
     this.#changed(name)
@@ -113,7 +112,7 @@ export class NativeProviders {
       const text = `key provider ${name} is backed up with all its derivation keys, up to generation ${row.generation}`
       await record({ type: 'kms.crypto.all-backed-up', provider: name, text, user: by.name })
       await becomeDefaultIfNoneIs(transaction, record, await findProviderRow(transaction, name), by)
-      return this.#view(transaction, name)
+      return providerView(transaction, name)
     })
     this.#changed(name)
     return view
@@ -148,7 +147,7 @@ export class NativeProviders {
         text: `key provider ${name} makes no keys now: ${notBackedUp(name)}`,
         user: by.name,
       })
-      return this.#view(transaction, name)
+      return providerView(transaction, name)
     })
     this.#changed(name)
     return view
@@ -179,12 +178,8 @@ export class NativeProviders {
         .execute()
       const text = `the derivation key of generation ${generation} of key provider ${name} was destroyed; backups of it that exist elsewhere still derive its keys`
       await record({ type: 'key-provider.generation-destroyed', provider: name, text, user: by.name })
-      return this.#view(transaction, name)
+      return providerView(transaction, name)
     })
-  }
-
-  async #view(database: Kysely<Schema>, name: string): Promise<KeyProviderView> {
-    return toView(await findProviderRow(database, name), await companionsOf(database, name))
   }
 }
 

@@ -8,9 +8,8 @@ import { type Clock, timeText } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { EventLog } from '../../events.ts'
 import type { Principal } from '../../ports.ts'
-import { toView } from '../../provider-view.ts'
 import { becomeDefaultIfNoneIs } from '../default-provider.ts'
-import { companionsOf, findProviderRow } from '../provider-rows.ts'
+import { findProviderRow, providerView } from '../provider-rows.ts'
 import { type Backup, readBackup } from './backup-file.ts'
 import { derivationKeysOf, sealDerivationKey, unsealDerivationKey } from './derivation-keys.ts'
 import { serverlessRow } from './native-providers.ts'
@@ -91,7 +90,7 @@ export class NativeRestores {
       const text = `native key provider ${provider} was restored from its backup, with generation ${generationOf(backup)} of its derivation key`
       await record({ type: 'key-provider.restored', provider, text, user: by.name })
       await becomeDefaultIfNoneIs(transaction, record, await findProviderRow(transaction, provider), by)
-      return toView(await findProviderRow(transaction, provider), await companionsOf(transaction, provider))
+      return providerView(transaction, provider)
     })
     this.#changed(provider)
     return view

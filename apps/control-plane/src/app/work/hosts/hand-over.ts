@@ -7,7 +7,9 @@ import { isRehearsed } from '../../rehearsal.ts'
 import { isOnHold } from '../../system/installation.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
+import { KeyedLock } from '../keyed-lock.ts'
 import { noteKey } from '../keys/key-audit.ts'
+import { keysOfCluster } from '../keys/key-rows.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
 import { sendKeyError } from './send-key-error.ts'
@@ -20,12 +22,31 @@ export class HandOver {
   readonly #work: WorkContext
   readonly #kms: Kms
   readonly #leftOver: (hostId: string) => void
+  readonly #locks = new KeyedLock()
 
   /** `leftOver` is told of a host that did not forget a key: it has to be brought up to date. */
   constructor(work: WorkContext, kms: Kms, leftOver: (hostId: string) => void) {
     this.#work = work
     this.#kms = kms
     this.#leftOver = leftOver
+  }
+
+  /**
+   * Does something to a key that VMs share while nobody else does: a task that takes it, and hosts that are to forget it
+   * because nothing needs it, must not pass each other by.
+   */
+  alone<Result>(key: KeyReference, act: () => Promise<Result>): Promise<Result> {
+    return this.#locks.run(keyText(key), act)
+  }
+
+  /** Has the hosts of a cluster forget those of `keys` that nothing in it needs, the task `exceptTask` aside. */
+  async forgetUnneeded(clusterId: string, keys: readonly KeyReference[], exceptTask?: string): Promise<void> {
+    for (const key of keys) {
+      await this.alone(key, async () => {
+        const needed = await keysOfCluster(this.#work.database, clusterId, exceptTask)
+        if (!needed.some((one) => keyText(one.key) === keyText(key))) await this.forget(clusterId, [key])
+      })
+    }
   }
 
   /** Gives `kek` to one host; throws what `sendKeyError` gives, its event recorded. */

@@ -97,7 +97,11 @@ export class KeyReconciliation {
     for (const key of held) {
       if (needed.has(keyText(key))) continue
       try {
-        await session.connection.client.removeKey(key)
+        // Somebody may have taken it just now.
+        await this.#handOver.alone(key, async () => {
+          if ((await this.#needed(session)).has(keyText(key))) return
+          await session.connection.client.removeKey(key)
+        })
       } catch (error) {
         // An operation uses it still.
         if (!(error instanceof RestClientError) || error.code !== 'answered') throw error

@@ -1,6 +1,8 @@
 import type { HostRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Database } from '../context.ts'
+import { ownerText } from '../keys/owner-text.ts'
+import { keyUsers } from '../keys/usage/key-usage.ts'
 
 const namesShownMax = 5
 
@@ -41,10 +43,17 @@ export async function checkProviderRemoval(database: Database, provider: string)
     .distinct()
     .where('provider', '=', provider)
     .where('state', 'in', ['pending', 'current'])
+    // A wrapping key counts by whoever has it.
+    .where('owner_kind', '!=', 'key-provider')
     .orderBy('owner_name')
     .execute()
-  if (owners.length === 0) return
-  const names = some(owners.map(({ owner_kind, owner_name }) => `${owner_kind === 'vm' ? 'VM' : 'host'} ${owner_name}`))
+  const users = (await keyUsers(database, { provider })).filter(({ kind }) => kind !== 'wrapping-key')
+  const all = [
+    ...owners.map(({ owner_kind, owner_name }) => ownerText(owner_kind, owner_name)),
+    ...users.map(({ owner }) => ownerText(owner.kind, owner.name)),
+  ]
+  if (all.length === 0) return
+  const names = some([...new Set(all)])
   throw new ControlPlaneError(
     'in-use',
     `key provider ${provider} keeps keys that are used by ${names}: without it they could not be opened after a restart. Decrypt those VMs and remove those hosts first`,

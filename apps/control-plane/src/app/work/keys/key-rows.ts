@@ -9,7 +9,7 @@ import { keyUsers, usersByKey } from './usage/key-usage.ts'
 
 /** Whose KEK it is. */
 export interface KeyOwner {
-  readonly kind: 'vm' | 'host'
+  readonly kind: 'vm' | 'host' | 'key-provider'
   readonly id: string
   readonly name: string
 }
@@ -27,6 +27,16 @@ export async function insertPendingKey(
   taskId: string | null,
   now: number,
 ): Promise<void> {
+  await insertKey(database, key, owner, { taskId, state: 'pending', now })
+}
+
+/** Puts a KEK on record. */
+export async function insertKey(
+  database: Database,
+  key: KeyReference,
+  owner: KeyOwner,
+  { taskId, state, now }: { readonly taskId: string | null; readonly state: KeyRow['state']; readonly now: number },
+): Promise<void> {
   await database
     .insertInto('key')
     .values({
@@ -36,7 +46,7 @@ export async function insertPendingKey(
       owner_id: owner.id,
       owner_name: owner.name,
       task_id: taskId,
-      state: 'pending',
+      state,
       created_at: now,
     })
     .execute()
@@ -109,6 +119,12 @@ export async function settleKeys(
   for (const [name, row] of rows) {
     if (names.has(name) && row.state === 'pending') await setKeyState(database, referenceOf(row), 'current', now)
   }
+  // Of a wrapping key that was left by its provider and by all other VMs meanwhile.
+  for (const key of used ?? []) {
+    if (rows.has(keyText(key))) continue
+    const row = await findKey(database, key)
+    if (row?.state === 'retired') await setKeyState(database, key, 'current', now)
+  }
   const others = await lastingUsers(
     database,
     left.map(([, row]) => referenceOf(row)),
@@ -126,6 +142,13 @@ export async function settleKeys(
     }
   }
   return retired
+}
+
+/** Retires a KEK that is current, unless something needs it. */
+export async function retireIfUnused(database: Database, key: KeyReference, now: number): Promise<void> {
+  const row = await findKey(database, key)
+  if (row?.state !== 'current' || (await unusedKeys(database, [key])).length === 0) return
+  await setKeyState(database, key, 'retired', now)
 }
 
 /** A KEK whose VM is gone belongs to the one that uses it still. */
@@ -168,9 +191,13 @@ export async function keysForHost(
 
 /**
  * Every KEK that the database ties to VMs, layers (those that were detached too) and open tasks of a cluster; without VMs that are
- * stopped, since their key was revoked.
+ * stopped, since their key was revoked, and without the task `exceptTask`.
  */
-export async function keysOfCluster(database: Database, clusterId: string): Promise<readonly NeededKey[]> {
+export async function keysOfCluster(
+  database: Database,
+  clusterId: string,
+  exceptTask?: string,
+): Promise<readonly NeededKey[]> {
   const stopped = database.selectFrom('vm_revocation').select('vm_id').where('stopped_at', 'is not', null)
   const homes = await database
     .selectFrom('vm')
@@ -202,7 +229,7 @@ export async function keysOfCluster(database: Database, clusterId: string): Prom
       if (!needed.has(keyText(key))) needed.set(keyText(key), { key, vm: name })
     }
   }
-  for (const row of await openTaskKeys(database, clusterId)) {
+  for (const row of await openTaskKeys(database, clusterId, exceptTask)) {
     const key = referenceOf(row)
     if (!needed.has(keyText(key))) needed.set(keyText(key), { key, vm: row.owner_name })
   }
@@ -220,9 +247,25 @@ async function pendingHostKeys(database: Database, hostId: string): Promise<KeyR
     .execute()
 }
 
-/** KEKs that tasks which are under way made for VMs of a cluster. */
-async function openTaskKeys(database: Database, clusterId: string): Promise<KeyRow[]> {
-  return database
+/** KEKs that tasks which are under way made, or took, for VMs of a cluster. */
+async function openTaskKeys(
+  database: Database,
+  clusterId: string,
+  exceptTask: string | undefined,
+): Promise<{ provider: string; key_id: string; owner_name: string }[]> {
+  const taken = await database
+    .selectFrom('task')
+    .innerJoin('vm', 'vm.id', 'task.target_id')
+    .innerJoin('host', 'host.id', 'vm.host_id')
+    .innerJoin('key', (join) =>
+      join.onRef('key.provider', '=', 'task.key_provider').onRef('key.key_id', '=', 'task.key_id'),
+    )
+    .select(['task.id', 'key.provider', 'key.key_id', 'vm.name as owner_name'])
+    .where('key.owner_kind', '=', 'key-provider')
+    .where('task.state', 'in', ['queued', 'running'])
+    .where('host.cluster_id', '=', clusterId)
+    .execute()
+  const made = await database
     .selectFrom('key')
     .innerJoin('task', 'task.id', 'key.task_id')
     .innerJoin('vm', 'vm.id', 'key.owner_id')
@@ -233,6 +276,7 @@ async function openTaskKeys(database: Database, clusterId: string): Promise<KeyR
     .where('task.state', 'in', ['queued', 'running'])
     .where('host.cluster_id', '=', clusterId)
     .execute()
+  return [...made, ...taken.filter(({ id }) => id !== exceptTask)]
 }
 
 /** The KEKs of `keys` that no VM and no host key needs. */

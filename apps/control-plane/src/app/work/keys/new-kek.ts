@@ -3,6 +3,7 @@ import type { Database, WorkContext } from '../context.ts'
 import { productLabels } from './key-labels.ts'
 import { insertPendingKey, type KeyOwner } from './key-rows.ts'
 import type { Kms, Purpose } from './kms.ts'
+import { ownerText } from './owner-text.ts'
 
 /** Has KEKs made: their ID is on record before anything else happens to them. */
 export class KekMaker {
@@ -34,7 +35,7 @@ export class KekMaker {
       host: purpose.host,
       vm: purpose.vm,
       ...key,
-      text: `Key provider ${provider} made the key ${key.keyId} for ${owner.kind === 'vm' ? 'VM' : 'host'} ${owner.name}`,
+      text: `Key provider ${provider} made the key ${key.keyId} for ${ownerText(owner.kind, owner.name)}`,
       user: purpose.user,
       task: purpose.task,
     })

@@ -1,11 +1,13 @@
 import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import type { TaskRow } from '../../../database/schema.ts'
+import { keyText } from '../../key-reference.ts'
 import { forgetPermissions } from '../../permissions/permission-store.ts'
 import type { Database, WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import type { HostKeys } from '../keys/host-keys.ts'
 import type { KeyDisposal } from '../keys/key-disposal.ts'
-import { pendingKeysOfTask, referenceOf, setKeyState, settleKeys, unusedKeys } from '../keys/key-rows.ts'
+import { pendingKeysOfTask, referenceOf, setKeyState, settleKeys } from '../keys/key-rows.ts'
+import { isShared } from '../keys/wrapping/wrapping-rows.ts'
 import type { Compliance } from '../policies/compliance.ts'
 import { deleteDetached, insertDetached, releaseDetached } from '../policies/detached-disks.ts'
 import type { KeyRevocations } from '../policies/key-revocations.ts'
@@ -73,7 +75,8 @@ export class TaskEnding {
       const retired = await settleKeys(transaction, settled, this.#work.clock())
       const aftermath: Aftermath = {
         events: successEvents(context.change, purposeOf(row, vm), ending.key, retired),
-        forgetKeys: retired,
+        // Hosts of other clusters may need them still, or another VM of this one.
+        forgetKeys: settled.before.filter((key) => !(used ?? []).some((other) => keyText(other) === keyText(key))),
         forgetOperations: operationsOf(context),
       }
       await this.#end(transaction, ending, null, aftermath)
@@ -112,6 +115,10 @@ export class TaskEnding {
     const made = await pendingKeysOfTask(this.#work.database, row.id)
     const keys = made.filter((key) => key.owner_kind === 'vm').map(referenceOf)
     await this.#handOver.forget(vm.clusterId, keys)
+    // What VMs share stays; the hosts got it for this task alone, perhaps.
+    if (ending.key !== null && (await isShared(this.#work.database, ending.key))) {
+      await this.#handOver.forgetUnneeded(vm.clusterId, [ending.key], row.id)
+    }
     await this.#hostKeys.giveUp(row.id)
     await this.#disposal.discard(keys)
     const event = failureOf(ending, failure)
@@ -181,10 +188,9 @@ export class TaskEnding {
       await this.#work.events.record(event)
     }
     const { database } = this.#work
-    const unused = await unusedKeys(database, aftermath.forgetKeys)
-    if (unused.length > 0) {
+    if (aftermath.forgetKeys.length > 0) {
       const host = await findHost(database, hostId)
-      await this.#handOver.forget(host.cluster_id, unused)
+      await this.#handOver.forgetUnneeded(host.cluster_id, aftermath.forgetKeys)
     }
     await this.#revocations.settled(row.target_id)
     await this.#refreshLock(row.target_id)

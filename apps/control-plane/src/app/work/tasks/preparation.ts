@@ -2,7 +2,7 @@ import type { KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import type { HostRow, TaskRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { keyReference } from '../../key-reference.ts'
+import { keyReference, keyText } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { type HandOver, handOverConcurrencyMax } from '../hosts/hand-over.ts'
@@ -15,6 +15,8 @@ import type { KeyOwner } from '../keys/key-rows.ts'
 import type { Kms, Purpose } from '../keys/kms.ts'
 import type { KekMaker } from '../keys/new-kek.ts'
 import { Outages } from '../keys/outages.ts'
+import type { WrappingKeys } from '../keys/wrapping/wrapping-keys.ts'
+import { isShared } from '../keys/wrapping/wrapping-rows.ts'
 import type { KeyStateCheck } from '../policies/key-state-check.ts'
 import { hostDisconnected } from '../vms/change-request.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
@@ -30,6 +32,7 @@ export interface KeyServices {
   readonly maker: KekMaker
   readonly handOver: HandOver
   readonly hostKeys: HostKeys
+  readonly wrapping: WrappingKeys
   readonly keyStates: KeyStateCheck
 }
 
@@ -93,11 +96,14 @@ export class Preparation {
     await this.#makeClusterSafe()
     this.#run.throwIfCancelled()
     const vm: KeyOwner = { kind: 'vm', id: this.#vm.row.id, name: this.#vm.row.name }
-    const key = this.#recordedKey() ?? (await this.#create(provider, vm))
-    await this.#keys.maker.makeReady(key, this.#purpose)
+    const key = this.#recordedKey() ?? (await this.#take(provider)) ?? (await this.#create(provider, vm))
+    const shared = await isShared(this.#work.database, key)
+    if (shared) this.#refuseSame(key)
+    else await this.#keys.maker.makeReady(key, this.#purpose)
     this.#run.throwIfCancelled()
     await this.#handToCluster(key)
     this.#run.throwIfCancelled()
+    if (shared) return key
     await this.#run.step('labelling the key')
     await this.#keys.kms.label(key, ownerLabels(vm, vm.id), this.#purpose)
     return key
@@ -106,6 +112,20 @@ export class Preparation {
   /** The KEK that was made for the task before a restart. */
   #recordedKey(): KeyReference | null {
     return keyReference(this.#row.key_provider, this.#row.key_id)
+  }
+
+  /** The provider's wrapping key, where it gives one to many VMs. */
+  async #take(provider: string): Promise<KeyReference | null> {
+    await this.#run.step(`asking key provider ${provider} for a key`)
+    return this.#keys.wrapping.take(provider, this.#run.id, this.#purpose)
+  }
+
+  /** Between request and now somebody may have chosen the wrapping key that the VM has. */
+  #refuseSame(key: KeyReference): void {
+    const { change } = this.#context
+    if (change.kind !== 'shallow-rekey' || !change.oldKeys.some((old) => keyText(old) === keyText(key))) return
+    const message = `VM ${this.#vm.row.name} has the wrapping key ${key.keyId} already: look, and try again`
+    throw new ControlPlaneError('invalid', message)
   }
 
   async #create(provider: string, vm: KeyOwner): Promise<KeyReference> {

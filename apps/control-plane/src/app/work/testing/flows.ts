@@ -14,6 +14,11 @@ async function detachedLayer(world: World): Promise<string> {
   return disk.layer
 }
 
+async function prepareWrapped(world: World): Promise<void> {
+  await world.wrapKeys()
+  await prepareEncrypted(world)
+}
+
 const encryptionOf = async (world: World) => (await world.work.showVm('web')).encryption
 
 const isThere = async (world: World, name: string) => (await world.work.listVms(admin)).some((vm) => vm.name === name)
@@ -158,6 +163,44 @@ export const flows: readonly Flow[] = [
     happened: async (world) => (await world.work.compliance(admin, { vm: 'web' }))[0]?.state === 'compliant',
     event: 'policy.applied',
     failureEvent: null,
+  },
+  {
+    name: 'encrypt a VM with a wrapping key that another one has',
+    prepare: async (world) => {
+      await prepareWrapped(world)
+      await world.plainVm('next')
+    },
+    act: (world) => world.work.changePolicy(admin, 'next', { policy: encryptionPolicy }),
+    happened: async (world) => (await world.work.showVm('next')).encryption === 'encrypted',
+    event: 'vm.crypto.encrypted',
+    failureEvent: 'vm.crypto.failed',
+  },
+  {
+    name: 'make an encrypted VM with a wrapping key that nothing has',
+    prepare: (world) => world.wrapKeys(),
+    act: (world) => world.work.createVm(admin, { name: 'new', host: 'host-a', policy: encryptionPolicy }),
+    happened: (world) => isThere(world, 'new'),
+    event: 'vm.created',
+    failureEvent: 'vm.crypto.failed',
+  },
+  {
+    name: 'rekey a VM to the wrapping key of today',
+    prepare: async (world) => {
+      await prepareWrapped(world)
+      await world.work.rotateWrappingKey(admin, 'vault')
+    },
+    act: (world) => world.work.rekeyVm(admin, 'web', { depth: 'shallow' }),
+    happened: async (world) => (await world.work.showVm('web')).home.key?.keyId === (await world.wrappingKey()),
+    event: 'vm.crypto.rekeyed',
+    failureEvent: 'vm.crypto.failed',
+  },
+  {
+    name: 'decrypt the last VM with a wrapping key',
+    prepare: prepareWrapped,
+    act: (world) => world.work.changePolicy(admin, 'web', { policy: plainPolicy }),
+    happened: async (world) => (await encryptionOf(world)) === 'plain',
+    event: 'vm.crypto.decrypted',
+    failureEvent: 'vm.crypto.failed',
   },
   {
     name: 'delete an encrypted VM',

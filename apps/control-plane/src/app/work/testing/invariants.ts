@@ -12,9 +12,15 @@ export async function isSettled(world: World): Promise<boolean> {
   if ((await unfinishedTasks(database)).length > 0) return false
   const keys = await database.selectFrom('key').selectAll().execute()
   if (keys.some(({ state }) => state === 'discarded')) return false
-  const used = new Set(
-    keys.filter(({ state }) => state === 'current').map(({ provider, key_id }) => `${provider}/${key_id}`),
-  )
+  if (keys.some(({ state, owner_kind }) => state === 'pending' && owner_kind === 'key-provider')) return false
+  const vms = await readVms(database, {})
+  const used = new Set([
+    ...keys
+      // What many VMs may have counts for those that have it.
+      .filter(({ state, owner_kind }) => state === 'current' && owner_kind !== 'key-provider')
+      .map(({ provider, key_id }) => `${provider}/${key_id}`),
+    ...vms.flatMap((vm) => keysOf(authorityOf(vm)).map(keyText)),
+  ])
   return world.agents.every((agent) => [...agent.keys.keys()].every((name) => used.has(name)))
 }
 
@@ -55,12 +61,14 @@ export async function assertWhole(world: World, orphans = 0): Promise<void> {
 
 async function assertKeys(world: World, used: ReadonlySet<string>, orphansMax: number): Promise<void> {
   const rows = await world.process.database.selectFrom('key').selectAll().execute()
+  const wrapping = await world.process.database.selectFrom('wrapping_key').selectAll().execute()
+  const taken = new Set(wrapping.map(({ provider, key_id }) => `${provider}/${key_id}`))
   const states = new Map(rows.map((row) => [`${row.provider}/${row.key_id}`, row.state]))
   let orphanCount = 0
   for (const kms of [world.kms, world.otherKms]) {
     for (const [keyId, { state }] of kms.keys) {
       const name = `${kms.name}/${keyId}`
-      if (used.has(name)) {
+      if (used.has(name) || taken.has(name)) {
         assert.equal(state, 'Active', `${name} is used`)
         assert.equal(states.get(name), 'current', `${name} is used`)
       } else if (states.get(name) === 'retired') {

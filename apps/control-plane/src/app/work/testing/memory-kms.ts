@@ -16,6 +16,7 @@ export class MemoryKms {
   /** How it is out of order. */
   down = false
   refusesLabels = false
+  refusesCreate = false
   /** How often each key was given. */
   readonly gets = new Map<string, number>()
 
@@ -40,6 +41,7 @@ export class MemoryKms {
       id: name,
       createKey: () =>
         call('createKey', () => {
+          if (this.refusesCreate) throw this.#error('denied', '')
           const id = `key-${this.keys.size + 1}`
           this.keys.set(id, { bytes: randomBytes(32), state: 'PreActive', labels: {} })
           return id

@@ -162,6 +162,22 @@ export class World {
     return (await this.events()).filter((event) => event.type === type)
   }
 
+  /** Has the provider give one wrapping key to many VMs; none is made yet. */
+  async wrapKeys(provider = 'vault'): Promise<void> {
+    await this.work.setKeyType(admin, provider, { keyType: 'wrapped' })
+    await this.until(async () => (await this.wrappingKey(provider)) !== null)
+  }
+
+  /** The ID of the key that the provider takes; `null`: none was made. */
+  async wrappingKey(provider = 'vault'): Promise<string | null> {
+    const row = await this.process.database
+      .selectFrom('wrapping_key')
+      .select('key_id')
+      .where('provider', '=', provider)
+      .executeTakeFirst()
+    return row?.key_id ?? null
+  }
+
   /** A plain VM with two disks, on host-a. */
   async plainVm(name = 'web'): Promise<void> {
     const disks = [{ sizeBytes: 1024 }, { sizeBytes: 2048 }]

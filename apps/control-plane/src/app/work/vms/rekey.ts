@@ -3,9 +3,10 @@ import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { PolicyRow } from '../../../database/policy-rows.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { distinctKeys } from '../../key-reference.ts'
+import { distinctKeys, keyText } from '../../key-reference.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
+import { currentWrappingKey } from '../keys/wrapping/wrapping-rows.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireDeviceAlone, requireIdle } from './change-request.ts'
 import { findHost, findProvider } from './lookup.ts'
@@ -20,22 +21,29 @@ interface EncryptedPart {
   readonly policyId: string
 }
 
-/** Works out how a VM gets another KEK, and checks all of it before anything happens. Throws `ControlPlaneError`. */
+/**
+ * Works out how a VM gets another KEK, and checks all of it before anything happens. `null`: its KEK is the one that it
+ * would get, a wrapping key. Throws `ControlPlaneError`.
+ */
 export async function planRekey(
   work: WorkContext,
   principal: Principal,
   vm: VmRecord,
   request: RekeyVm,
-): Promise<{ change: Extract<VmChange, { kind: 'shallow-rekey' | 'deep-rekey' }>; key: KeyPlan }> {
+): Promise<{ change: Extract<VmChange, { kind: 'shallow-rekey' | 'deep-rekey' }>; key: KeyPlan } | null> {
   requirePrivileges(principal, ['Cryptographer.Recrypt'], vm.objectPath)
   refusePace(request)
-  const parts = chosenParts(vm, request)
+  const chosen = chosenParts(vm, request)
+  const chosenKeys = distinctKeys(chosen.flatMap(({ keys }) => keys))
+  const named = request.keyProvider ?? namedProvider(await policiesOf(work, chosen), undefined)
+  const provider = await providerFor(work, named, chosenKeys)
+  const parts = request.depth === 'deep' ? chosen : await partsToMove(work, provider, chosen)
+  if (parts.length === 0) return null
   const disks = parts.flatMap(({ disk }) => (disk === null ? [] : [disk]))
   if (request.depth === 'deep') requireDeviceAlone(disks)
   requireIdle(vm)
   const oldKeys = distinctKeys(parts.flatMap(({ keys }) => keys))
-  const named = request.keyProvider ?? namedProvider(await policiesOf(work, parts), undefined)
-  const key: KeyPlan = { kind: 'new', provider: await providerFor(work, named, oldKeys) }
+  const key: KeyPlan = { kind: 'new', provider }
   await requireCapableHost(work, await findHost(work.database, vm.row.host_id), vm.row.name, key, principal)
   const change = {
     kind: request.depth === 'deep' ? ('deep-rekey' as const) : ('shallow-rekey' as const),
@@ -45,6 +53,17 @@ export async function planRekey(
     pace: paceOf(request),
   }
   return { change, key }
+}
+
+/** A part that has the wrapping key which it would get, and no other, is as it shall be. */
+async function partsToMove(
+  work: WorkContext,
+  provider: string,
+  parts: readonly EncryptedPart[],
+): Promise<readonly EncryptedPart[]> {
+  const key = await currentWrappingKey(work.database, provider, work.clock())
+  if (key === null) return parts
+  return parts.filter(({ keys }) => keys.some((own) => keyText(own) !== keyText(key)))
 }
 
 /** A shallow rekey moves no data. */

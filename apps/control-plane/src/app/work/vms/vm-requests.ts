@@ -98,22 +98,19 @@ export class VmRequests {
     const vm = await findVm(this.#work.database, nameOrId)
     const plan = await planPolicyChange(this.#work, principal, vm, request)
     if (plan === null) {
-      return insertTask(this.#work.database, this.#work.clock, {
-        type: 'vm.policy',
-        target: targetOf(vm.row),
-        principal,
-        context: null,
-        step: 'nothing to do: everything is as it was asked for',
-        totalBytes: 0,
-      })
+      return this.#nothingToDo('vm.policy', principal, vm, 'nothing to do: everything is as it was asked for')
     }
     return this.#begin(taskTypes[plan.change.kind], principal, vm, plan.change, plan.key)
   }
 
   async rekey(principal: Principal, nameOrId: string, request: RekeyVm): Promise<TaskRow> {
     const vm = await findVm(this.#work.database, nameOrId)
-    const { change, key } = await planRekey(this.#work, principal, vm, request)
-    return this.#begin('vm.rekey', principal, vm, change, key)
+    const plan = await planRekey(this.#work, principal, vm, request)
+    if (plan === null) {
+      const step = 'nothing to do: it has the provider’s wrapping key already, see «key-provider rotate-wrapping-key»'
+      return this.#nothingToDo('vm.rekey', principal, vm, step)
+    }
+    return this.#begin('vm.rekey', principal, vm, plan.change, plan.key)
   }
 
   /** The task is the clone's; the source is its own until it ends, so that nobody changes it meanwhile. */
@@ -162,6 +159,19 @@ export class VmRequests {
     const vm = await findVm(this.#work.database, nameOrId)
     const { change, key } = await planHeaderRestore(this.#work, principal, vm, number, request)
     return this.#begin('vm.restore-header', principal, vm, change, key)
+  }
+
+  /** A task that succeeded at once. */
+  #nothingToDo(type: VmTaskType, principal: Principal, vm: VmRecord, step: string): Promise<TaskRow> {
+    const target = targetOf(vm.row)
+    return insertTask(this.#work.database, this.#work.clock, {
+      type,
+      target,
+      principal,
+      context: null,
+      step,
+      totalBytes: 0,
+    })
   }
 
   /** Gives the VM to a new task, provided that it is as it was when the request was checked. Throws `vm-busy`. */

@@ -12,6 +12,7 @@ import { findProvider } from '../../vms/lookup.ts'
 import { findKey } from '../key-rows.ts'
 import type { Kms, Purpose } from '../kms.ts'
 import { labelsOf, namesKnownOwner } from '../orphans/labels.ts'
+import { ownerText } from '../owner-text.ts'
 import { isGone } from '../provider-destroy.ts'
 import { keyUsers } from '../usage/key-usage.ts'
 import { insertOrder, openOrder, orderedAlready, orderView, updateOrder } from './order-store.ts'
@@ -179,7 +180,7 @@ export class KeyOrders {
     if (row?.state === 'pending') {
       throw new ControlPlaneError(
         'in-use',
-        `key ${key.keyId} was made just now for ${row.owner_kind === 'vm' ? 'VM' : 'host'} ${row.owner_name}, and wraps nothing yet: wait for that to end`,
+        `key ${key.keyId} was made just now for ${ownerText(row.owner_kind, row.owner_name)}, and wraps nothing yet: wait for that to end`,
       )
     }
     if (row !== null) return []

@@ -8,6 +8,7 @@ import type { KeyUserQuery, KeyUserSource } from './key-users.ts'
 import { taskKeyUsers } from './task-key-users.ts'
 import { unregisteredVmKeyUsers } from './unregistered-vm-key-users.ts'
 import { diskKeyUsers, vmHomeKeyUsers } from './vm-key-users.ts'
+import { wrappingKeyUsers } from './wrapping-key-users.ts'
 
 /** Everything that can need a KEK; VMs first. */
 const sources: readonly KeyUserSource[] = [
@@ -17,6 +18,7 @@ const sources: readonly KeyUserSource[] = [
   taskKeyUsers,
   detachedDiskKeyUsers,
   unregisteredVmKeyUsers,
+  wrappingKeyUsers,
 ]
 
 /** The most users of keys that one graph shows. */
