@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Option } from 'commander'
 import { Cli, type GlobalOptions } from './cli.ts'
 import { CliCommand } from './command.ts'
+import { addAlarm } from './commands/alarm.ts'
 import { addApproval } from './commands/approval.ts'
 import { addAudit } from './commands/audit.ts'
 import { addCluster } from './commands/cluster.ts'
@@ -82,6 +83,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addDisk,
     addTask,
     addEvent,
+    addAlarm,
     addAudit,
     addKeys,
     addApproval,

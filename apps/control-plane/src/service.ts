@@ -3,6 +3,7 @@ import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
 import type { RestServer } from '@cryptvisor/rest'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'pino'
+import { keepLooking } from './app/alarms/alarm-watch.ts'
 import { AuditSigner } from './app/audit/audit-signer.ts'
 import { Certificates, ownValidDays } from './app/certificates.ts'
 import type { Clock } from './app/clock.ts'
@@ -122,6 +123,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   platform.probeTimer.start()
   opened.use(platform.auditWatch.keepChecking())
   opened.use(platform.clientRenewal.start())
+  opened.use(keepLooking(platform.alarmBook, platform.retention, platform.events, database, log))
   const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))
   const running = opened.move()

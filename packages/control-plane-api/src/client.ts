@@ -20,10 +20,20 @@ import type {
   User,
   UserList,
 } from './access.ts'
+import type {
+  Alarm,
+  AlarmDefinition,
+  AlarmDefinitionList,
+  AlarmList,
+  AlarmQuery,
+  ChangeAlarmDefinition,
+  PrunedEvents,
+  Retention,
+} from './alarms.ts'
 import type { Approval, ApprovalList, ApproveRequest, CloseRequest } from './approvals.ts'
 import type { AuditCheck, AuditCheckpoint, AuditList, AuditQuery, PruneAudit } from './audit.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
-import type { Event, EventList } from './events.ts'
+import type { Event, EventList, EventQuery } from './events.ts'
 import type { CreateFolder, Folder, FolderList, MoveTo, RenameFolder } from './folders.ts'
 import type {
   DecommissionHost,
@@ -609,10 +619,8 @@ export class ControlPlaneClient {
   }
 
   /** Newest first, unless `after` is given: then the oldest first that came after that event. */
-  events(
-    query: { type?: string; vm?: string; host?: string; after?: number; limit?: number } = {},
-  ): Promise<Static<typeof EventList>> {
-    return this.#rest.call({ method: 'GET', path: api('events'), query })
+  events(query: EventQuery = {}): Promise<Static<typeof EventList>> {
+    return this.#rest.call({ method: 'GET', path: api('events'), query: { ...query } })
   }
 
   /** Events as they happen (server-sent events). */
@@ -669,6 +677,35 @@ export class ControlPlaneClient {
   }
   async clearBackupSchedule(): Promise<void> {
     await this.#send('DELETE', api('system', 'backup-schedule'))
+  }
+
+  /** Red ones first. */
+  alarms(query: AlarmQuery = {}): Promise<Static<typeof AlarmList>> {
+    return this.#rest.call({ method: 'GET', path: api('alarms'), query: { ...query } })
+  }
+  alarm(id: string): Promise<Alarm> {
+    return this.#get(api('alarms', id))
+  }
+  acknowledgeAlarm(id: string): Promise<Alarm> {
+    return this.#send('POST', api('alarms', id, 'acknowledge'))
+  }
+  clearAlarm(id: string): Promise<Alarm> {
+    return this.#send('POST', api('alarms', id, 'clear'))
+  }
+  alarmDefinitions(): Promise<Static<typeof AlarmDefinitionList>> {
+    return this.#get(api('alarm-definitions'))
+  }
+  changeAlarmDefinition(name: string, body: ChangeAlarmDefinition): Promise<AlarmDefinition> {
+    return this.#send('PATCH', api('alarm-definitions', name), body)
+  }
+  retention(): Promise<Retention> {
+    return this.#get(api('retention'))
+  }
+  setRetention(body: Retention): Promise<Retention> {
+    return this.#send('PUT', api('retention'), body)
+  }
+  pruneEvents(before: string): Promise<PrunedEvents> {
+    return this.#send('POST', api('events', 'prune'), { before })
   }
 
   audit(query: AuditQuery = {}): Promise<Static<typeof AuditList>> {

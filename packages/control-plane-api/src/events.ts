@@ -19,6 +19,20 @@ export const Event = Type.Object({
   task: Nullable(Type.String()),
 })
 export type Event = Static<typeof Event>
+/** Which events; times are RFC 3339. `severity`: this one and those above. */
+export interface EventQuery {
+  readonly type?: string
+  readonly vm?: string
+  readonly host?: string
+  readonly severity?: string
+  readonly user?: string
+  readonly since?: string
+  readonly until?: string
+  readonly before?: number
+  readonly after?: number
+  readonly limit?: number
+}
+
 export const EventList = Type.Object({ events: Type.Array(Event) })
 
 /**
@@ -182,6 +196,20 @@ export const eventTypes = {
   'permission.changed': ['info', 'A permission was given, changed or taken away', 'PermissionUpdatedEvent'],
   'folder.changed': ['info', 'A folder was made, renamed, moved or removed', null],
   'vm.moved': ['info', 'A VM was moved to another folder', null],
+  'alarm.red': ['error', 'Something is wrong and needs somebody now', 'AlarmStatusChangedEvent'],
+  'alarm.yellow': ['warning', 'Something wants attention', 'AlarmStatusChangedEvent'],
+  'alarm.acknowledged': ['info', 'Somebody takes care of an alarm', 'AlarmAcknowledgedEvent'],
+  'alarm.cleared': ['info', 'An alarm is over', 'AlarmClearedEvent'],
+  'alarm.definition-changed': [
+    'warning',
+    'A kind of alarm was switched off or on, or has another threshold',
+    'AlarmReconfiguredEvent',
+  ],
+  'notification.changed': ['warning', 'Where notifications are sent to was changed', null],
+  'notification.undeliverable': ['error', 'Notifications could not be delivered for a long time', null],
+  'notification.delivered-again': ['info', 'Notifications are delivered again', null],
+  'event.retention-changed': ['warning', 'How long events and alarms are kept was changed', null],
+  'event.pruned': ['warning', 'Old events were removed', null],
   'audit.pruned': [
     'warning',
     'Records of the audit were removed after their export; a signed checkpoint stands for them',

@@ -14,6 +14,13 @@ export interface EventQuery {
   /** Names. */
   readonly vm?: string | undefined
   readonly host?: string | undefined
+  readonly severity?: Severity | undefined
+  readonly user?: string | undefined
+  /** Milliseconds since 1970. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** Only earlier events than this one. */
+  readonly before?: number | undefined
   /** Only of what is in it; everything when left out. */
   readonly scope?: Scope | undefined
   /** Only later events than this one, the oldest first; without it, the newest first. */
@@ -73,6 +80,11 @@ export class EventLog implements Events {
     if (query.vm !== undefined) found = found.where('vm_name', '=', query.vm)
     if (query.host !== undefined) found = found.where('host_name', '=', query.host)
     if (after !== undefined) found = found.where('id', '>', after)
+    if (query.before !== undefined) found = found.where('id', '<', query.before)
+    if (query.severity !== undefined) found = found.where('severity', 'in', atLeast(query.severity))
+    if (query.user !== undefined) found = found.where('user_name', '=', query.user)
+    if (query.since !== undefined) found = found.where('time', '>=', query.since)
+    if (query.until !== undefined) found = found.where('time', '<', query.until)
     if (scope !== undefined && !scope.everywhere) {
       const { vmIds, hostIds, onRoot } = scope
       found = found.where((where) =>
@@ -98,6 +110,12 @@ export class EventLog implements Events {
   /** The ID of the last event; 0 before the first one. */
   async lastId(): Promise<number> {
     const row = await this.#database.selectFrom('event').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+    return row?.id ?? 0
+  }
+
+  /** As `lastId`, within a transaction. */
+  async lastIdIn(transaction: Transaction<Schema>): Promise<number> {
+    const row = await transaction.selectFrom('event').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
     return row?.id ?? 0
   }
 
@@ -160,6 +178,13 @@ function idOf(builder: ExpressionBuilder<Schema, 'event'>, table: 'vm' | 'host',
         .select('host.id')
         .where('host.name', '=', name ?? '')
 }
+
+/** This severity and those above it. */
+export function atLeast(severity: Severity): readonly Severity[] {
+  return severities.slice(severities.indexOf(severity))
+}
+
+const severities: readonly Severity[] = ['info', 'warning', 'error']
 
 function severityOf(type: EventType): Severity {
   return eventTypes[type][0]

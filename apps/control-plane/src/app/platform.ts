@@ -2,6 +2,10 @@ import type { Barrier } from '@cryptvisor/key-store'
 import type { Identity } from '@cryptvisor/pki'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
+import { AlarmBook } from './alarms/alarm-book.ts'
+import { alarmDefinitions } from './alarms/alarm-definitions.ts'
+import { Alarms } from './alarms/alarms.ts'
+import { Retention } from './alarms/retention.ts'
 import { AuditLog } from './audit/audit-log.ts'
 import type { AuditSigner } from './audit/audit-signer.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
@@ -72,6 +76,9 @@ export class Platform implements AsyncDisposable {
   readonly audit: AuditTrail
   readonly auditLog: AuditLog
   readonly auditWatch: AuditWatch
+  readonly alarmBook: AlarmBook
+  readonly alarms: Alarms
+  readonly retention: Retention
   readonly clock: Clock
   readonly bearers: Bearers
   readonly logins: Logins
@@ -121,7 +128,10 @@ export class Platform implements AsyncDisposable {
     this.requestKeys = new RequestKeys(database, clock)
     this.clock = clock
     this.audit = new AuditTrail(database, auditSigner, clock, this.origins.now)
-    this.events = new EventLog(database, clock, [this.audit])
+    this.alarmBook = new AlarmBook(alarmDefinitions, clock)
+    this.events = new EventLog(database, clock, [this.audit, this.alarmBook])
+    this.alarms = new Alarms(database, this.events, this.alarmBook, alarmDefinitions, clock)
+    this.retention = new Retention(database, this.events, clock)
     this.auditLog = new AuditLog(database, auditSigner, this.events, clock)
     this.auditWatch = new AuditWatch(this.auditLog, this.events, log)
     this.bearers = new Bearers(database, clock)

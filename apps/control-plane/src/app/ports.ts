@@ -28,6 +28,8 @@ export interface NewEvent {
   readonly vm?: string | null
   readonly provider?: string | null
   readonly keyId?: string | null
+  /** The notification target that it is about; for its alarm only. */
+  readonly notification?: string | null
   /** In full: what happened, to what, and what to do. */
   readonly text: string
   readonly user?: string | null

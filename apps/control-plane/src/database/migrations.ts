@@ -16,6 +16,8 @@ import { createDetachedDisks } from './migrations/0042-detached-disks.ts'
 import { addDetachedDevices } from './migrations/0043-detached-devices.ts'
 import { addHostStates } from './migrations/0050-hosts.ts'
 import { createAudit } from './migrations/0060-audit.ts'
+import { createAlarms } from './migrations/0061-alarms.ts'
+import { createNotifications } from './migrations/0062-notifications.ts'
 import { addKeyLives } from './migrations/0070-key-lives.ts'
 import { addApprovals } from './migrations/0071-approvals.ts'
 import { addErasures } from './migrations/0072-erasures.ts'
@@ -45,6 +47,8 @@ export const migrations: readonly Migration[] = [
   { name: '0043-detached-devices', up: addDetachedDevices },
   { name: '0050-hosts', up: addHostStates },
   { name: '0060-audit', up: createAudit },
+  { name: '0061-alarms', up: createAlarms },
+  { name: '0062-notifications', up: createNotifications },
   { name: '0070-key-lives', up: addKeyLives },
   { name: '0071-approvals', up: addApprovals },
   { name: '0072-erasures', up: addErasures },

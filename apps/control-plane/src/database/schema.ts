@@ -1,10 +1,12 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { FolderRow, GroupMemberRow, PermissionRow, UserGroupRow } from './access-rows.ts'
+import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
+import type { NotificationLossRow, NotificationTargetRow } from './notification-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
 import type { ProbeKeyRow, ProviderDefaultRow, ProviderHealthRow, ProviderIdentityRow } from './provider-rows.ts'
 import type { RequestKeyRow } from './request-key-rows.ts'
@@ -282,6 +284,11 @@ export interface Schema {
   certificate_notice: CertificateNoticeRow
   request_key: RequestKeyRow
   audit: AuditRow
+  alarm: AlarmRow
+  alarm_setting: AlarmSettingRow
+  retention: RetentionRow
+  notification_target: NotificationTargetRow
+  notification_loss: NotificationLossRow
   audit_head: AuditHeadRow
   audit_checkpoint: AuditCheckpointRow
 }

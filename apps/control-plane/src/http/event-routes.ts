@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { EventList } from '@cryptvisor/control-plane-api'
+import { EventList, Severity } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { followEvents } from '../app/event-stream.ts'
@@ -7,6 +7,7 @@ import { type EventLog, eventsPerAnswerMax } from '../app/events.ts'
 import type { Scope } from '../app/permissions/scope.ts'
 import type { Platform } from '../app/platform.ts'
 import { eachListed } from './objects.ts'
+import { moment } from './parameters.ts'
 import type { Routes } from './routes.ts'
 import { untilClosed } from './until-closed.ts'
 
@@ -21,6 +22,11 @@ const EventQuery = Type.Object(
     type: Type.Optional(Text),
     vm: Type.Optional(Text),
     host: Type.Optional(Text),
+    severity: Type.Optional(Severity),
+    user: Type.Optional(Text),
+    since: Type.Optional(Text),
+    until: Type.Optional(Text),
+    before: Type.Optional(Type.Integer({ minimum: 1, description: 'Only events before this one' })),
     after: Type.Optional(Type.Integer({ minimum: 0, description: 'Only events after this one, the oldest first' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: eventsPerAnswerMax })),
   },
@@ -41,9 +47,10 @@ export function eventRoutes({ events, bearers, scopes }: Platform): Routes {
         querystring: EventQuery,
         response: { 200: EventList },
       },
-      handler: async ({ query, principal }) => {
+      handler: async ({ query: { since, until, ...query }, principal }) => {
         const scope = await scopes.of(principal, 'System.Read')
-        return { events: await events.list({ limit: limitDefault, ...query, scope }) }
+        const times = { since: moment('since', since), until: moment('until', until) }
+        return { events: await events.list({ limit: limitDefault, ...query, ...times, scope }) }
       },
     })
     server.route({

@@ -5,6 +5,7 @@ import type { TSchema } from 'typebox'
 import type { Platform } from '../app/platform.ts'
 import { ErrorAnswer, guardRoutes } from './access.ts'
 import { accessRoutes } from './access-routes.ts'
+import { alarmRoutes } from './alarm-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { toRestError } from './error-table.ts'
 import { eventRoutes } from './event-routes.ts'
@@ -66,6 +67,7 @@ export async function buildUsersServer(
     eventRoutes(platform),
     systemRoutes(platform),
     auditRoutes(platform),
+    alarmRoutes(platform),
     work,
   ]) {
     addRoutes(server)
