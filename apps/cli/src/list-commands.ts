@@ -1,6 +1,7 @@
 /** The command that shows what there is of a noun; `disk list` needs a VM, so disks lead to VMs. */
 const byNoun: Readonly<Record<string, string>> = {
   approval: 'approval list --all',
+  campaign: 'campaign list',
   cluster: 'cluster list',
   datastore: 'datastore list',
   folder: 'folder list',

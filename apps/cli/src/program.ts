@@ -5,6 +5,7 @@ import { CliCommand } from './command.ts'
 import { addAlarm } from './commands/alarm.ts'
 import { addApproval } from './commands/approval.ts'
 import { addAudit } from './commands/audit.ts'
+import { addCampaign } from './commands/campaign.ts'
 import { addCluster } from './commands/cluster.ts'
 import { addDatastore } from './commands/datastore.ts'
 import { addDisk } from './commands/disk.ts'
@@ -82,6 +83,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addVm,
     addDisk,
     addTask,
+    addCampaign,
     addEvent,
     addAlarm,
     addAudit,

@@ -32,6 +32,15 @@ import type {
 } from './alarms.ts'
 import type { Approval, ApprovalList, ApproveRequest, CloseRequest } from './approvals.ts'
 import type { AuditCheck, AuditCheckpoint, AuditList, AuditQuery, PruneAudit } from './audit.ts'
+import type {
+  Campaign,
+  CampaignList,
+  CampaignPlan,
+  CampaignPreview,
+  CampaignReport,
+  CancelCampaign,
+  CreateCampaign,
+} from './campaigns.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
 import type { Event, EventList, EventQuery } from './events.ts'
 import type { CreateFolder, Folder, FolderList, MoveTo, RenameFolder } from './folders.ts'
@@ -463,6 +472,33 @@ export class ControlPlaneClient {
     return this.#rest.call({ method: 'GET', path: api('keys'), query })
   }
   /** KEKs in use with what reading them back found; `bad`: only those that are not as they should be. */
+  campaigns(): Promise<Static<typeof CampaignList>> {
+    return this.#rest.call({ method: 'GET', path: api('campaigns') })
+  }
+  campaign(name: string): Promise<Campaign> {
+    return this.#rest.call({ method: 'GET', path: api('campaigns', name) })
+  }
+  createCampaign(body: CreateCampaign): Promise<Campaign> {
+    return this.#rest.call({ method: 'POST', path: api('campaigns'), json: body })
+  }
+  /** Which VMs a campaign would rekey now. */
+  previewCampaign(plan: CampaignPlan): Promise<CampaignPreview> {
+    return this.#rest.call({ method: 'POST', path: api('campaign-previews'), json: { plan } })
+  }
+  /** Begins a run now, begins nothing more, or goes on. */
+  steerCampaign(name: string, verb: 'start' | 'pause' | 'resume'): Promise<Campaign> {
+    return this.#rest.call({ method: 'POST', path: api('campaigns', name, verb) })
+  }
+  cancelCampaign(name: string, body: CancelCampaign): Promise<Campaign> {
+    return this.#rest.call({ method: 'POST', path: api('campaigns', name, 'cancel'), json: body })
+  }
+  async removeCampaign(name: string): Promise<void> {
+    await this.#rest.call({ method: 'DELETE', path: api('campaigns', name) })
+  }
+  /** What became of each VM of the last run, or of run number `run`. */
+  campaignReport(name: string, run?: number): Promise<CampaignReport> {
+    return this.#rest.call({ method: 'GET', path: api('campaigns', name, 'report'), query: { run } })
+  }
   keyHealth(query: { provider?: string; bad?: boolean } = {}): Promise<Static<typeof KeyHealthList>> {
     return this.#rest.call({ method: 'GET', path: api('key-health'), query })
   }

@@ -165,6 +165,13 @@ export const eventTypes = {
   'vm.header-restored': ['info', 'The header of an encrypted disk was written back from a backup', null],
   'vm.crypto.encrypted': ['info', 'A VM or parts of it were encrypted', 'com.vmware.vc.crypto.Operation'],
   'vm.crypto.decrypted': ['info', 'A VM or parts of it were decrypted', 'com.vmware.vc.crypto.Operation'],
+  'campaign.changed': ['info', 'A rekey campaign was made, paused, resumed or removed', null],
+  'campaign.started': ['info', 'A run of a rekey campaign began', null],
+  'campaign.waiting': ['warning', 'A rekey campaign waits, since a key provider cannot be had', null],
+  'campaign.ended': ['info', 'A run of a rekey campaign ended', null],
+  'campaign.failed': ['error', 'A run of a rekey campaign ended and VMs were not rekeyed', null],
+  'key-provider.migrated': ['info', 'Everything of a key provider was moved to another one', null],
+  'key-provider.migration-failed': ['error', 'Not everything of a key provider could be moved to another one', null],
   'vm.crypto.rekeyed': ['info', 'A VM or parts of it were rekeyed', 'com.vmware.vc.crypto.Operation'],
   'vm.crypto.failed': [
     'error',

@@ -3,6 +3,7 @@ import type { Generated } from 'kysely'
 import type { FolderRow, GroupMemberRow, PermissionRow, UserGroupRow } from './access-rows.ts'
 import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
+import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
 import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
@@ -291,4 +292,7 @@ export interface Schema {
   notification_loss: NotificationLossRow
   audit_head: AuditHeadRow
   audit_checkpoint: AuditCheckpointRow
+  campaign: CampaignRow
+  campaign_run: CampaignRunRow
+  campaign_item: CampaignItemRow
 }

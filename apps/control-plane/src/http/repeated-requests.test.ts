@@ -33,6 +33,7 @@ const withoutDryRun: Readonly<Record<string, string>> = {
   'POST /api/v1/approvals/{id}/approve': 'what is ordered is shown before it is done, and can be taken back',
   'POST /api/v1/approvals/{id}/reject': 'what is ordered is shown before it is done, and can be taken back',
   'POST /api/v1/approvals/{id}/withdraw': 'what is ordered is shown before it is done, and can be taken back',
+  'POST /api/v1/campaign-previews': 'is a preview itself',
   'PUT /api/v1/key-providers/{name}/client-key': 'takes a secret',
   'POST /api/v1/key-providers/{name}/wrapping-key': 'has the provider make a key',
   'POST /api/v1/native-key-providers/{name}/backup': 'answers with bytes',

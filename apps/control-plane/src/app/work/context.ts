@@ -24,6 +24,10 @@ export interface Timings {
   readonly policyWatchMs: number
   /** Between two comparisons of all VMs with their policies. */
   readonly complianceMs: number
+  /** Between two looks at the campaigns. */
+  readonly campaignsMs: number
+  /** Before a campaign tries again what failed; doubles a few times. */
+  readonly campaignRetryMs: number
 }
 
 export const defaultTimings: Timings = {
@@ -34,6 +38,8 @@ export const defaultTimings: Timings = {
   contentWaitMs: 300_000,
   policyWatchMs: 5_000,
   complianceMs: 600_000,
+  campaignsMs: 2_000,
+  campaignRetryMs: 30_000,
 }
 
 /** What every part of the work is built from. */

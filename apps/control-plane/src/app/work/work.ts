@@ -49,6 +49,7 @@ import type {
 } from '../ports.ts'
 import { isRehearsed } from '../rehearsal.ts'
 import type { Settings } from '../settings.ts'
+import { Campaigns } from './campaigns/campaigns.ts'
 import { defaultTimings, type Timings, type WorkContext } from './context.ts'
 import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
@@ -139,6 +140,8 @@ export class Work implements HostObserver {
   readonly registration: Registration
   /** What datastores say of VMs after a restore. */
   readonly reconciliation: Reconciliation
+  /** Rekey campaigns. */
+  readonly campaigns: Campaigns
   /** How the keys in use are found when they are read back. */
   readonly keyVerification: KeyVerification
 
@@ -194,6 +197,7 @@ export class Work implements HostObserver {
     this.#requests = new VmRequests(this.#context, this.#runner)
     const policyParts = { compliance, revocations: this.#revocations, application, removal, sagas: this.#sagas }
     this.#policyWork = new PolicyWork(this.#context, policyParts)
+    this.campaigns = new Campaigns(this.#context, this.#requests, this.#runner)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
@@ -212,6 +216,7 @@ export class Work implements HostObserver {
     this.#wrappingTimer.start()
     if (this.#verifies) this.keyVerification.start()
     this.keyLives.start()
+    this.campaigns.start()
     this.#started.resolve()
   }
 
@@ -227,6 +232,7 @@ export class Work implements HostObserver {
       this.#wrappingTimer.stopped(),
       this.keyVerification.stopped(),
       this.keyLives.stopped(),
+      this.campaigns.stopped(),
     ])
   }
 

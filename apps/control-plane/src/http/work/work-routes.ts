@@ -1,6 +1,7 @@
 import type { RestServer } from '@cryptvisor/rest'
 import type { Work } from '../../app/work/work.ts'
 import { approvalRoutes } from './approval-routes.ts'
+import { campaignRoutes } from './campaign-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
 import { hostCryptoRoutes } from './host-crypto-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
@@ -26,6 +27,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),
     registrationRoutes(work),
+    campaignRoutes(work.campaigns),
   ]) {
     routes(server)
   }

@@ -21,6 +21,8 @@ export const shortTimings: Timings = {
   contentWaitMs: 10_000,
   policyWatchMs: 10,
   complianceMs: 600_000,
+  campaignsMs: 5,
+  campaignRetryMs: 2,
 }
 
 /** One process of the control plane: its own connection to the database, its own sessions, its own faults. */

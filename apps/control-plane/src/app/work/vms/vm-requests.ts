@@ -43,6 +43,9 @@ const curesStopped: ReadonlySet<VmChange['kind']> = new Set([
 
 const taskTypes = { encrypt: 'vm.encrypt', decrypt: 'vm.decrypt', relabel: 'vm.policy' } as const
 
+/** Ties a task to what it was begun for, in the transaction that writes it. */
+export type TieTask = (transaction: Database, taskId: string) => Promise<void>
+
 /** Turns what users ask for into tasks: all is checked first, then the VM belongs to the task. */
 export class VmRequests {
   readonly #work: WorkContext
@@ -103,14 +106,15 @@ export class VmRequests {
     return this.#begin(taskTypes[plan.change.kind], principal, vm, plan.change, plan.key)
   }
 
-  async rekey(principal: Principal, nameOrId: string, request: RekeyVm): Promise<TaskRow> {
+  /** `tie`: what is written together with the task; throws when the task must not begin. */
+  async rekey(principal: Principal, nameOrId: string, request: RekeyVm, tie?: TieTask): Promise<TaskRow> {
     const vm = await findVm(this.#work.database, nameOrId)
     const plan = await planRekey(this.#work, principal, vm, request)
     if (plan === null) {
       const step = 'nothing to do: it has the provider’s wrapping key already, see «key-provider rotate-wrapping-key»'
-      return this.#nothingToDo('vm.rekey', principal, vm, step)
+      return this.#nothingToDo('vm.rekey', principal, vm, step, tie)
     }
-    return this.#begin('vm.rekey', principal, vm, plan.change, plan.key)
+    return this.#begin('vm.rekey', principal, vm, plan.change, plan.key, tie)
   }
 
   /** The task is the clone's; the source is its own until it ends, so that nobody changes it meanwhile. */
@@ -162,20 +166,24 @@ export class VmRequests {
   }
 
   /** A task that succeeded at once. */
-  #nothingToDo(type: VmTaskType, principal: Principal, vm: VmRecord, step: string): Promise<TaskRow> {
-    const target = targetOf(vm.row)
-    return insertTask(this.#work.database, this.#work.clock, {
-      type,
-      target,
-      principal,
-      context: null,
-      step,
-      totalBytes: 0,
+  #nothingToDo(type: VmTaskType, principal: Principal, vm: VmRecord, step: string, tie?: TieTask): Promise<TaskRow> {
+    const task = { type, target: targetOf(vm.row), principal, context: null, step, totalBytes: 0 }
+    return this.#work.database.transaction().execute(async (transaction) => {
+      const inserted = await insertTask(transaction, this.#work.clock, task)
+      await tie?.(transaction, inserted.id)
+      return inserted
     })
   }
 
   /** Gives the VM to a new task, provided that it is as it was when the request was checked. Throws `vm-busy`. */
-  async #begin(type: VmTaskType, principal: Principal, vm: VmRecord, change: VmChange, key: KeyPlan): Promise<TaskRow> {
+  async #begin(
+    type: VmTaskType,
+    principal: Principal,
+    vm: VmRecord,
+    change: VmChange,
+    key: KeyPlan,
+    tie?: TieTask,
+  ): Promise<TaskRow> {
     const { row } = vm
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       const [current] = await readVms(transaction, { id: row.id })
@@ -189,6 +197,7 @@ export class VmRequests {
       const inserted = await this.#insert(transaction, type, principal, row, context)
       await transaction.updateTable('vm').set({ task_id: inserted.id }).where('id', '=', row.id).execute()
       if (change.kind === 'attach-disk') await claimDetached(transaction, change.disk.layerId, inserted.id)
+      await tie?.(transaction, inserted.id)
       return inserted
     })
     this.#runner.run(task, false)

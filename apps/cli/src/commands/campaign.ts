@@ -1,0 +1,298 @@
+import { type Campaign, type CampaignPlan, type CampaignReport, weekdays } from '@cryptvisor/control-plane-api'
+import { Option } from 'commander'
+import { rate, texts, wholeNumber } from '../arguments.ts'
+import type { Cli } from '../cli.ts'
+import { CliError } from '../cli-error.ts'
+import type { CliCommand } from '../command.ts'
+import { csv } from '../csv.ts'
+import { keyName } from '../key-name.ts'
+import { line } from '../printable.ts'
+import { formatDuration, formatSize, formatTime } from '../quantity.ts'
+import { sheet, table } from '../table.ts'
+
+interface PlanOptions {
+  readonly vm?: string[]
+  readonly policy?: string
+  readonly fromProvider?: string
+  readonly cluster?: string
+  readonly olderThan?: number
+  readonly rotationDue?: boolean
+  readonly exposed?: boolean
+  readonly deep?: boolean
+  readonly keyProvider?: string
+  readonly atOnce?: number
+  readonly perHost?: number
+  readonly limit?: number
+  readonly at?: string
+  readonly cron?: string
+  readonly timeZone?: string
+  readonly window?: string
+  readonly stopAfter?: number
+  readonly tries?: number
+}
+
+/** `campaign`: new keys for many VMs. */
+export function addCampaign(program: CliCommand, cli: Cli): void {
+  const campaign = program
+    .command('campaign')
+    .description(
+      'rekey campaigns: new keys for many VMs, within limits, at times; a restart in the middle loses nothing',
+    )
+  planOptions(campaign.command('add'))
+    .description('make a rekey campaign; without --at and --cron it begins at once')
+    .argument('<name>', 'what to call it')
+    .examples(
+      'campaign add q4 --older-than 365 --per-host 2',
+      'campaign add rotation --rotation-due --cron "0 1 * * *" --window "mon-fri 22:00-05:00" --time-zone Europe/Berlin',
+      'campaign add away --from-provider old-kms --key-provider new-kms',
+      'campaign add stolen-host --exposed --deep --limit 200MiB/s',
+    )
+    .action((name: string, options: PlanOptions) =>
+      cli.showAnswer(
+        (client) => client.createCampaign({ name, plan: planOf(options) }),
+        (each) => campaignSheet(each),
+      ),
+    )
+  planOptions(campaign.command('preview'))
+    .description('show which VMs such a campaign would rekey now, how much data that moves, and what speaks against it')
+    .action((options: PlanOptions) =>
+      cli.showAnswer(
+        (client) => client.previewCampaign(planOf(options)),
+        ({ vms, totalBytes, secondsEstimated }) =>
+          table(
+            ['VM', 'HOST', 'KEY AGE', 'DATA', 'KEYS', 'PROBLEM'],
+            vms.map(({ vm, host, keyAgeDays, bytes, keys, problem }) => [
+              vm,
+              host,
+              keyAgeDays === null ? null : `${keyAgeDays} d`,
+              formatSize(bytes),
+              keys.map((key) => keyName(key)).join(' '),
+              problem,
+            ]),
+          ) +
+          line(
+            `${vms.length} VMs, ${vms.filter(({ problem }) => problem !== null).length} with a problem; ${formatSize(totalBytes)} to move${secondsEstimated === null ? '' : `, about ${formatDuration(secondsEstimated)}`}`,
+          ),
+      ),
+    )
+  campaign
+    .command('list')
+    .description('list the campaigns, by name')
+    .action(() =>
+      cli.showAnswer(
+        async (client) => (await client.campaigns()).campaigns,
+        (campaigns) =>
+          table(
+            ['NAME', 'KIND', 'STATE', 'DONE', 'FAILED', 'LEFT', 'NEXT RUN', 'WAITS FOR'],
+            campaigns.map((each) => [
+              each.name,
+              each.plan.depth,
+              stateOf(each),
+              each.lastRun?.counts.done ?? null,
+              each.lastRun?.counts.failed ?? null,
+              each.lastRun === null ? null : each.lastRun.counts.pending + each.lastRun.counts.running,
+              each.nextRunAt === null ? null : formatTime(each.nextRunAt),
+              each.lastRun?.waitsFor ?? null,
+            ]),
+          ),
+      ),
+    )
+  campaign
+    .command('show')
+    .description('show one campaign')
+    .argument('<name>', 'its name')
+    .action((name: string) =>
+      cli.showAnswer(
+        (client) => client.campaign(name),
+        (each) => campaignSheet(each),
+      ),
+    )
+  for (const [verb, description] of [
+    ['start', 'begin a run now, whatever the schedule says'],
+    ['pause', 'begin nothing more until it is resumed; what is being rekeyed comes to its end'],
+    ['resume', 'go on with a paused campaign'],
+  ] as const) {
+    campaign
+      .command(verb)
+      .description(description)
+      .argument('<name>', 'its name')
+      .action((name: string) =>
+        cli.showAnswer(
+          (client) => client.steerCampaign(name, verb),
+          (each) => campaignSheet(each),
+        ),
+      )
+  }
+  campaign
+    .command('cancel')
+    .description('end the run that is under way: what was not begun is left out')
+    .argument('<name>', 'its name')
+    .option('--tasks', 'cancel what is being rekeyed, too; those VMs are then as they were')
+    .action((name: string, { tasks }: { tasks?: boolean }) =>
+      cli.showAnswer(
+        (client) => client.cancelCampaign(name, tasks === true ? { tasks } : {}),
+        (each) => campaignSheet(each),
+      ),
+    )
+  campaign
+    .command('report')
+    .description('tell what became of each VM of a run: which keys, what failed and why, what is left')
+    .argument('<name>', 'its name')
+    .option('--run <n>', 'the run with this number (the last one, when it is left out)', wholeNumber(1, 1_000_000))
+    .addOption(new Option('--format <format>', 'how to print it').choices(['table', 'csv']).default('table'))
+    .examples('campaign report q4', 'campaign report q4 --run 2 --format csv', 'campaign report q4 --json')
+    .action((name: string, { run, format }: { run?: number; format: string }) =>
+      cli.showAnswer(
+        (client) => client.campaignReport(name, run),
+        (report) => (format === 'csv' ? csv(reportCells(report)) : reportTable(report)),
+      ),
+    )
+  campaign
+    .command('remove')
+    .description('remove a campaign with the reports of its runs')
+    .argument('<name>', 'its name')
+    .action((name: string) => cli.remove('campaign', name, (client) => client.removeCampaign(name)))
+}
+
+/** The options that say what is rekeyed, how and when. */
+function planOptions(command: CliCommand): CliCommand {
+  return command
+    .option('--vm <name>', 'this VM; may be given again (all encrypted VMs, when nothing is chosen)', texts)
+    .option('--policy <name>', 'VMs of which VM Home or a disk has this policy')
+    .option('--from-provider <name>', 'VMs that use keys of this key provider')
+    .option('--cluster <name>', 'VMs of this cluster')
+    .option('--older-than <days>', 'VMs with a key at least so old', wholeNumber(0, 36_500))
+    .option('--rotation-due', 'VMs with a key older than the rotation age of its policy')
+    .option('--exposed', 'VMs with a key that a host which left may still hold')
+    .option(
+      '--deep',
+      'new data keys too: all data is encrypted anew (shallow, when it is left out: moments for each VM)',
+    )
+    .option('--key-provider <name>', 'who makes the new keys (each VM’s present one, when it is left out)')
+    .option('--at-once <n>', 'at most so many VMs at once (8)', wholeNumber(1, 256))
+    .option('--per-host <n>', 'at most so many at once on one host (2)', wholeNumber(1, 64))
+    .option('--limit <rate>', 'with --deep: how fast each VM’s data is moved at most, such as 200MiB/s', rate)
+    .option('--at <time>', 'when to begin, such as 2026-12-01T22:00:00+01:00')
+    .option('--cron <fields>', 'begin a run again and again: minute, hour, day, month, weekday')
+    .option('--time-zone <name>', 'of --cron and --window, such as Europe/Berlin (UTC)')
+    .option('--window <days and times>', 'begin and move data only then, such as "mon-fri 22:00-05:00"')
+    .option('--stop-after <n>', 'stop the run when more than so many VMs failed', wholeNumber(0, 100_000))
+    .option('--tries <n>', 'how often one VM is tried (3)', wholeNumber(1, 10))
+}
+
+function planOf(options: PlanOptions): CampaignPlan {
+  const selection = defined({
+    vms: options.vm,
+    policy: options.policy,
+    keyProvider: options.fromProvider,
+    cluster: options.cluster,
+    olderThanDays: options.olderThan,
+    rotationDue: options.rotationDue,
+    exposed: options.exposed,
+  })
+  return {
+    selection,
+    depth: options.deep === true ? 'deep' : 'shallow',
+    ...defined({
+      keyProvider: options.keyProvider,
+      atOnceMax: options.atOnce,
+      perHostMax: options.perHost,
+      bytesPerSecondMax: options.limit,
+      startAt: options.at,
+      cron: options.cron,
+      timeZone: options.timeZone,
+      window: options.window === undefined ? undefined : windowOf(options.window),
+      failuresMax: options.stopAfter,
+      triesMax: options.tries,
+    }),
+  }
+}
+
+/** Without what was not given. */
+function defined<Given extends object>(given: Given): { [Name in keyof Given]?: NonNullable<Given[Name]> } {
+  // What is left is there.
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Given]?: NonNullable<Given[Name]>
+  }
+}
+
+function windowOf(text: string): NonNullable<CampaignPlan['window']> {
+  const match = /^([a-z,-]+) +(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text.trim().toLowerCase())
+  const [, days = '', from = '', until = ''] = match ?? []
+  const named = days.split(',').flatMap((part) => {
+    const [first = '', last = first] = part.split('-')
+    const names: readonly string[] = weekdays
+    const begin = names.indexOf(first)
+    const end = names.indexOf(last)
+    if (begin < 0 || end < 0) return [null]
+    const count = ((end - begin + 7) % 7) + 1
+    return Array.from({ length: count }, (_, index) => weekdays[(begin + index) % 7] ?? null)
+  })
+  const known = named.filter((day) => day !== null)
+  if (match !== null && known.length === named.length) return { days: known, from, until }
+  throw new CliError('usage', '--window: expected days and times', {
+    field: '--window',
+    next: 'give it as "mon-fri 22:00-05:00" or "sat,sun 00:00-23:59"',
+  })
+}
+
+function stateOf({ paused, lastRun, nextRunAt }: Campaign): string {
+  if (lastRun?.state === 'running') return paused ? 'paused' : lastRun.waitsFor === null ? 'running' : 'waiting'
+  if (paused) return 'paused'
+  return nextRunAt === null ? (lastRun?.state ?? 'to be started') : 'scheduled'
+}
+
+function campaignSheet(each: Campaign): string {
+  const { plan, lastRun } = each
+  const counts = lastRun?.counts
+  return sheet([
+    ['name', each.name],
+    ['state', stateOf(each)],
+    ['waits for', lastRun?.waitsFor ?? null],
+    ['chooses', Object.keys(plan.selection).length === 0 ? 'all encrypted VMs' : JSON.stringify(plan.selection)],
+    ['kind', plan.depth],
+    ['new keys from', plan.keyProvider ?? 'each VM’s present key provider'],
+    ['at once', `${plan.atOnceMax ?? 8}, ${plan.perHostMax ?? 2} on one host`],
+    ['schedule', plan.cron ?? plan.startAt ?? null],
+    [
+      'window',
+      plan.window === undefined ? null : `${plan.window.days.join(',')} ${plan.window.from}-${plan.window.until}`,
+    ],
+    ['time zone', plan.timeZone ?? null],
+    ['next run', each.nextRunAt === null ? null : formatTime(each.nextRunAt)],
+    [
+      'last run',
+      lastRun === null ? null : `${lastRun.number}, ${lastRun.state}, began ${formatTime(lastRun.startedAt)}`,
+    ],
+    [
+      'VMs',
+      counts === undefined
+        ? null
+        : `${counts.done} done, ${counts.running} at work, ${counts.pending} to come, ${counts.failed} failed, ${counts.skipped} left out`,
+    ],
+    ['made by', `${each.createdBy}, ${formatTime(each.createdAt)}`],
+  ])
+}
+
+const reportHead = ['VM', 'STATE', 'TRIES', 'OLD KEYS', 'NEW KEY', 'TASK', 'WHY']
+
+function reportCells({ items }: CampaignReport): string[][] {
+  const rows = items.map(({ vm, state, tries, oldKeys, newKey, task, text }) => [
+    vm,
+    state,
+    String(tries),
+    oldKeys.map((key) => keyName(key)).join(' '),
+    keyName(newKey) ?? '',
+    task ?? '',
+    text,
+  ])
+  return [reportHead, ...rows]
+}
+
+function reportTable(report: CampaignReport): string {
+  const { counts, number, state, startedBy, startedAt, endedAt } = report.run
+  const [, ...rows] = reportCells(report)
+  const told = `run ${number} of ${report.campaign}: ${state}; begun by ${startedBy} ${formatTime(startedAt)}${endedAt === null ? '' : `, ended ${formatTime(endedAt)}`}`
+  const summary = `${counts.done} done, ${counts.failed} failed, ${counts.skipped} left out, ${counts.pending + counts.running} to come`
+  return line(told) + line(summary) + table(reportHead, rows)
+}
