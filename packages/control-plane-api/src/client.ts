@@ -689,6 +689,11 @@ export class ControlPlaneClient {
     return this.#send('POST', api('vms', nameOrId, 'reconciliation'), body)
   }
 
+  /** Metrics in the text format of Prometheus, line by line. */
+  metrics(): AsyncGenerator<string, void, undefined> {
+    return this.#rest.lines({ method: 'GET', path: '/metrics' })
+  }
+
   system(): Promise<System> {
     return this.#get(api('system'))
   }

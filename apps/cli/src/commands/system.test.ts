@@ -59,3 +59,11 @@ test('the schedule of backups is shown, set and turned off', async (context) => 
     assert.equal((await desk.run(['system', 'backup-schedule', 'set', ...wrong])).exitCode, 2, wrong.join(' '))
   }
 })
+
+test('metrics are printed as they are, all or those that are asked for', async (context) => {
+  const { desk } = await openDesk(context)
+  const { stdout } = await desk.run(['system', 'metrics'])
+  assert.equal(stdout, '# TYPE cryptvisor_vms gauge\ncryptvisor_vms{encryption="plain"} 3\ncryptvisor_disks 4\n')
+  const filtered = await desk.run(['system', 'metrics', '--filter', 'disks', '--json'])
+  assert.deepEqual(JSON.parse(filtered.stdout), ['cryptvisor_disks 4'])
+})

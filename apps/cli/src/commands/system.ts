@@ -62,6 +62,21 @@ export function addSystem(program: CliCommand, cli: Cli): void {
       cli.show({ schedule: null }, () => line('no more backups are made by themselves'))
     })
   system
+    .command('metrics')
+    .description(
+      'print the metrics that Prometheus reads from /metrics with an API token of a user with Global.Health; docs/operations.md lists them',
+    )
+    .option('--filter <text>', 'only lines that have this text, such as cryptvisor_vms')
+    .examples('system metrics --filter cryptvisor_vms')
+    .action(async ({ filter }: { readonly filter?: string }) => {
+      const lines = await cli.withClient(async (client) => {
+        const found: string[] = []
+        for await (const each of client.metrics()) if (filter === undefined || each.includes(filter)) found.push(each)
+        return found
+      })
+      cli.show(lines, () => lines.map((each) => line(each)).join(''))
+    })
+  system
     .command('settle')
     .description(
       'after a restore: say that «vm reconcile» and «datastore browse» were looked at. Until then no key is destroyed, and none is taken from a host, since the control plane does not know what happened after its backup',

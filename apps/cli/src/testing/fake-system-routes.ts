@@ -43,6 +43,11 @@ export function addSystem(server: RestServer, made: Promise<FakeControlPlane>): 
     reply.raw.destroy()
     return reply
   })
+  server.get('/metrics', async (_request, reply) =>
+    reply
+      .type('text/plain')
+      .send('# TYPE cryptvisor_vms gauge\ncryptvisor_vms{encryption="plain"} 3\ncryptvisor_disks 4\n'),
+  )
   server.get(`${api}/backup-schedule`, { schema: { response: { 200: BackupSchedule } } }, async () => schedule)
   server.put(
     `${api}/backup-schedule`,

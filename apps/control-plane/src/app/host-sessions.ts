@@ -74,6 +74,11 @@ export class HostSessions implements HostConnections {
     return this.#live.get(hostId)?.connection ?? null
   }
 
+  /** How many hosts have one. */
+  get count(): number {
+    return this.#live.size
+  }
+
   /** When a connected host was last known to answer; `null`: it is not connected. */
   lastSeenAt(hostId: string): number | null {
     return this.#live.get(hostId)?.lastSeenAt ?? null

@@ -45,6 +45,7 @@ import { RequestKeys } from './request-keys.ts'
 import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
 import { Backups } from './system/backups.ts'
+import { Metrics } from './system/metrics.ts'
 import { Readiness } from './system/readiness.ts'
 import { SystemInfo } from './system/system.ts'
 import { Tokens } from './tokens.ts'
@@ -111,6 +112,7 @@ export class Platform implements AsyncDisposable {
   readonly backups: Backups
   readonly readiness: Readiness
   readonly system: SystemInfo
+  readonly metrics: Metrics
   readonly requestKeys: RequestKeys
   readonly database: Kysely<Schema>
   readonly nativeProviders: NativeProviders
@@ -195,6 +197,9 @@ export class Platform implements AsyncDisposable {
     const supersededBy = () => this.sessions.supersededBy
     this.readiness = new Readiness({ database, barrier, isStarted: () => this.#isStarted, supersededBy })
     const { events, backups, readiness } = this
+    const checks = () => readiness.checks()
+    const connectedCount = () => this.sessions.count
+    this.metrics = new Metrics({ database, clock, version, ca: certificates.ca, connectedCount, checks })
     const { caFingerprint256 } = certificates
     this.system = new SystemInfo({
       database,
@@ -219,6 +224,7 @@ export class Platform implements AsyncDisposable {
 
   /** Ends all sessions of hosts and closes all key providers. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.metrics[Symbol.dispose]()
     this.probeTimer.stop()
     await this.sessions.close()
     await this.keyProviders[Symbol.asyncDispose]()

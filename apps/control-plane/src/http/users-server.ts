@@ -13,6 +13,7 @@ import { folderRoutes } from './folder-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
+import { measureRequests, metricsRoutes } from './metrics-routes.ts'
 import { nativeProviderRoutes } from './native-provider-routes.ts'
 import { permissionRoutes } from './permission-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
@@ -50,6 +51,7 @@ export async function buildUsersServer(
   guardRepeats(server, platform.database, platform.requestKeys)
   auditRequests(server, platform.audit, platform.origins, callerOf, platform.clock)
   logRequests(server)
+  measureRequests(server, platform)
   server.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
@@ -66,6 +68,7 @@ export async function buildUsersServer(
     providerTrustRoutes(platform),
     eventRoutes(platform),
     systemRoutes(platform),
+    metricsRoutes(platform),
     auditRoutes(platform),
     alarmRoutes(platform),
     work,
