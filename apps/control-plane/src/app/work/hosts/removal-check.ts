@@ -52,11 +52,26 @@ export async function checkProviderRemoval(database: Database, provider: string)
     ...owners.map(({ owner_kind, owner_name }) => ownerText(owner_kind, owner_name)),
     ...users.map(({ owner }) => ownerText(owner.kind, owner.name)),
   ]
-  if (all.length === 0) return
+  if (all.length === 0) return refuseNamed(database, provider)
   const names = some([...new Set(all)])
   throw new ControlPlaneError(
     'in-use',
     `key provider ${provider} keeps keys that are used by ${names}: without it they could not be opened after a restart. Decrypt those VMs and remove those hosts first`,
+  )
+}
+
+/** Throws `in-use` while a storage policy names the provider. */
+async function refuseNamed(database: Database, provider: string): Promise<void> {
+  const policies = await database
+    .selectFrom('policy')
+    .select('name')
+    .where('key_provider', '=', provider)
+    .orderBy('name')
+    .execute()
+  if (policies.length === 0) return
+  throw new ControlPlaneError(
+    'in-use',
+    `key provider ${provider} is named by ${policies.length === 1 ? 'storage policy' : 'storage policies'} ${some(policies.map(({ name }) => `«${name}»`))}: change them first («policy change --key-provider»)`,
   )
 }
 

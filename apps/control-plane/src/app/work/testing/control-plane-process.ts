@@ -2,6 +2,7 @@ import { privileges } from '@cryptvisor/control-plane-api'
 import type { Kysely, KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs } from 'kysely'
 import type { HostRow, Schema } from '../../../database/schema.ts'
 import { everywhere } from '../../access-control.ts'
+import type { Clock } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { EventLog } from '../../events.ts'
 import type { HostConnection, HostConnections, KeyProviders } from '../../ports.ts'
@@ -41,18 +42,19 @@ export class ControlPlaneProcess {
     providers: ReadonlyMap<string, MemoryKms>,
     timings: Partial<Timings>,
     verification: VerificationSettings | null = null,
+    clock: Clock = Date.now,
   ) {
     this.database = database
-    this.log = new EventLog(database, Date.now)
+    this.log = new EventLog(database, clock)
     const faulty = database.withPlugin(new FaultyDatabase(this.faults))
     const note = (level: string) => (fields: object, text: string) => void this.logged.push({ level, fields, text })
     this.work = new Work({
       database: faulty,
-      events: new EventLog(faulty, Date.now),
+      events: new EventLog(faulty, clock),
       audit: { note: async () => {} },
       keyProviders: providersOf(providers, this.faults),
       hostConnections: this.#sessions,
-      clock: Date.now,
+      clock,
       log: { info: note('info'), warn: note('warn'), error: note('error') },
       settings: {
         labels: { vendor: 'Cryptvisor', product: 'Cryptvisor', productVersion: '1.2.3' },

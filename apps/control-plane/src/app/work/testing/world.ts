@@ -51,6 +51,7 @@ export class World {
   /** How often keys are read back by themselves; null: never. */
   verification: VerificationSettings | null = null
   readonly #timings: Partial<Timings>
+  #passedMs = 0
   #process: ControlPlaneProcess | null = null
 
   private constructor(folder: string, timings: Partial<Timings>) {
@@ -61,6 +62,7 @@ export class World {
   /** A lab that is as this one is, whose control plane was stopped; with a life of its own. */
   async fork(context: Ending): Promise<World> {
     const other = new World(temporaryFolder(context), this.#timings)
+    other.#passedMs = this.#passedMs
     context.after(() => other.stop())
     copyFileSync(this.databasePath, other.databasePath)
     other.datastore.copy(this.datastore)
@@ -81,6 +83,14 @@ export class World {
     await database.destroy()
     await world.boot()
     return world
+  }
+
+  /** The time, as the control plane has it. */
+  readonly clock = (): number => Date.now() + this.#passedMs
+
+  /** Lets the clock go forward. */
+  pass(ms: number): void {
+    this.#passedMs += ms
   }
 
   get databasePath(): string {
@@ -105,7 +115,7 @@ export class World {
   async boot(): Promise<void> {
     const database = await openControlPlaneDatabase(this.databasePath)
     const providers = new Map([this.kms, this.otherKms].map((kms) => [kms.name, kms]))
-    this.#process = new ControlPlaneProcess(database, providers, this.#timings, this.verification)
+    this.#process = new ControlPlaneProcess(database, providers, this.#timings, this.verification, this.clock)
     await this.#process.work.start()
     for (const agent of this.agents) if (agent.running) await this.connect(agent)
   }
