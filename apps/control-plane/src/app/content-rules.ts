@@ -45,5 +45,9 @@ export const contentRules = {
     'Cryptographer.RegisterHost',
   ),
   moveVmInto: rule('always', 'the folder where it goes', 'VirtualMachine.Inventory.Move'),
+  othersSessions: rule("it is another user's", 'the root', 'Sessions.TerminateSession'),
+  othersTokens: rule("it is another user's", 'the root', 'Authorization.ModifyPermissions'),
+  checkOthers: rule('it is about another user', 'the object', 'Authorization.ModifyPermissions'),
+  checkOneself: rule('it is about oneself', 'the object', 'System.Read'),
   moveFolderInto: rule('always', 'the folder where it goes', 'Folder.Move'),
 } as const satisfies Readonly<Record<string, ContentRule>>

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { BearerRow, Schema } from '../database/schema.ts'
 import type { Bearers, Caller } from './bearers.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
+import { contentRules } from './content-rules.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { Principal } from './ports.ts'
@@ -86,7 +87,8 @@ export class Tokens {
   }
 }
 
-const managesUsers = (by: Principal) => by.privileges.has('Authorization.ModifyPermissions')
+const managesUsers = (by: Principal) =>
+  contentRules.othersTokens.privileges.every((privilege) => by.privileges.has(privilege))
 
 function toApiToken(row: BearerRow): ApiToken {
   return {

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
 import type { Caller } from './bearers.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
+import { contentRules } from './content-rules.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { Principal } from './ports.ts'
@@ -67,4 +68,5 @@ export class UserSessions {
   }
 }
 
-const endsSessions = (by: Principal) => by.privileges.has('Sessions.TerminateSession')
+const endsSessions = (by: Principal) =>
+  contentRules.othersSessions.privileges.every((privilege) => by.privileges.has(privilege))

@@ -15,6 +15,7 @@ import {
   User,
   UserList,
 } from '@cryptvisor/control-plane-api'
+import { contentRules } from '../app/content-rules.ts'
 import type { Platform } from '../app/platform.ts'
 import { ById, ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
@@ -74,7 +75,7 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
     server.route({
       method: 'GET',
       url: '/api/v1/sessions',
-      config: { access: 'logged-in' },
+      config: { access: 'logged-in', also: [contentRules.othersSessions] },
       schema: {
         tags: ['access'],
         summary: 'Your sessions; everybody’s for who has Sessions.TerminateSession',
@@ -85,7 +86,7 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
     server.route({
       method: 'DELETE',
       url: '/api/v1/sessions/:id',
-      config: { access: 'logged-in', rehearse: true },
+      config: { access: 'logged-in', also: [contentRules.othersSessions], rehearse: true },
       schema: { tags: ['access'], summary: 'End a session', params: ById, response: { 204: Nothing } },
       handler: async ({ params, principal }, reply) => {
         await userSessions.end(params.id, principal)
@@ -174,7 +175,7 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
     server.route({
       method: 'GET',
       url: '/api/v1/tokens',
-      config: { access: 'logged-in' },
+      config: { access: 'logged-in', also: [contentRules.othersTokens] },
       schema: {
         tags: ['users'],
         summary: 'Your API tokens; everybody’s for who manages users',
@@ -192,7 +193,7 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
     server.route({
       method: 'DELETE',
       url: '/api/v1/tokens/:id',
-      config: { access: 'logged-in', rehearse: true },
+      config: { access: 'logged-in', also: [contentRules.othersTokens], rehearse: true },
       schema: { tags: ['users'], summary: 'Make an API token worthless', params: ById, response: { 204: Nothing } },
       handler: async ({ params, principal }, reply) => {
         await tokens.remove(params.id, principal)

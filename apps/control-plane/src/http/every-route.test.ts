@@ -5,7 +5,7 @@ import { privileges } from '@cryptvisor/control-plane-api'
 import { createWork } from '../create-work.ts'
 import { type Answer, ask } from '../testing/ask.ts'
 import { password, startBench } from '../testing/bench.ts'
-import { exampleOf, type JsonSchema } from '../testing/schema-example.ts'
+import { type DocumentedRoute, type RouteDocument, routesOf } from '../testing/route-document.ts'
 
 /** Routes for whoever asks. `/openapi.json` is one too, and is not in itself. */
 const forEverybody: Readonly<Record<string, string>> = {
@@ -27,44 +27,17 @@ const forWhoeverIsLoggedIn: Readonly<Record<string, string>> = {
   'DELETE /api/v1/tokens/{id}': 'one’s own; others’ need Authorization.ModifyPermissions (tokens.ts)',
 }
 
-interface Operation {
-  readonly security?: readonly unknown[]
-  readonly 'x-privileges'?: readonly string[]
-  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>> }
-}
-
-interface Document {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, JsonSchema>> }
-}
-
-interface Route {
-  readonly name: string
-  readonly method: string
-  readonly path: string
-  readonly isPublic: boolean
-  readonly needed: readonly string[]
-  readonly contentType: string | null
+/** A route as this test calls it. */
+interface Route extends Omit<DocumentedRoute, 'body'> {
   readonly body: string
 }
 
-function routesOf({ paths, components }: Document): Route[] {
-  return Object.entries(paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([verb, operation]): Route => {
-      const method = verb.toUpperCase()
-      const [contentType, { schema } = { schema: {} }] = Object.entries(operation.requestBody?.content ?? {})[0] ?? []
-      return {
-        name: `${method} ${path}`,
-        method,
-        path: path.replaceAll(/\{[^}]+\}/g, 'example'),
-        isPublic: operation.security?.length === 0,
-        needed: operation['x-privileges'] ?? [],
-        contentType: contentType ?? null,
-        body: contentType === 'application/json' ? JSON.stringify(exampleOf(schema, components.schemas)) : '',
-      }
-    }),
-  )
-}
+const routesIn = (document: RouteDocument): Route[] =>
+  routesOf(document).map((route) => ({
+    ...route,
+    path: route.path.replaceAll(/\{[^}]+\}/g, 'example'),
+    body: route.contentType === 'application/json' ? JSON.stringify(route.body) : '',
+  }))
 
 /** What an answer that is an error says. */
 function errorOf({ body }: Answer): { code?: string; message?: string } {
@@ -74,10 +47,10 @@ function errorOf({ body }: Answer): { code?: string; message?: string } {
 test('every route asks for a login and for its privileges, and for nothing else', async (context) => {
   const bench = await startBench(context, createWork)
   const { service, ca } = bench
-  const document = (await ask(service.url, ca, { method: 'GET', path: '/openapi.json' })).body as Document
+  const document = (await ask(service.url, ca, { method: 'GET', path: '/openapi.json' })).body as RouteDocument
   const committed = readFileSync(new URL('../../../../docs/openapi.json', import.meta.url), 'utf8')
-  assert.deepEqual(Object.keys(document.paths), Object.keys((JSON.parse(committed) as Document).paths))
-  const routes = routesOf(document)
+  assert.deepEqual(Object.keys(document.paths), Object.keys((JSON.parse(committed) as RouteDocument).paths))
+  const routes = routesIn(document)
   assert.ok(routes.length > 40, 'the routes were found')
 
   const admin = await bench.logIn()

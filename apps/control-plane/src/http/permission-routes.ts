@@ -10,6 +10,7 @@ import {
   SetPermission,
 } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
+import { contentRules } from '../app/content-rules.ts'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import type { ObjectName } from '../app/inventory/object-paths.ts'
 import type { Platform } from '../app/platform.ts'
@@ -80,7 +81,7 @@ export function permissionRoutes({ permissions, groups }: Platform): Routes {
     server.route({
       method: 'GET',
       url: '/api/v1/permissions/check',
-      config: { access: 'logged-in' },
+      config: { access: 'logged-in', also: [contentRules.checkOneself, contentRules.checkOthers] },
       schema: {
         tags: ['users'],
         summary:

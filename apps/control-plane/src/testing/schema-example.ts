@@ -3,6 +3,7 @@ export interface JsonSchema {
   readonly $ref?: string
   readonly type?: string
   readonly const?: unknown
+  readonly enum?: readonly unknown[]
   readonly anyOf?: readonly JsonSchema[]
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly required?: readonly string[]
@@ -24,6 +25,7 @@ export function exampleOf(schema: JsonSchema, named: Readonly<Record<string, Jso
     return exampleOf(target, named)
   }
   if (schema.const !== undefined) return schema.const
+  if (schema.enum !== undefined) return schema.enum[0]
   const [first] = schema.anyOf ?? []
   if (first !== undefined) return exampleOf(first, named)
   switch (schema.type ?? '') {

@@ -11,6 +11,7 @@ import type { Schema } from '../../database/schema.ts'
 import { requirePrivileges } from '../access-control.ts'
 import type { Caller } from '../bearers.ts'
 import type { Clock } from '../clock.ts'
+import { contentRules } from '../content-rules.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
 import { describeObject, type InventoryObject, type ObjectPath } from '../inventory/inventory-object.ts'
@@ -106,8 +107,8 @@ export class Permissions {
   async check(user: string, privilege: string, object: ObjectName, by: Principal): Promise<PermissionCheck> {
     if (!isPrivilege(privilege)) throw noSuchPrivilege(privilege)
     const path = await objectPath(this.#database, object, 'object')
-    if (user !== by.name) requirePrivileges(by, ['Authorization.ModifyPermissions'], path)
-    else requirePrivileges(by, ['System.Read'], path)
+    const { privileges } = user === by.name ? contentRules.checkOneself : contentRules.checkOthers
+    requirePrivileges(by, privileges, path)
     await requireGrantee(this.#database, { kind: 'user', name: user })
     const grants = await Grants.read(this.#database, user)
     const deciding = grants.deciding(path)

@@ -35,7 +35,13 @@ export function diskRoutes(work: Work): Routes {
       config: {
         access: ['VirtualMachine.Config.AddNewDisk'],
         on: theVm,
-        also: [contentRules.addEncryptedDisk, contentRules.rawDevice, contentRules.allocate, contentRules.makeSafe],
+        also: [
+          contentRules.addEncryptedDisk,
+          contentRules.rawDevice,
+          contentRules.addDiskToEncrypted,
+          contentRules.allocate,
+          contentRules.makeSafe,
+        ],
         rehearse: true,
       },
       schema: {
@@ -55,7 +61,7 @@ export function diskRoutes(work: Work): Routes {
       config: {
         access: ['VirtualMachine.Config.AddNewDisk'],
         on: theVm,
-        also: [contentRules.allocate],
+        also: [contentRules.addDiskToEncrypted, contentRules.allocate],
         rehearse: true,
       },
       schema: {
@@ -74,7 +80,12 @@ export function diskRoutes(work: Work): Routes {
       config: {
         access: ['VirtualMachine.Config.AddNewDisk'],
         on: theVm,
-        also: [contentRules.addEncryptedDisk, contentRules.allocate, contentRules.makeSafe],
+        also: [
+          contentRules.addEncryptedDisk,
+          contentRules.addDiskToEncrypted,
+          contentRules.allocate,
+          contentRules.makeSafe,
+        ],
         rehearse: true,
       },
       schema: {

@@ -28,7 +28,7 @@ export async function planDiskAddition(
   const encrypted = policy.encryption === 1
   if (encrypted) requirePrivileges(principal, contentRules.addEncryptedDisk.privileges, vm.objectPath)
   if (encrypted) refuseEncryptedDisk(vm)
-  await requireRoom(work, principal, vm)
+  await requireMayAdd(work, principal, vm)
   checkSize(request.sizeBytes, 'sizeBytes')
   requireIdle(vm)
   const format = formatFor(policy, encrypted, request.format, 'format')
@@ -68,6 +68,7 @@ async function planDevice(
   device: string,
 ): Promise<{ change: VmChange; key: KeyPlan }> {
   requirePrivileges(principal, contentRules.rawDevice.privileges, vm.objectPath)
+  await requireMayAdd(work, principal, vm)
   const policy = await findPolicy(work.database, request.policy ?? plainPolicy, 'policy')
   if (policy.encryption === 1) {
     const message = 'policy: a block device is attached plain, with what lies on it: attach it, then encrypt the disk'
@@ -102,7 +103,7 @@ export async function planDiskImport(
   vm: VmRecord,
   request: ImportDisk,
 ): Promise<VmChange> {
-  await requireRoom(work, principal, vm)
+  await requireMayAdd(work, principal, vm)
   if (request.format === 'raw')
     checkSize(request.contentBytes, 'contentBytes', ': pad it first, for instance with truncate -s %512 FILE')
   requireIdle(vm)
@@ -117,9 +118,12 @@ export async function planDiskImport(
   }
 }
 
-/** Throws `no-privilege` for whoever may not put anything onto the VM's datastore. */
-export async function requireRoom(work: WorkContext, principal: Principal, vm: VmRecord): Promise<void> {
+/** Throws `no-privilege` for whoever may not add a disk to an encrypted VM, or put anything onto its datastore. */
+export async function requireMayAdd(work: WorkContext, principal: Principal, vm: VmRecord): Promise<void> {
   const path = await pathOfId(work.database, { kind: 'datastore', id: vm.row.datastore_id })
+  if (vm.row.encryption !== null) {
+    requirePrivileges(principal, contentRules.addDiskToEncrypted.privileges, vm.objectPath)
+  }
   requirePrivileges(principal, contentRules.allocate.privileges, path ?? undefined)
 }
 

@@ -7,7 +7,7 @@ import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireConnection, requireIdle } from './change-request.ts'
-import { checkSize, freeNumber, refuseEncryptedDisk, requireRoom } from './disk-addition.ts'
+import { checkSize, freeNumber, refuseEncryptedDisk, requireMayAdd } from './disk-addition.ts'
 import { findHost, findPolicy } from './lookup.ts'
 import { checkThin, checkVerify, keyForDisk, namedProvider } from './policy-keys.ts'
 import type { VmRecord } from './vm-store.ts'
@@ -24,7 +24,7 @@ export async function planVolumeImport(
   const mode = request.mode ?? 'import'
   if (encrypted) requirePrivileges(principal, contentRules.addEncryptedDisk.privileges, vm.objectPath)
   if (encrypted) refuseEncryptedDisk(vm)
-  await requireRoom(work, principal, vm)
+  await requireMayAdd(work, principal, vm)
   if (mode === 'adopt' && !encrypted) {
     const message = `policy: a volume that is adopted stays encrypted, and «${policy.name}» does not encrypt: encrypt VM Home first, choose another policy, or import the volume`
     throw new ControlPlaneError('invalid', message, { field: 'policy' })
