@@ -174,9 +174,14 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
         .where('owner_kind', '=', 'key-provider')
         .where('state', '=', 'current')
         .execute()
+      const { length: entityCount } = await transaction
+        .selectFrom('provider_default')
+        .select('entity_id')
+        .where('provider', '=', name)
+        .execute()
       await transaction.deleteFrom('key_provider').where('name', '=', name).execute()
       await forgetPermissions(transaction, 'key-provider', name)
-      const text = `key provider ${name} was removed${row.is_default === 1 ? '; there is no default one now' : ''}`
+      const text = `key provider ${name} was removed${row.is_default === 1 ? '; there is no default one now' : ''}${entityCount === 0 ? '' : `; it was the default of ${entityCount} clusters or folders, which have none of their own now`}`
       await record({ type: 'key-provider.removed', provider: name, text, user: by.name })
     })
     if (!isRehearsed()) await this.#open.close(name)

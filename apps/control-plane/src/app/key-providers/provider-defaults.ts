@@ -13,6 +13,7 @@ import { FolderTree } from '../inventory/folder-tree.ts'
 import type { Principal } from '../ports.ts'
 import type { ProviderRegistry } from '../provider-registry.ts'
 import { isRehearsed } from '../rehearsal.ts'
+import { nativeView, notBackedUp } from './native/native-state.ts'
 import { defaultProvider, requireDefault } from './provider-choice.ts'
 import type { ProviderHealth } from './provider-health.ts'
 import { findProviderRow } from './provider-rows.ts'
@@ -61,6 +62,9 @@ export class DefaultProviders {
   async set(name: string, { entity, force }: SetDefaultProvider, by: Principal): Promise<KeyProviderView> {
     const id = entity === undefined ? null : await entityId(this.#database, entity)
     await findProviderRow(this.#database, name)
+    if ((await nativeView(this.#database, name))?.isBackedUp === false) {
+      throw new ControlPlaneError('in-use', `key provider ${name} cannot be a default: ${notBackedUp(name)}`)
+    }
     if (force !== true) await this.#requireKeys(name)
     if (entity === undefined || id === null) return this.#registry.setDefault(name, by)
     await this.#events.transaction(async (transaction, record) => {

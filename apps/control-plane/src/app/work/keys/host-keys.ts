@@ -80,7 +80,8 @@ export class HostKeys {
   /** Puts a new key of the host on record as pending: the one that was wished for, or one that the provider makes. */
   async takeNew(host: HostRow, purpose: Purpose, wish: HostKeyWish): Promise<KeyReference> {
     if (wish.existing !== undefined) return this.#adopt(host, wish.existing, purpose)
-    const provider = wish.provider ?? (await findProvider(this.#work.database, undefined))
+    const provider =
+      wish.provider ?? (await findProvider(this.#work.database, undefined, undefined, { clusterId: host.cluster_id }))
     return this.#maker.create(provider, ownerOf(host), purpose, async () => undefined)
   }
 

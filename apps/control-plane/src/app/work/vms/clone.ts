@@ -4,6 +4,7 @@ import { requirePrivileges } from '../../access-control.ts'
 import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { FolderTree } from '../../inventory/folder-tree.ts'
+import type { Whereabouts } from '../../key-providers/provider-choice.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan } from '../tasks/task-context.ts'
@@ -34,21 +35,23 @@ export async function planClone(
   checkVerify([home], request)
   await requireFreeName(work.database, request.name)
   requireIdle(source)
-  const key: KeyPlan = !encrypted
-    ? { kind: 'none' }
-    : keys === 'same'
-      ? existingKey(source)
-      : { kind: 'new', provider: await findProvider(work.database, namedProvider([home], request.keyProvider)) }
+  const named = namedProvider([home], request.keyProvider)
+  const keyAt = async (near: Whereabouts): Promise<KeyPlan> => {
+    if (!encrypted) return { kind: 'none' }
+    if (keys === 'same') return existingKey(source)
+    return { kind: 'new', provider: await findProvider(work.database, named, undefined, near) }
+  }
   const wish = {
     cluster: source.clusterName,
     host: request.host ?? source.hostName,
     datastore: request.datastore ?? source.datastoreName,
   }
   const policy = { id: source.row.policy_id, version: source.row.policy_version }
+  const { row, key } = await newVmRow(work, principal, {
+    ...{ name: request.name, policy, folderId: folder ?? null, wish, encrypted, keyAt },
+  })
   return {
-    row: await newVmRow(work, principal, {
-      ...{ name: request.name, policy, folderId: folder ?? null, wish, encrypted, key },
-    }),
+    row,
     change: {
       kind: 'clone-vm',
       source: authorityOf(source),

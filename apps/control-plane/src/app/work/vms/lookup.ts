@@ -1,6 +1,7 @@
 import type { PolicyRow } from '../../../database/policy-rows.ts'
 import type { HostRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { defaultProvider, requireDefault, type Whereabouts } from '../../key-providers/provider-choice.ts'
 import type { Database } from '../context.ts'
 import { readVms, type VmRecord } from './vm-store.ts'
 
@@ -38,22 +39,29 @@ export async function findHost(database: Database, id: string): Promise<HostRow>
   return host
 }
 
-/** The name of the provider to ask: the one that was named, else the default one. Throws `not-found`, `no-key-provider`. */
+/**
+ * The name of the provider to ask: the one that was named, else the nearest default of where the key is needed. Throws
+ * `not-found`, `no-key-provider`.
+ */
 export async function findProvider(
   database: Database,
   name: string | undefined,
   field = 'keyProvider',
+  near: Whereabouts = {},
 ): Promise<string> {
-  const providers = await database.selectFrom('key_provider').select(['name', 'is_default']).orderBy('name').execute()
-  const provider = providers.find((row) => (name === undefined ? row.is_default === 1 : row.name === name))
+  if (name === undefined) return requireDefault(await defaultProvider(database, near)).provider
+  const provider = await database.selectFrom('key_provider').select('name').where('name', '=', name).executeTakeFirst()
   if (provider !== undefined) return provider.name
-  if (name === undefined) {
-    throw new ControlPlaneError(
-      'no-key-provider',
-      'there is no default key provider to ask for a key: add one with «key-provider add», choose one with «key-provider default», or name one',
-    )
-  }
   throw new ControlPlaneError('not-found', `${field}: there is no key provider ${name}: see «key-provider list»`, {
     field,
   })
+}
+
+/** The name of the provider to ask for a key of a VM, where `name` names none. Throws as `findProvider`. */
+export async function findProviderFor(
+  database: Database,
+  name: string | undefined,
+  { clusterId, row }: Pick<VmRecord, 'clusterId' | 'row'>,
+): Promise<string> {
+  return findProvider(database, name, undefined, { clusterId, folderId: row.folder_id })
 }

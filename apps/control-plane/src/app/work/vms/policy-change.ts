@@ -7,7 +7,7 @@ import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireConnection, requireDeviceAlone, requireIdle } from './change-request.ts'
-import { findHost, findPolicy, findProvider } from './lookup.ts'
+import { findHost, findPolicy, findProviderFor } from './lookup.ts'
 import { checkThin, checkVerify, existingKey, keyForDisk, namedProvider } from './policy-keys.ts'
 import type { VmRecord } from './vm-store.ts'
 
@@ -211,5 +211,5 @@ async function keyFor(
   provider: string | undefined,
 ): Promise<KeyPlan> {
   if (!withHome) return keyForDisk(work.database, vm, provider)
-  return { kind: 'new', provider: await findProvider(work.database, provider) }
+  return { kind: 'new', provider: await findProviderFor(work.database, provider, vm) }
 }

@@ -2,7 +2,7 @@ import type { PolicyRow } from '../../../database/policy-rows.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Database } from '../context.ts'
 import type { KeyPlan, Pace } from '../tasks/task-context.ts'
-import { findProvider } from './lookup.ts'
+import { findProviderFor } from './lookup.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
 type NamedRules = Pick<PolicyRow, 'name' | 'key_provider' | 'verify' | 'thin'>
@@ -40,7 +40,7 @@ export function existingKey(vm: VmRecord): KeyPlan {
 export async function keyForDisk(database: Database, vm: VmRecord, provider: string | undefined): Promise<KeyPlan> {
   const existing = existingKey(vm)
   if (existing.kind === 'existing' && (provider === undefined || provider === existing.key.provider)) return existing
-  return { kind: 'new', provider: await findProvider(database, provider) }
+  return { kind: 'new', provider: await findProviderFor(database, provider, vm) }
 }
 
 /** Throws `invalid` where a request would do without the reading back that a policy asks for. */

@@ -9,7 +9,7 @@ import type { WorkContext } from '../context.ts'
 import { currentWrappingKey } from '../keys/wrapping/wrapping-rows.ts'
 import type { KeyPlan, VmChange } from '../tasks/task-context.ts'
 import { paceOf, requireCapableHost, requireDeviceAlone, requireIdle } from './change-request.ts'
-import { findHost, findProvider } from './lookup.ts'
+import { findHost, findProvider, findProviderFor } from './lookup.ts'
 import { namedProvider } from './policy-keys.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
@@ -36,7 +36,7 @@ export async function planRekey(
   const chosen = chosenParts(vm, request)
   const chosenKeys = distinctKeys(chosen.flatMap(({ keys }) => keys))
   const named = request.keyProvider ?? namedProvider(await policiesOf(work, chosen), undefined)
-  const provider = await providerFor(work, named, chosenKeys)
+  const provider = await providerFor(work, vm, named, chosenKeys)
   const parts = request.depth === 'deep' ? chosen : await partsToMove(work, provider, chosen)
   if (parts.length === 0) return null
   const disks = parts.flatMap(({ disk }) => (disk === null ? [] : [disk]))
@@ -134,6 +134,7 @@ async function policiesOf(work: WorkContext, parts: readonly EncryptedPart[]): P
 /** The one that was named, by the request or by the policies, else the one that keeps the present KEK, else the default one. */
 async function providerFor(
   work: WorkContext,
+  vm: VmRecord,
   named: string | undefined,
   oldKeys: readonly KeyReference[],
 ): Promise<string> {
@@ -143,5 +144,5 @@ async function providerFor(
     present === undefined
       ? undefined
       : await work.database.selectFrom('key_provider').select('name').where('name', '=', present).executeTakeFirst()
-  return row?.name ?? (await findProvider(work.database, undefined))
+  return row?.name ?? (await findProviderFor(work.database, undefined, vm))
 }

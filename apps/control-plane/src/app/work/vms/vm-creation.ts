@@ -5,6 +5,7 @@ import { requirePrivileges } from '../../access-control.ts'
 import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { FolderTree } from '../../inventory/folder-tree.ts'
+import type { Whereabouts } from '../../key-providers/provider-choice.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { isCryptoSafe } from '../keys/host-keys.ts'
@@ -33,23 +34,25 @@ interface NewVm {
   /** Where it is wished to go. */
   readonly wish: Parameters<typeof placeVm>[2]
   readonly encrypted: boolean
-  readonly key: KeyPlan
+  /** Which key it gets where it goes. */
+  readonly keyAt: (near: Whereabouts) => Promise<KeyPlan>
 }
 
 /** Chooses where a new VM goes and makes sure that its host can take it. Throws `ControlPlaneError`. */
 export async function newVmRow(
   work: WorkContext,
   principal: Principal,
-  { name, policy, folderId, wish, encrypted, key }: NewVm,
-): Promise<VmCreation['row']> {
+  { name, policy, folderId, wish, encrypted, keyAt }: NewVm,
+): Promise<Pick<VmCreation, 'row' | 'key'>> {
   const { host, datastore } = await placeVm(work, principal, wish, async (candidate) => {
     if (!encrypted) return true
     if (candidate.crypto_supported === 0) return false
     return isCryptoSafe(candidate) || (await mayMakeSafe(work.database, principal, candidate.id))
   })
+  const key = await keyAt({ clusterId: host.cluster_id, folderId })
   if (encrypted) await requireCapableHost(work, host, name, key, principal)
   else requireConnection(work, host)
-  return {
+  const row: VmCreation['row'] = {
     id: v7(),
     name,
     host_id: host.id,
@@ -66,6 +69,7 @@ export async function newVmRow(
     lock_since: null,
     created_at: work.clock(),
   }
+  return { row, key }
 }
 
 /** Works out how a VM is made, and checks all of it before anything happens. */
@@ -87,13 +91,14 @@ export async function planVmCreation(work: WorkContext, principal: Principal, re
   }
   for (const [index, disk] of (request.disks ?? []).entries()) checkSize(disk.sizeBytes, `disks.${index}.sizeBytes`)
   await requireFreeName(work.database, request.name)
-  const key: KeyPlan = encrypted
-    ? { kind: 'new', provider: await findProvider(work.database, namedProvider([policy], request.keyProvider)) }
-    : { kind: 'none' }
+  const named = namedProvider([policy], request.keyProvider)
+  const keyAt = async (near: Whereabouts): Promise<KeyPlan> =>
+    encrypted ? { kind: 'new', provider: await findProvider(work.database, named, undefined, near) } : { kind: 'none' }
+  const { row, key } = await newVmRow(work, principal, {
+    ...{ name: request.name, policy, folderId: folder?.id ?? null, wish: request, encrypted, keyAt },
+  })
   return {
-    row: await newVmRow(work, principal, {
-      ...{ name: request.name, policy, folderId: folder?.id ?? null, wish: request, encrypted, key },
-    }),
+    row,
     change: {
       kind: 'create-vm',
       encrypted,
