@@ -9,11 +9,14 @@ import { providerSheet, providerTable, statusSheet } from '../key-provider/words
 import { readKey, readPem } from '../pem-file.ts'
 import { line } from '../printable.ts'
 import { addProviderDefault } from './key-provider-default.ts'
+import { addNative, addNativeProvider } from './key-provider-native.ts'
 import { addProviderServer } from './key-provider-server.ts'
 import { addProviderTrust } from './key-provider-trust.ts'
+import { addProviderKeyType } from './key-provider-type.ts'
 
 interface AddOptions {
-  readonly server: readonly ServerAddress[]
+  readonly server?: readonly ServerAddress[]
+  readonly native?: boolean
   readonly displayName?: string
   readonly serverCa?: string
   readonly acceptFingerprint?: readonly string[]
@@ -27,7 +30,7 @@ interface AddOptions {
 export function addKeyProvider(program: CliCommand, cli: Cli): void {
   const provider = program
     .command('key-provider')
-    .description('key providers: the KMIP key servers that make and keep keys')
+    .description('key providers: where keys come from, KMIP key servers or the control plane itself (native)')
   provider
     .command('list')
     .description('list the key providers')
@@ -55,7 +58,8 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
       'add a key provider: one or more KMIP servers that keep the same keys. Shows the certificate of each server and asks whether it is the right one; --accept-fingerprint and --server-ca answer that beforehand. The client certificate may come with it, or later by «key-provider trust»',
     )
     .argument('<name>', 'its name; it becomes part of every key record and never changes')
-    .requiredOption(
+    .option('--native', 'without a key server: keys are derived here; makes no keys before «key-provider backup»')
+    .option(
       '--server <host:port>',
       'a KMIP server; give the option once for each, in the order to try',
       serverAddresses,
@@ -76,6 +80,7 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .option('--default', 'make it the default provider (the first one is so by itself); refused while it gives no keys')
     .examples(
       'key-provider add kms --server kms-1:5696 --server kms-2:5696',
+      'key-provider add nkp --native',
       'key-provider add kms --server kms-1 --server-ca ca.pem --client-cert client.pem --client-key client.key --default',
     )
     .section('Next', [
@@ -110,6 +115,8 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
   addProviderServer(provider, cli)
   addProviderTrust(provider, cli)
   addProviderDefault(provider, cli)
+  addNativeProvider(provider, cli)
+  addProviderKeyType(provider, cli)
   provider
     .command('remove')
     .description('forget a key provider that no VM and no host uses; its keys stay at the key server')
@@ -118,6 +125,21 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
 }
 
 async function add(cli: Cli, name: string, options: AddOptions): Promise<void> {
+  const { native, server, ...others } = options
+  if (native === true) {
+    const [other] = Object.keys({ ...(server === undefined ? {} : { server }), ...others })
+    if (other === undefined) return addNative(cli, name)
+    throw new CliError('usage', '--native: goes with no other option, since there is no key server', {
+      field: '--native',
+      next: 'see cryptvisor key-provider add --help',
+    })
+  }
+  if (server === undefined) {
+    throw new CliError('usage', '--server: is missing', {
+      field: '--server',
+      next: 'name the key servers, or give --native for a provider without any (see key-provider add --help)',
+    })
+  }
   if ((options.clientCert === undefined) !== (options.clientKey === undefined)) {
     throw new CliError('usage', '--client-cert and --client-key come together', {
       next: 'give both, or neither and set the trust up afterwards: cryptvisor key-provider trust --help',
@@ -128,7 +150,7 @@ async function add(cli: Cli, name: string, options: AddOptions): Promise<void> {
     options.clientCert === undefined ? undefined : await readPem('--client-cert', options.clientCert)
   using clientKey = options.clientKey === undefined ? null : await readKey('--client-key', options.clientKey)
   const made = await cli.withClient(async (client) => {
-    const servers = await trusted(cli, client, options)
+    const servers = await trusted(cli, client, server, options)
     if (clientKey !== null) await client.uploadClientKey(name, clientKey)
     return client.addKeyProvider({
       name,
@@ -144,8 +166,13 @@ async function add(cli: Cli, name: string, options: AddOptions): Promise<void> {
 }
 
 /** The servers as they are to be added: pinned, unless a CA or later trust was asked for. */
-async function trusted(cli: Cli, client: ControlPlaneClient, options: AddOptions): Promise<KmipServerWish[]> {
-  const { server, serverCa, trustLater, acceptFingerprint = [] } = options
+async function trusted(
+  cli: Cli,
+  client: ControlPlaneClient,
+  server: readonly ServerAddress[],
+  options: AddOptions,
+): Promise<KmipServerWish[]> {
+  const { serverCa, trustLater, acceptFingerprint = [] } = options
   if (trustLater === true || (serverCa !== undefined && acceptFingerprint.length === 0)) return [...server]
   return pinServers(cli, client, server, acceptFingerprint)
 }

@@ -10,6 +10,7 @@ import type {
 import type { Paint } from '../paint.ts'
 import { formatTime } from '../quantity.ts'
 import { type Cell, sheet, table } from '../table.ts'
+import { keySheets } from './native-words.ts'
 
 /** As it is typed: `HOST:PORT`, or `[ADDRESS]:PORT`. */
 export const addressOf = ({ host, port }: { readonly host: string; readonly port: number }): string =>
@@ -48,20 +49,23 @@ export function providerSheet(provider: KeyProviderDetail, paint: Paint): string
             ['probed', formatTime(status.probedAt)],
           ] as const)),
     ]),
-    '\n',
-    table(
-      ['SERVER', 'HEALTH', 'TRUSTED BY', 'CERTIFICATE UNTIL', 'SHA-256'],
-      provider.servers.map((server) => {
-        const probed = status?.servers.find(({ address }) => address === addressOf(server))
-        return [
-          addressOf(server),
-          probed === undefined ? null : paint(probed.health, probed.health),
-          server.fingerprint256 !== null ? 'fingerprint' : serverCa.length > 0 ? 'CA' : null,
-          probed?.certificate == null ? null : formatTime(probed.certificate.notAfter),
-          server.fingerprint256 ?? probed?.certificate?.fingerprint256,
-        ]
-      }),
-    ),
+    ...keySheets(provider),
+    ...(provider.native !== null ? [] : ['\n']),
+    provider.native !== null
+      ? ''
+      : table(
+          ['SERVER', 'HEALTH', 'TRUSTED BY', 'CERTIFICATE UNTIL', 'SHA-256'],
+          provider.servers.map((server) => {
+            const probed = status?.servers.find(({ address }) => address === addressOf(server))
+            return [
+              addressOf(server),
+              probed === undefined ? null : paint(probed.health, probed.health),
+              server.fingerprint256 !== null ? 'fingerprint' : serverCa.length > 0 ? 'CA' : null,
+              probed?.certificate == null ? null : formatTime(probed.certificate.notAfter),
+              server.fingerprint256 ?? probed?.certificate?.fingerprint256,
+            ]
+          }),
+        ),
     ...(serverCa.length === 0
       ? []
       : ['\n', sheet(serverCa.flatMap((certificate) => certificateRows('trusted CA', certificate)))]),

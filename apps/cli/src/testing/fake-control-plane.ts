@@ -48,6 +48,8 @@ export class FakeControlPlane implements AsyncDisposable {
   exportBreaksOff = false
   /** The client keys of key providers that came in, PEM. */
   readonly clientKeys: string[] = []
+  /** What came as bytes for native providers: passwords and backups. */
+  readonly secrets: string[] = []
   /** What is answered to every dry run. */
   rehearsal: Rehearsal = { dryRun: true, effects: [], answer: null }
   /** How to meet an import's content: read it, refuse it unread, or break the connection in the middle. */
@@ -186,7 +188,10 @@ export class FakeControlPlane implements AsyncDisposable {
     headers: { authorization?: string | undefined }
   }): void {
     const call = `${request.method} ${request.url}`
-    this.calls.push({ call, body: /\/(content|client-key|passphrase)$/.test(call) ? undefined : request.body })
+    this.calls.push({
+      call,
+      body: /\/(content|client-key|passphrase|backup)$|-restores/.test(call) ? undefined : request.body,
+    })
     const token = request.headers.authorization?.replace(/^Bearer /, '')
     if (call !== 'POST /api/v1/login' && (token === undefined || !this.tokens.has(token))) {
       throw new RestError(401, 'not-logged-in', 'you are not logged in')

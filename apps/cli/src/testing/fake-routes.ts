@@ -52,6 +52,7 @@ import type { FakeControlPlane } from './fake-control-plane.ts'
 import { addHostCare } from './fake-host-routes.ts'
 import { addFakeProviderRoutes } from './fake-key-provider-routes.ts'
 import { addFakeKeyLives } from './fake-key-routes.ts'
+import { addFakeNativeRoutes } from './fake-native-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
 import { addRegistration } from './fake-registration-routes.ts'
 import { addSystem } from './fake-system-routes.ts'
@@ -175,6 +176,7 @@ function addProviders(server: RestServer, made: Promise<FakeControlPlane>): void
     return reply.code(204).send()
   })
   addFakeProviderRoutes(server)
+  addFakeNativeRoutes(server, made)
   server.delete(`${api}/key-providers/:name`, async (_request, reply) => reply.code(204).send())
   server.get(`${api}/keys`, { schema: { response: { 200: KeyList } } }, async () => ({
     keys: [cannedKey, cannedOrphan],
