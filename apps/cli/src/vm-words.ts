@@ -1,7 +1,7 @@
 import type { Disk, Vm } from '@cryptvisor/control-plane-api'
 import { keyName } from './key-name.ts'
 import type { Paint } from './paint.ts'
-import { formatSize } from './quantity.ts'
+import { formatSize, formatTime } from './quantity.ts'
 import { type Cell, sheet, table } from './table.ts'
 
 /** VMs, one a line. */
@@ -21,6 +21,21 @@ export function vmTable(vms: readonly Vm[], paint: Paint): string {
   )
 }
 
+/** VMs that do not open, one a line, with the reason. */
+export function lockedTable(vms: readonly Vm[], paint: Paint): string {
+  return table(
+    ['NAME', 'HOST', 'LOCK', 'CAUSE', 'SINCE', 'REASON'],
+    vms.map((vm) => [
+      vm.name,
+      vm.host,
+      lockCell(vm, paint),
+      vm.lock.cause,
+      vm.lock.since === null ? null : formatTime(vm.lock.since),
+      vm.lock.text,
+    ]),
+  )
+}
+
 /** One VM in full. */
 export function vmSheet(vm: Vm, paint: Paint): string {
   const head = sheet([
@@ -33,6 +48,8 @@ export function vmSheet(vm: Vm, paint: Paint): string {
     ['path', vm.path],
     ['encryption', encryptionCell(vm, paint)],
     ['lock', lockCell(vm, paint)],
+    ...(vm.lock.cause === null ? [] : [['cause', vm.lock.cause] as const]),
+    ...(vm.lock.since === null ? [] : [['since', formatTime(vm.lock.since)] as const]),
     ...(vm.lock.text === null ? [] : [['reason', vm.lock.text] as const]),
     ...vm.lock.missingKeys.map((key) => ['missing key', keyName(key)] as const),
     ...(vm.task === null ? [] : [['task', vm.task] as const]),

@@ -139,6 +139,7 @@ import type {
   ImportVolume,
   RekeyVm,
   RestoreHeader,
+  UnlockVms,
   Vm,
   VmList,
 } from './vms.ts'
@@ -576,6 +577,9 @@ export class ControlPlaneClient {
     return this.#send('POST', api('vms', nameOrId, 'clone'), body)
   }
   /** Fetches the VM's keys again and tries to open it; answers with the VM as it is then. */
+  unlockVms(body: UnlockVms): Promise<TaskStarted> {
+    return this.#send('POST', api('vms-unlock'), body)
+  }
   unlockVm(nameOrId: string): Promise<Vm> {
     return this.#send('POST', api('vms', nameOrId, 'unlock'))
   }

@@ -179,6 +179,18 @@ export const eventTypes = {
     'com.vmware.vc.vm.crypto.RekeyFail',
   ],
   'vm.crypto.locked': ['warning', 'A VM is locked', 'com.vmware.vc.vm.Crypto.VMLocked.KeyMissingOnHost'],
+  'vm.crypto.locked-key-missing': [
+    'error',
+    'A VM is locked: its key is missing in the key server',
+    'com.vmware.vc.vm.Crypto.VMLocked.KeyMissingOnKMS',
+  ],
+  'vm.crypto.locked-kms-unreachable': [
+    'error',
+    'A VM is locked: its key server cannot be reached, or refuses',
+    'com.vmware.vc.vm.Crypto.VMLocked.KMSClusterError',
+  ],
+  'vm.crypto.locked-key-revoked': ['warning', 'A VM is locked: its key was revoked', null],
+  'vm.crypto.locked-damaged': ['error', 'A VM is locked: a key record, a header or a file is damaged or missing', null],
   'vm.crypto.unlocked': ['info', 'A VM is unlocked again', 'com.vmware.vc.vm.Crypto.VMUnlocked'],
   'vm.crypto.key-revoked': [
     'warning',

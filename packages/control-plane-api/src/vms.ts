@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { FolderPath } from './folders.ts'
-import { KeyReference, Name, Nullable } from './names.ts'
+import { KeyReference, Name, Nullable, Time } from './names.ts'
 
 export const DiskFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
 export type DiskFormat = Static<typeof DiskFormat>
@@ -44,6 +44,30 @@ export const Disk = Type.Object({
 export type Disk = Static<typeof Disk>
 export const DiskList = Type.Object({ disks: Type.Array(Disk) })
 
+/**
+ * Why a VM is locked. `key-missing-on-host`: its host does not hold a key, and nothing else is known; `key-missing-in-kms`: the key
+ * server does not have it; `kms-unreachable`, `kms-refused`: it could not be asked, or says no; `key-revoked`: its policy has it
+ * stopped; `host-incapable`: its host takes no keys; `header-damaged`: a key record or a LUKS header is damaged or another one;
+ * `files-missing`; `host-away`: its host is not connected, so that nothing is known.
+ */
+export const LockCause = Type.Union([
+  Type.Literal('key-missing-on-host'),
+  Type.Literal('key-missing-in-kms'),
+  Type.Literal('kms-unreachable'),
+  Type.Literal('kms-refused'),
+  Type.Literal('key-revoked'),
+  Type.Literal('host-incapable'),
+  Type.Literal('header-damaged'),
+  Type.Literal('files-missing'),
+  Type.Literal('host-away'),
+  Type.Literal('unclear'),
+])
+export type LockCause = Static<typeof LockCause>
+
+/** Unlocks all VMs that are locked, or those of a host. */
+export const UnlockVms = Type.Object({ host: Type.Optional(Name) }, { additionalProperties: false })
+export type UnlockVms = Static<typeof UnlockVms>
+
 export const Vm = Type.Object({
   /** The instance UUID. */
   id: Type.String(),
@@ -67,6 +91,10 @@ export const Vm = Type.Object({
     state: Type.Union([Type.Literal('unlocked'), Type.Literal('locked'), Type.Literal('unknown')]),
     text: Nullable(Type.String()),
     missingKeys: Type.Array(KeyReference),
+    /** What kind of trouble it is; `null`: it is not locked. */
+    cause: Nullable(LockCause),
+    /** Since when it is not known to be open. */
+    since: Nullable(Time),
   }),
   /** The task that works on it now. */
   task: Nullable(Type.String()),

@@ -4,7 +4,7 @@ import { diskFormats, diskSizes } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { addPlacementOptions, type PlacementOptions, placementOf } from '../vm-placement.ts'
-import { vmSheet, vmTable } from '../vm-words.ts'
+import { lockedTable, vmSheet, vmTable } from '../vm-words.ts'
 import { addVmKeys } from './keys-usage.ts'
 import { addVmPolicy } from './vm-assign.ts'
 import { addVmClone } from './vm-clone.ts'
@@ -13,6 +13,7 @@ import { addVmMove } from './vm-move.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
 import { addVmRegistration } from './vm-registration.ts'
 import { addVmRekey } from './vm-rekey.ts'
+import { addVmUnlock } from './vm-unlock.ts'
 
 interface CreateOptions extends PlacementOptions {
   readonly disk?: readonly number[]
@@ -29,11 +30,19 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmCreate(vm, cli)
   addVmImport(vm, cli)
   vm.command('list')
-    .description('list the VMs with encryption and lock state')
-    .action(() =>
+    .description(
+      'list the VMs with encryption and lock state; with --locked those that do not open, why, and since when',
+    )
+    .option('--locked', 'only those that are locked, or of which nothing is known, with the reason')
+    .option('--host <name>', 'only those on this host')
+    .examples('vm list', 'vm list --locked --host host-a')
+    .action(({ locked, host }: { readonly locked?: boolean; readonly host?: string }) =>
       cli.showAnswer(
-        async (client) => (await client.vms()).vms,
-        (vms) => vmTable(vms, cli.paint),
+        async (client) =>
+          (await client.vms()).vms
+            .filter((each) => host === undefined || each.host === host)
+            .filter((each) => locked !== true || each.lock.state !== 'unlocked'),
+        (vms) => (locked === true ? lockedTable(vms, cli.paint) : vmTable(vms, cli.paint)),
       ),
     )
   vm.command('show')
@@ -52,15 +61,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmKeys(vm, cli)
   addVmMove(vm, cli)
   addVmRegistration(vm, cli)
-  vm.command('unlock')
-    .description("fetch a locked VM's keys again and try to open it")
-    .argument('<vm>', 'its name or ID')
-    .action((name: string) =>
-      cli.showAnswer(
-        (client) => client.unlockVm(name),
-        (each) => vmSheet(each, cli.paint),
-      ),
-    )
+  addVmUnlock(vm, cli)
   vm.command('delete')
     .description('delete a VM with its disks')
     .argument('<vm>', 'its name or ID')

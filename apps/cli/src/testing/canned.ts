@@ -71,8 +71,10 @@ export function cannedVm(name: string, encrypted: boolean): Vm {
           state: 'locked',
           text: 'host-a does not hold the key',
           missingKeys: [{ provider: 'kms', keyId: 'kek-1' }],
+          cause: 'key-missing-in-kms' as const,
+          since: cannedTime,
         }
-      : { state: 'unlocked', text: null, missingKeys: [] },
+      : { state: 'unlocked', text: null, missingKeys: [], cause: null, since: null },
     task: null,
   }
 }

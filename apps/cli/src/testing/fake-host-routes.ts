@@ -8,6 +8,7 @@ import {
   SetCryptoMode,
   StartedForHosts,
   TaskStarted,
+  UnlockVms,
   UsedKeyHealth,
   VerifyKeys,
 } from '@cryptvisor/control-plane-api'
@@ -48,6 +49,11 @@ export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>)
   server.get(`${api}/exposed-keys`, { schema: { response: { 200: ExposedKeyList } } }, async () => ({
     keys: [cannedExposed],
   }))
+  server.post(
+    `${api}/vms-unlock`,
+    { schema: { body: UnlockVms, response: { 202: TaskStarted } } },
+    async (_request, reply) => reply.code(202).send(await started('vm.unlock-all', 'all locked VMs')),
+  )
   server.get(`${api}/key-health`, { schema: { response: { 200: KeyHealthList } } }, async () => ({
     keys: [cannedHealth],
   }))

@@ -68,7 +68,7 @@ test('the key server is down when a host starts: VMs are locked, told once, and 
     ],
     'once for each key, however often it is tried',
   )
-  assert.equal((await world.eventsOf('vm.crypto.locked')).length, 1)
+  assert.equal((await world.eventsOf('vm.crypto.locked-kms-unreachable')).length, 1)
   world.kms.down = false
   await world.until(async () => (await world.work.showVm('web')).lock.state === 'unlocked')
   assert.equal((await world.eventsOf('vm.crypto.unlocked')).length, 1)
@@ -100,7 +100,7 @@ test('a VM whose files are not what the database knows is locked, and says so', 
   const { lock } = await world.work.unlockVm(admin, 'web')
   assert.equal(lock.state, 'locked')
   assert.match(lock.text ?? '', /vm\.json is another one/)
-  const [event] = await world.eventsOf('vm.crypto.locked')
+  const [event] = await world.eventsOf('vm.crypto.locked-damaged')
   assert.equal(event?.user, 'ada')
 })
 

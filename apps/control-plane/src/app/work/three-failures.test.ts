@@ -85,7 +85,7 @@ test('the key is missing in the key server: a restarted host’s VM stays locked
   // It unlocks by itself when the key is back.
   if (key !== undefined) world.kms.keys.set('key-3', key)
   await world.until(async () => (await world.work.showVm('web')).lock.state === 'unlocked')
-  assert.equal((await world.eventsOf('vm.crypto.locked')).length, 1)
+  assert.equal((await world.eventsOf('vm.crypto.locked-key-missing')).length, 1)
   assert.equal((await world.eventsOf('vm.crypto.unlocked')).length, 1)
   await assertWhole(world)
 })

@@ -25,6 +25,7 @@ import type {
   TaskSpeed,
   TaskState,
   TaskTarget,
+  UnlockVms,
   VerifyKeys,
   Vm,
   VmCompliance,
@@ -55,6 +56,7 @@ import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
 import { leave } from './hosts/host-leaving.ts'
+import { hostNamed } from './hosts/host-lookup.ts'
 import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
 import { HostKeys } from './keys/host-keys.ts'
 import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
@@ -87,6 +89,7 @@ import { taskView } from './tasks/task-view.ts'
 import { DiskExports, type ExportedDisk } from './vms/disk-export.ts'
 import { LockStates } from './vms/lock-states.ts'
 import { findProvider, findVm } from './vms/lookup.ts'
+import { type UnlockAllState, unlockAllSaga } from './vms/unlock-all.ts'
 import { moveVm } from './vms/vm-move.ts'
 import { VmRequests } from './vms/vm-requests.ts'
 import { readVms } from './vms/vm-store.ts'
@@ -133,6 +136,7 @@ export class Work implements HostObserver {
   readonly #kms: Kms
   readonly #sagas: Sagas
   readonly #verifies: boolean
+  readonly #unlockAll: SagaDefinition<UnlockAllState>
   readonly #verifySaga: SagaDefinition<VerifyState>
   /** The encryption of hosts. */
   readonly hosts: HostAdministration
@@ -174,10 +178,12 @@ export class Work implements HostObserver {
       Math.random,
     )
     this.#verifies = settings.keyVerification !== undefined
+    this.#unlockAll = unlockAllSaga(this.#context, kms, handOver, this.#locks)
     this.#verifySaga = verifySaga(this.keyVerification)
     this.hosts = new HostAdministration(this.#context, hostKeys, handOver, (hostId) => this.#catchUp.again(hostId))
     const sagas: readonly SagaDefinition<SagaState>[] = [
       ...this.hosts.definitions,
+      this.#unlockAll,
       this.#verifySaga,
       application.saga,
       removal,
@@ -403,6 +409,17 @@ export class Work implements HostObserver {
   }
 
   /** Fetches the VM's keys again, hands them over and has the host open the VM. */
+  /** Unlocks all VMs that are locked, or those of a host. */
+  async unlockVms(principal: Principal, { host }: UnlockVms): Promise<Task> {
+    const row = host === undefined ? null : await hostNamed(this.#context.database, host)
+    const target: TaskTarget =
+      row === null
+        ? { kind: 'system', id: 'vms', name: 'all locked VMs' }
+        : { kind: 'host', id: row.id, name: row.name }
+    const state = { hostId: row?.id ?? null, unlocked: 0, locked: 0 }
+    return this.#view(await this.#sagas.begin({ definition: this.#unlockAll, target, state, principal }))
+  }
+
   async unlockVm(principal: Principal, nameOrId: string): Promise<Vm> {
     await this.#unlock.unlock(principal, nameOrId)
     return this.showVm(nameOrId)

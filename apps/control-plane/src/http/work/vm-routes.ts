@@ -6,6 +6,7 @@ import {
   NameOrId,
   RekeyVm,
   TaskStarted,
+  UnlockVms,
   Vm,
   VmList,
 } from '@cryptvisor/control-plane-api'
@@ -100,6 +101,19 @@ export function vmRoutes(work: Work): Routes {
         response: { 200: Vm },
       },
       handler: ({ params, principal }) => work.unlockVm(principal, params.vm),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/vms-unlock',
+      config: { access: ['Cryptographer.RegisterVM'], rehearse: true },
+      schema: {
+        tags: ['vms'],
+        summary: 'Unlock all VMs that are locked, or those of a host: each key is fetched once for each host',
+        body: UnlockVms,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ body, principal }, reply) =>
+        reply.code(202).send({ task: await work.unlockVms(principal, body) }),
     })
     server.route({
       method: 'POST',

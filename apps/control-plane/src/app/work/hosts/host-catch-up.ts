@@ -12,9 +12,10 @@ import { keysOfCluster } from '../keys/key-rows.ts'
 import type { Kms } from '../keys/kms.ts'
 import { Outages } from '../keys/outages.ts'
 import { retryDelayMs } from '../retry-delay.ts'
+import { causeOfMissingKey } from '../vms/lock-cause.ts'
 import type { LockStates } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
-import { readVms } from '../vms/vm-store.ts'
+import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import type { HandOver } from './hand-over.ts'
 import { confirmOff, isPendingIncapable } from './host-disable.ts'
 import { type Failures, KeyReconciliation } from './key-reconciliation.ts'
@@ -82,9 +83,14 @@ export class HostCatchUp {
 
   async #retry(session: Session): Promise<void> {
     for (let failureCount = 0; !session.over.aborted; failureCount++) {
-      await pause(retryDelayMs(this.#work.timings, failureCount), session.over).catch(() => undefined)
+      await pause(this.#jittered(retryDelayMs(this.#work.timings, failureCount)), session.over).catch(() => undefined)
       if (session.over.aborted || (await this.#attempt(session, false))) return
     }
+  }
+
+  /** Many hosts that lost the same key server do not ask for their keys at the same moments. */
+  #jittered(ms: number): number {
+    return ms * (0.5 + Math.random() / 2)
   }
 
   /** One round; whether nothing is left to do. */
@@ -161,7 +167,15 @@ export class HostCatchUp {
     return false
   }
 
-  /** Has the host open its VMs: all of them the first time, later those that are not open. Whether all were asked. */
+  /** Nothing is new for a VM that is locked because of keys which could not be had again; its host need not be asked. */
+  #isStillWithout(vm: VmRecord, failures: Failures): boolean {
+    if (vm.row.lock_state !== 'locked') return false
+    const missing = keysOf(authorityOf(vm)).flatMap((key) => failures.get(keyText(key)) ?? [])
+    const [failure] = missing
+    return failure !== undefined && causeOfMissingKey(failure) === vm.row.lock_cause
+  }
+
+  /** Has the host open its VMs: all of them the first time, later those that are not open. Whether all are open. */
   async #openVms(session: Session, failures: Failures, first: boolean): Promise<boolean> {
     const vms = (await readVms(this.#work.database, { hostId: session.hostId })).filter(
       (vm) => vm.row.task_id === null && (first || vm.row.lock_state !== 'unlocked'),
@@ -169,14 +183,17 @@ export class HostCatchUp {
     let all = true
     await inParallel(vms, unlockConcurrencyMax, async (vm) => {
       session.over.throwIfAborted()
+      if (!first && this.#isStillWithout(vm, failures)) return
       const why = (missing: readonly KeyReference[]) =>
-        missing.map((key) => failures.get(keyText(key))?.message).find((message) => message !== undefined) ?? null
+        missing.map((key) => failures.get(keyText(key))).find((failure) => failure !== undefined) ?? null
       try {
-        await this.#locks.ask(session.connection, vm, null, why, first ? 'locked' : 'changes')
+        const { state } = await this.#locks.ask(session.connection, vm, null, why, first ? 'locked' : 'changes')
+        // Whatever it is locked for may be mended behind our back: it opens by itself then.
+        if (state === 'locked') all = false
       } catch (error) {
         if (!(error instanceof RestClientError)) throw error
         all = false
-        await this.#locks.keep(vm, { state: 'unknown', text: error.message, missingKeys: [] }, null)
+        await this.#locks.keep(vm, { state: 'unknown', text: error.message, missingKeys: [], cause: 'unclear' }, null)
         this.#work.log.warn(
           { err: error, host: session.hostId, vm: vm.row.id },
           'a host did not say whether a VM opens',

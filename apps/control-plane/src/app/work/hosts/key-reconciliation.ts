@@ -119,7 +119,7 @@ export class KeyReconciliation {
       const missingKeys = keysOf(authorityOf(vm)).filter((key) => names.has(keyText(key)))
       if (missingKeys.length === 0) continue
       const text = `host ${vm.hostName} started without keys and has not been given them yet`
-      await this.#locks.keep(vm, { state: 'locked', text, missingKeys }, null, 'nothing')
+      await this.#locks.keep(vm, { state: 'locked', text, missingKeys, cause: 'key-missing-on-host' }, null, 'nothing')
     }
   }
 }

@@ -3,10 +3,12 @@ import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { type KeyDescription, type KeyProvider, KeyProviderError } from '@cryptvisor/key-provider'
 import type { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { keyText } from '../../key-reference.ts'
 import { serverName, serversOf } from '../../provider-view.ts'
 import type { WorkContext } from '../context.ts'
 import { noteKey } from './key-audit.ts'
 import type { Outages } from './outages.ts'
+import { SharedFetches } from './shared-fetches.ts'
 
 /** What a request to a key provider is for; goes into its events. Names, not IDs. */
 export interface Purpose {
@@ -27,6 +29,7 @@ export type KeyLabels = Readonly<Record<string, string>>
  */
 export class Kms {
   readonly #work: WorkContext
+  readonly #fetches = new SharedFetches()
 
   constructor(work: WorkContext) {
     this.#work = work
@@ -47,7 +50,9 @@ export class Kms {
     const noted = (outcome: string) => noteKey(this.#work.audit, 'key.fetch', key, purpose, outcome)
     let kek: Secret
     try {
-      kek = await this.#call(key.provider, key.keyId, purpose, (kms) => kms.getKey(key.keyId))
+      kek = await this.#call(key.provider, key.keyId, purpose, (kms) =>
+        this.#fetches.share(keyText(key), () => kms.getKey(key.keyId)),
+      )
     } catch (error) {
       if (error instanceof ControlPlaneError) await noted(error.code)
       throw error

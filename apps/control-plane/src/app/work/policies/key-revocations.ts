@@ -90,7 +90,12 @@ export class KeyRevocations {
     if (stop === null) return
     await database
       .updateTable('vm')
-      .set({ lock_state: 'locked', lock_text: stopText(stop), lock_missing_keys: JSON.stringify([keyOf(stop)]) })
+      .set({
+        lock_state: 'locked',
+        lock_text: stopText(stop),
+        lock_missing_keys: JSON.stringify([keyOf(stop)]),
+        lock_cause: 'key-revoked',
+      })
       .where('id', '=', vmId)
       .where('task_id', 'is', null)
       .execute()
@@ -207,7 +212,13 @@ export class KeyRevocations {
       const text = stopText(stopped)
       await transaction
         .updateTable('vm')
-        .set({ lock_state: 'locked', lock_text: text, lock_missing_keys: JSON.stringify([key]) })
+        .set({
+          lock_state: 'locked',
+          lock_text: text,
+          lock_missing_keys: JSON.stringify([key]),
+          lock_cause: 'key-revoked',
+          lock_since: stopped.stopped_at,
+        })
         .where('id', '=', row.vm_id)
         .execute()
       await record({ type: 'vm.crypto.stopped', host: vm.hostName, vm: vm.row.name, ...key, text })

@@ -91,7 +91,10 @@ export class TaskEnding {
       if (['restore-header', 'relabel', 'detach-disk'].includes(context.change.kind)) return
       await transaction
         .updateTable('vm')
-        .set({ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' })
+        .set({
+          ...{ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' },
+          ...{ lock_cause: null, lock_since: null },
+        })
         .where('id', '=', vm.row.id)
         .execute()
     })
@@ -175,7 +178,7 @@ export class TaskEnding {
       await release(transaction, row)
       await transaction
         .updateTable('vm')
-        .set({ lock_state: 'locked', lock_text: text })
+        .set({ lock_state: 'locked', lock_text: text, lock_cause: 'unclear', lock_since: this.#work.clock() })
         .where('id', '=', vm.row.id)
         .execute()
     })

@@ -44,7 +44,7 @@ export class VmUnlock {
       failure = error
     }
     try {
-      await this.#locks.ask(connection, vm, principal.name, () => failure?.message ?? null)
+      await this.#locks.ask(connection, vm, principal.name, () => failure)
     } catch (error) {
       if (!(error instanceof RestClientError)) throw error
       failure ??= new ControlPlaneError('agent-failed', `host ${host.name}: ${error.message}`, { cause: error })

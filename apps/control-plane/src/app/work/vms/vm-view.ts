@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import type { Disk, Vm } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { DiskRow } from '../../../database/schema.ts'
+import { timeTextOrNull } from '../../clock.ts'
+import { recordedCause } from './lock-cause.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
 /** A VM as users see it. */
@@ -25,6 +27,8 @@ export function vmView(vm: VmRecord): Vm {
       text: row.lock_text,
       // Written by us from a list of key references.
       missingKeys: JSON.parse(row.lock_missing_keys) as KeyReference[],
+      cause: recordedCause(row),
+      since: row.lock_state === 'unlocked' ? null : timeTextOrNull(row.lock_since),
     },
     task: row.task_id,
   }
