@@ -1,7 +1,7 @@
 import type { LockCause } from '@cryptvisor/control-plane-api'
 import type { LockState } from '@cryptvisor/host-agent-api'
 import type { VmRow } from '../../../database/schema.ts'
-import type { ControlPlaneError } from '../../control-plane-error.ts'
+import type { ControlPlaneError, ControlPlaneErrorCode } from '../../control-plane-error.ts'
 
 /** Why a VM is locked: what its host says, and what kept a missing key from it, where that is known. */
 export function causeOf(lock: LockState, why: ControlPlaneError | null): LockCause | null {
@@ -19,20 +19,17 @@ export function causeOf(lock: LockState, why: ControlPlaneError | null): LockCau
   }
 }
 
+/** What kept a key from a host, by the error that told of it. */
+const causesOfMissingKey: ReadonlyMap<ControlPlaneErrorCode, LockCause> = new Map([
+  ['key-missing', 'key-missing-in-kms'],
+  ['kms-unreachable', 'kms-unreachable'],
+  ['kms-refused', 'kms-refused'],
+  ['host-incapable', 'host-incapable'],
+])
+
 /** Why a host does not hold a key. */
 export function causeOfMissingKey(why: ControlPlaneError | null): LockCause {
-  switch (why?.code) {
-    case 'key-missing':
-      return 'key-missing-in-kms'
-    case 'kms-unreachable':
-      return 'kms-unreachable'
-    case 'kms-refused':
-      return 'kms-refused'
-    case 'host-incapable':
-      return 'host-incapable'
-    default:
-      return 'key-missing-on-host'
-  }
+  return (why === null ? undefined : causesOfMissingKey.get(why.code)) ?? 'key-missing-on-host'
 }
 
 /** The cause that is on record of a VM; `null`: it is not locked. */
