@@ -9,6 +9,7 @@ const exitCodeOf = {
   'not-found': exitCodes.refused,
   'not-whole': exitCodes.refused,
   ambiguous: exitCodes.refused,
+  'bad-statement': exitCodes.refused,
   'check-failed': exitCodes.refused,
   'task-failed': exitCodes.refused,
   'task-cancelled': exitCodes.refused,

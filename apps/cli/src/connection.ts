@@ -76,7 +76,8 @@ function parseUrl(text: string): string {
   return url.origin
 }
 
-async function readCa(path: string): Promise<string> {
+/** The certificates of a CA, PEM. Throws `CliError` `bad-file`. */
+export async function readCa(path: string): Promise<string> {
   let text: string
   try {
     text = await readFile(path, 'utf8')

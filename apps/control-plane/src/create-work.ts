@@ -4,7 +4,7 @@ import type { WorkPart, WorkParts } from './service.ts'
 
 /** Builds the work half on the platform, with its routes. It does nothing before it is started. */
 export function createWork({ platform, ...parts }: WorkParts): WorkPart {
-  const { audit, events, keyProviders, sessions: hostConnections } = platform
-  const work = new Work({ ...parts, audit, events, keyProviders, hostConnections })
+  const { audit, events, keyProviders, sessions: hostConnections, certificates: signer } = platform
+  const work = new Work({ ...parts, audit, events, keyProviders, hostConnections, signer })
   return { work, routes: (server) => workRoutes(server, work) }
 }

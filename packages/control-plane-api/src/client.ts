@@ -42,6 +42,7 @@ import type {
   CreateCampaign,
 } from './campaigns.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
+import type { EraseVm, Erasure, ErasureList } from './erasures.ts'
 import type { Event, EventList, EventQuery } from './events.ts'
 import type { CreateFolder, Folder, FolderList, MoveTo, RenameFolder } from './folders.ts'
 import type {
@@ -582,6 +583,17 @@ export class ControlPlaneClient {
   }
   unlockVm(nameOrId: string): Promise<Vm> {
     return this.#send('POST', api('vms', nameOrId, 'unlock'))
+  }
+  /** Asks for it; a second user approves it. */
+  eraseVm(nameOrId: string, body: EraseVm): Promise<Approval> {
+    return this.#send('POST', api('vms', nameOrId, 'erase'), body)
+  }
+  erasures(): Promise<Static<typeof ErasureList>> {
+    return this.#get(api('erasures'))
+  }
+  /** By its ID, or by the VM's ID or name: then the newest. */
+  erasure(id: string): Promise<Erasure> {
+    return this.#get(api('erasures', id))
   }
   disks(vm: string): Promise<Static<typeof DiskList>> {
     return this.#get(api('vms', vm, 'disks'))

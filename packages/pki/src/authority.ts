@@ -4,6 +4,7 @@ import { exportPrivateKey, generateKeyPair, type Identity, importPrivateKey } fr
 import { nameOf } from './name.ts'
 import { pemOf } from './pem.ts'
 import { PkiError } from './pki-error.ts'
+import { documentSigning } from './statement.ts'
 import { x509 } from './x509.ts'
 
 const dayMs = 86_400_000
@@ -14,13 +15,19 @@ const clockSkewMs = 300_000
 export interface Profile {
   /** Common name: one line of 1 to 64 characters. */
   readonly commonName: string
-  readonly usages: readonly ('server' | 'client')[]
+  readonly usages: readonly ('server' | 'client' | 'document-signing')[]
   /** Host names and IP addresses that the certificate shows as subject alternative names. */
   readonly hosts?: readonly string[]
   /** SAN URIs; our services say there who they are. */
   readonly uris?: readonly string[]
   readonly validDays: number
 }
+
+const usageOids = {
+  server: x509.ExtendedKeyUsage.serverAuth,
+  client: x509.ExtendedKeyUsage.clientAuth,
+  'document-signing': documentSigning,
+} as const
 
 /** A small certificate authority: one self-signed ECDSA P-256 certificate, leaves directly under it (RFC 5280). */
 export class CertificateAuthority {
@@ -109,9 +116,7 @@ export class CertificateAuthority {
       ),
       ...(profile.uris ?? []).map((value) => ({ type: 'url' as const, value })),
     ]
-    const usages = profile.usages.map(
-      (usage) => x509.ExtendedKeyUsage[usage === 'server' ? 'serverAuth' : 'clientAuth'],
-    )
+    const usages = profile.usages.map((usage) => usageOids[usage])
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
       subject: nameOf(profile.commonName),

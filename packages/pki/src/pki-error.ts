@@ -5,6 +5,7 @@ export type PkiErrorCode =
   | 'bad-pkcs12'
   | 'bad-password'
   | 'wrong-password'
+  | 'bad-statement'
 
 /** What was wrong with a certificate, a request, a name in one, or a PKCS#12 file. */
 export class PkiError extends Error {

@@ -8,6 +8,7 @@ import { lockedTable, vmSheet, vmTable } from '../vm-words.ts'
 import { addVmKeys } from './keys-usage.ts'
 import { addVmPolicy } from './vm-assign.ts'
 import { addVmClone } from './vm-clone.ts'
+import { addVmErase } from './vm-erase.ts'
 import { addVmImport } from './vm-import.ts'
 import { addVmMove } from './vm-move.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
@@ -62,6 +63,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmMove(vm, cli)
   addVmRegistration(vm, cli)
   addVmUnlock(vm, cli)
+  addVmErase(vm, cli)
   vm.command('delete')
     .description('delete a VM with its disks')
     .argument('<vm>', 'its name or ID')

@@ -7,6 +7,10 @@ import {
   DestroyedRetiredKeys,
   DestroyKey,
   DestroyRetiredKeys,
+  EraseVm,
+  Erasure,
+  type ErasureCertificate,
+  ErasureList,
   type KeyOrder,
   KeyOrderList,
   KeyOrder as KeyOrderSchema,
@@ -82,6 +86,34 @@ export const cannedGraph: KeyUsageGraph = {
   truncated: false,
 }
 
+export const cannedCertificate: ErasureCertificate = {
+  format: 'cryptvisor/erasure-certificate/1',
+  id: 'erasure-1',
+  issuedAt: cannedTime,
+  controlPlane: 'ab'.repeat(32),
+  vm: {
+    id: 'vm-1',
+    name: 'db1<script>\u001b[2J',
+    cluster: 'main',
+    datastore: 'fast',
+    path: '/srv/vms/db1',
+    disks: [{ number: 0, layerId: 'layer-0', luksUuid: 'uuid', sizeBytes: 512, device: null, encrypted: true }],
+  },
+  requestedBy: 'admin',
+  approvedBy: 'eve',
+  approval: 'approval-1',
+  reason: null,
+  task: 'task-1',
+  begunAt: cannedTime,
+  keys: [{ ...key, answer: 'Destroyed', destroyedAt: cannedTime, before: false }],
+  hosts: [{ name: 'host-b', outcome: 'absent', at: cannedTime, text: 'it was not connected' }],
+  filesRemovedAt: cannedTime,
+  notReached: ['Backups of the key server.'],
+}
+
+/** What the fake control plane answers as the signed statement of `cannedCertificate`; put another one in its place. */
+export const cannedErasure = { statement: '{}' }
+
 /** Routes of the lives of keys, and of approvals. */
 export function addFakeKeyLives(server: RestServer): void {
   server.get(`${api}/key-usage`, { schema: { response: { 200: KeyUsageGraph } } }, async () => cannedGraph)
@@ -139,6 +171,17 @@ export function addFakeKeyLives(server: RestServer): void {
     { schema: { body: DestroyRetiredKeys, response: { 200: DestroyedRetiredKeys } } },
     async () => ({ orders: [cannedOrder], skipped: [{ ...key, why: 'it is used' }] }),
   )
+  server.post(`${api}/vms/:vm/erase`, { schema: { body: EraseVm, response: { 200: ApprovalSchema } } }, async () => ({
+    ...cannedApproval,
+    action: 'vm.erase',
+  }))
+  const erasure = { id: 'erasure-1', vm: { id: 'vm-1', name: 'db1' }, task: 'task-1', createdAt: cannedTime }
+  server.get(`${api}/erasures`, { schema: { response: { 200: ErasureList } } }, async () => ({ erasures: [erasure] }))
+  server.get(`${api}/erasures/:id`, { schema: { response: { 200: Erasure } } }, async () => ({
+    ...erasure,
+    ...cannedErasure,
+    certificate: cannedCertificate,
+  }))
   server.get(`${api}/approvals`, { schema: { response: { 200: ApprovalList } } }, async () => ({
     approvals: [cannedApproval],
   }))

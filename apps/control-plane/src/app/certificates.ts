@@ -1,6 +1,6 @@
 import { controlPlaneUri, epochUri, hostUri } from '@cryptvisor/host-agent-api'
 import type { Barrier } from '@cryptvisor/key-store'
-import { CertificateAuthority, type Identity, readCertificate } from '@cryptvisor/pki'
+import { CertificateAuthority, type Identity, readCertificate, signStatement } from '@cryptvisor/pki'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
@@ -11,6 +11,8 @@ const authorityName = 'Cryptvisor control plane CA'
 const authorityValidDays = 3650
 const hostValidDays = 825
 const kmipClientValidDays = 365
+/** Of a key that signs one document and is wiped; the certificate is to be checked for as long as anybody asks. */
+const signerValidDays = 3650
 /** Of what the control plane shows of itself; made anew at each start and at two thirds of it, kept in memory only. */
 export const ownValidDays = 90
 
@@ -102,6 +104,16 @@ export class Certificates {
       uris: [controlPlaneUri],
       validDays: kmipClientValidDays,
     })
+  }
+
+  /** Signs a JSON value, under a key that is made for it and wiped (`signStatement`). */
+  async signDocument(type: string, payload: object): Promise<string> {
+    using signer = await this.#authority.issue({
+      commonName: 'Cryptvisor document signer',
+      usages: ['document-signing'],
+      validDays: signerValidDays,
+    })
+    return signStatement(signer, this.ca, type, payload)
   }
 
   /** A certificate for a host's own key, for its REST under `address` and for its sessions. Throws `PkiError`. */

@@ -72,6 +72,7 @@ export interface PlatformParts {
 
 /** Everything but the work: users, hosts, inventory, key providers, events. Tell it of the work before it listens. */
 export class Platform implements AsyncDisposable {
+  readonly certificates: Certificates
   readonly events: EventLog
   readonly origins = new Origins()
   readonly audit: AuditTrail
@@ -127,6 +128,7 @@ export class Platform implements AsyncDisposable {
       return this.#observer
     }
     this.database = database
+    this.certificates = certificates
     this.requestKeys = new RequestKeys(database, clock)
     this.clock = clock
     this.audit = new AuditTrail(database, auditSigner, clock, this.origins.now)

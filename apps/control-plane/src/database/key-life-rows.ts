@@ -65,3 +65,8 @@ export interface ErasureRow {
   /** The JSON Web Signature, flattened JSON serialization (RFC 7515, 7.2.2). */
   statement: string
 }
+
+/** A VM whose keys are being destroyed for good: no host is given them any more. */
+export interface VmErasingRow {
+  vm_id: string
+}

@@ -5,7 +5,7 @@ import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
 import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
-import type { ApprovalRow, ErasureRow, KeyOrderRow, VmKeyRow } from './key-life-rows.ts'
+import type { ApprovalRow, ErasureRow, KeyOrderRow, VmErasingRow, VmKeyRow } from './key-life-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
 import type { NotificationLossRow, NotificationTargetRow } from './notification-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
@@ -257,6 +257,7 @@ export interface Schema {
   key_order: KeyOrderRow
   approval: ApprovalRow
   erasure: ErasureRow
+  vm_erasing: VmErasingRow
   key_provider: KeyProviderRow
   wrapping_key: WrappingKeyRow
   native_provider: NativeProviderRow

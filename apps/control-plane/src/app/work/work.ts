@@ -52,6 +52,9 @@ import { isRehearsed } from '../rehearsal.ts'
 import type { Settings } from '../settings.ts'
 import { Campaigns } from './campaigns/campaigns.ts'
 import { defaultTimings, type Timings, type WorkContext } from './context.ts'
+import { eraseSaga, type StatementSigner } from './erasure/erase-saga.ts'
+import type { EraseState } from './erasure/erase-state.ts'
+import { Erasures } from './erasure/erasures.ts'
 import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
@@ -106,6 +109,7 @@ export interface WorkParts {
   readonly clock: Clock
   readonly log: Log
   readonly settings: Pick<Settings, 'labels' | 'keyVerification' | 'keyDestroyAfterMs'>
+  readonly signer: StatementSigner
   readonly timings?: Timings
   /** A user with what they may do now; left out: as their permissions say. */
   readonly principalOf?: (user: string) => Promise<Principal>
@@ -117,6 +121,7 @@ export interface WorkParts {
  */
 export class Work implements HostObserver {
   readonly keyLives: KeyLives
+  readonly erasures: Erasures
   readonly #context: WorkContext
   readonly #stopping = new AbortController()
   readonly #started = Promise.withResolvers<void>()
@@ -149,7 +154,7 @@ export class Work implements HostObserver {
   /** How the keys in use are found when they are read back. */
   readonly keyVerification: KeyVerification
 
-  constructor({ settings, timings = defaultTimings, ...parts }: WorkParts) {
+  constructor({ settings, signer, timings = defaultTimings, ...parts }: WorkParts) {
     const principalOf = parts.principalOf ?? ((user: string) => principalNamed(parts.database, user))
     this.#context = { ...parts, labels: settings.labels, timings, stopping: this.#stopping.signal }
     const kms = new Kms(this.#context)
@@ -180,6 +185,13 @@ export class Work implements HostObserver {
     this.#verifies = settings.keyVerification !== undefined
     this.#unlockAll = unlockAllSaga(this.#context, kms, handOver, this.#locks)
     this.#verifySaga = verifySaga(this.keyVerification)
+    const erase: SagaDefinition<EraseState> = eraseSaga({
+      work: this.#context,
+      kms,
+      handOver,
+      signer,
+      runOf: (taskId) => this.#runner.get(taskId),
+    })
     this.hosts = new HostAdministration(this.#context, hostKeys, handOver, (hostId) => this.#catchUp.again(hostId))
     const sagas: readonly SagaDefinition<SagaState>[] = [
       ...this.hosts.definitions,
@@ -187,6 +199,7 @@ export class Work implements HostObserver {
       this.#verifySaga,
       application.saga,
       removal,
+      erase,
     ]
     const ending = new TaskEnding(this.#context, {
       handOver,
@@ -211,6 +224,7 @@ export class Work implements HostObserver {
     const again = (hostId: string) => this.#catchUp.again(hostId)
     this.registration = new Registration(this.#context, handOver, again)
     this.reconciliation = new Reconciliation(this.#context, handOver, again)
+    this.erasures = new Erasures(this.#context, this.keyLives.approvals, this.#sagas, erase)
   }
 
   /** Takes up what was open when the control plane stopped or died. */

@@ -34,7 +34,7 @@ export function approvalRoutes(approvals: Approvals): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/approvals/:id/approve',
-      config: { access: ['Cryptographer.ManageKeys'] },
+      config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
       schema: {
         tags: ['approvals'],
         summary: 'Let it happen: another user than who asked for it, with the digest of exactly what was shown',
@@ -48,7 +48,7 @@ export function approvalRoutes(approvals: Approvals): Routes {
       server.route({
         method: 'POST',
         url: `/api/v1/approvals/:id/${verb}`,
-        config: { access: ['Cryptographer.ManageKeys'] },
+        config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
         schema: {
           tags: ['approvals'],
           summary: verb === 'reject' ? 'Say no to it' : 'Take back what you asked for',

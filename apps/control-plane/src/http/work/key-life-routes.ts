@@ -76,7 +76,7 @@ export function keyLifeRoutes(lives: KeyLives): Routes {
     server.route({
       method: 'POST',
       url: '/api/v1/retired-keys/destroy',
-      config: { access: ['Cryptographer.ManageKeys'] },
+      config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
       schema: {
         tags: ['keys'],
         summary: 'Have all keys destroyed that were retired long enough ago; old backups may need them',
@@ -104,7 +104,7 @@ function addOrders(server: Parameters<Routes>[0], { orders }: KeyLives): void {
   server.route({
     method: 'POST',
     url: '/api/v1/keys/:provider/:keyId/destroy',
-    config: { access: ['Cryptographer.ManageKeys'] },
+    config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
     schema: {
       tags: ['keys'],
       summary: 'Have a key destroyed after a waiting time; while something uses it only with a second user’s approval',
@@ -117,7 +117,7 @@ function addOrders(server: Parameters<Routes>[0], { orders }: KeyLives): void {
   server.route({
     method: 'POST',
     url: '/api/v1/keys/:provider/:keyId/revoke',
-    config: { access: ['Cryptographer.ManageKeys'] },
+    config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
     schema: {
       tags: ['keys'],
       summary: 'Have a key revoked, now; while something uses it only with a second user’s approval',
@@ -130,7 +130,7 @@ function addOrders(server: Parameters<Routes>[0], { orders }: KeyLives): void {
   server.route({
     method: 'POST',
     url: '/api/v1/keys/:provider/:keyId/restore',
-    config: { access: ['Cryptographer.ManageKeys'] },
+    config: { access: ['Cryptographer.ManageKeys'], rehearse: true },
     schema: {
       tags: ['keys'],
       summary: 'Take back what is ordered for a key and not done',

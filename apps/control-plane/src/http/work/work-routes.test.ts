@@ -10,7 +10,7 @@ import { pathOf, RestClient, RestClientError } from '@cryptvisor/rest'
 import { Secret } from '@cryptvisor/secret'
 import { temporaryFolder } from '@cryptvisor/testkit'
 import { pino } from 'pino'
-import { providersOf, Sessions, shortTimings } from '../../app/work/testing/control-plane-process.ts'
+import { providersOf, Sessions, shortTimings, testSigner } from '../../app/work/testing/control-plane-process.ts'
 import { Faults } from '../../app/work/testing/faults.ts'
 import { fillInventory } from '../../app/work/testing/inventory.ts'
 import { MemoryKms } from '../../app/work/testing/memory-kms.ts'
@@ -55,6 +55,7 @@ async function startServer(context: TestContext) {
         events,
         keyProviders,
         hostConnections: sessions,
+        signer: testSigner(),
         timings: shortTimings,
       })
       return { work, routes: (server) => workRoutes(server, work) }

@@ -3,6 +3,7 @@ import type { Work } from '../../app/work/work.ts'
 import { approvalRoutes } from './approval-routes.ts'
 import { campaignRoutes } from './campaign-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
+import { erasureRoutes } from './erasure-routes.ts'
 import { hostCryptoRoutes } from './host-crypto-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
@@ -28,6 +29,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     approvalRoutes(work.keyLives.approvals),
     registrationRoutes(work),
     campaignRoutes(work.campaigns),
+    erasureRoutes(work.erasures),
   ]) {
     routes(server)
   }

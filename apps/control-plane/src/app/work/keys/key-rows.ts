@@ -191,14 +191,18 @@ export async function keysForHost(
 
 /**
  * Every KEK that the database ties to VMs, layers (those that were detached too) and open tasks of a cluster; without VMs that are
- * stopped, since their key was revoked, and without the task `exceptTask`.
+ * stopped, since their key was revoked, or erased, and without the task `exceptTask`.
  */
 export async function keysOfCluster(
   database: Database,
   clusterId: string,
   exceptTask?: string,
 ): Promise<readonly NeededKey[]> {
-  const stopped = database.selectFrom('vm_revocation').select('vm_id').where('stopped_at', 'is not', null)
+  const stopped = database
+    .selectFrom('vm_revocation')
+    .select('vm_id')
+    .where('stopped_at', 'is not', null)
+    .union(database.selectFrom('vm_erasing').select('vm_id'))
   const homes = await database
     .selectFrom('vm')
     .innerJoin('host', 'host.id', 'vm.host_id')

@@ -6,7 +6,7 @@ import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import { insertTask } from '../tasks/task-store.ts'
-import type { SagaDefinition, SagaState } from './definition.ts'
+import type { RecordWith, SagaDefinition, SagaState } from './definition.ts'
 import { formatSagaContext } from './saga-context.ts'
 
 /** What is to be begun. */
@@ -19,7 +19,7 @@ export interface NewSaga<State extends SagaState> {
    * Makes sure, in the transaction that writes the task, that what the request was checked by still holds, and takes
    * what the task needs for itself alone; throws `ControlPlaneError` otherwise.
    */
-  readonly claim?: (transaction: Transaction<Schema>, taskId: string) => Promise<void>
+  readonly claim?: (transaction: Transaction<Schema>, taskId: string, record: RecordWith) => Promise<void>
 }
 
 /** Begins sagas of steps. */
@@ -37,11 +37,11 @@ export class Sagas {
     const { definition, target, state, principal, claim } = saga
     if (!this.#runner.knows(definition.type)) throw new Error(`no saga of the type ${definition.type} is known`)
     const context = formatSagaContext({ direction: 'forward', index: 0, state, failure: null })
-    const row = await this.#work.database.transaction().execute(async (transaction) => {
+    const row = await this.#work.events.transaction(async (transaction, record) => {
       const { type } = definition
       const task = { type, target, principal, context, step: 'queued', totalBytes: 0 }
       const inserted = await insertTask(transaction, this.#work.clock, task)
-      await claim?.(transaction, inserted.id)
+      await claim?.(transaction, inserted.id, record)
       return inserted
     })
     this.#runner.run(row, false)

@@ -1,4 +1,5 @@
 import { privileges } from '@cryptvisor/control-plane-api'
+import { CertificateAuthority, signStatement } from '@cryptvisor/pki'
 import type { Kysely, KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs } from 'kysely'
 import type { HostRow, Schema } from '../../../database/schema.ts'
 import { everywhere } from '../../access-control.ts'
@@ -7,6 +8,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import { EventLog } from '../../events.ts'
 import type { HostConnection, HostConnections, KeyProviders } from '../../ports.ts'
 import type { Timings } from '../context.ts'
+import type { StatementSigner } from '../erasure/erase-saga.ts'
 import type { VerificationSettings } from '../keys/key-verification.ts'
 import { Work } from '../work.ts'
 import { Faults } from './faults.ts'
@@ -61,6 +63,7 @@ export class ControlPlaneProcess {
         ...(verification === null ? {} : { keyVerification: verification }),
         keyDestroyAfterMs: 7 * 86_400_000,
       },
+      signer: testSigner(),
       timings: { ...shortTimings, ...timings },
       principalOf: async (user) => everywhere(user, privileges),
     })
@@ -96,6 +99,19 @@ export class ControlPlaneProcess {
 
   host(agent: SimulatedAgent): Promise<HostRow> {
     return this.database.selectFrom('host').selectAll().where('id', '=', agent.name).executeTakeFirstOrThrow()
+  }
+}
+
+/** Signs under a CA of its own. */
+export function testSigner(): StatementSigner {
+  return {
+    caFingerprint256: 'ab'.repeat(32),
+    signDocument: async (type, payload) => {
+      const made = await CertificateAuthority.create('test CA', 1, () => new Date())
+      made.privateKey[Symbol.dispose]()
+      using signer = await made.authority.issue({ commonName: 'signer', usages: ['document-signing'], validDays: 1 })
+      return signStatement(signer, made.authority.certificate, type, payload)
+    },
   }
 }
 
