@@ -21,8 +21,8 @@ import { createNotifications } from './migrations/0062-notifications.ts'
 import { addKeyLives } from './migrations/0070-key-lives.ts'
 import { addApprovals } from './migrations/0071-approvals.ts'
 import { addErasures } from './migrations/0072-erasures.ts'
-import { createCampaigns } from './migrations/0080-campaigns.ts'
 import { addErasing } from './migrations/0073-erasing.ts'
+import { createCampaigns } from './migrations/0080-campaigns.ts'
 import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
@@ -54,8 +54,8 @@ export const migrations: readonly Migration[] = [
   { name: '0070-key-lives', up: addKeyLives },
   { name: '0071-approvals', up: addApprovals },
   { name: '0072-erasures', up: addErasures },
-  { name: '0080-campaigns', up: createCampaigns },
   { name: '0073-erasing', up: addErasing },
+  { name: '0080-campaigns', up: createCampaigns },
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
