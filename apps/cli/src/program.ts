@@ -17,6 +17,7 @@ import { addKeyProvider } from './commands/key-provider.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLogin } from './commands/login.ts'
 import { addLogout } from './commands/logout.ts'
+import { addNotification } from './commands/notification.ts'
 import { addPermission } from './commands/permission.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addRole } from './commands/role.ts'
@@ -86,6 +87,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addCampaign,
     addEvent,
     addAlarm,
+    addNotification,
     addAudit,
     addKeys,
     addApproval,

@@ -123,6 +123,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   platform.probeTimer.start()
   opened.use(platform.auditWatch.keepChecking())
   opened.use(platform.clientRenewal.start())
+  opened.use(platform.delivery.start())
   opened.use(keepLooking(platform.alarmBook, platform.retention, platform.events, database, log))
   const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))

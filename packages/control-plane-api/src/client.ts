@@ -106,6 +106,7 @@ import type {
 import type { SetKeyType } from './key-types.ts'
 import type { KeyUsageGraph } from './key-usage.ts'
 import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
+import type { CreateNotification, NotificationTarget, NotificationTargetList } from './notifications.ts'
 import type {
   CreateGroup,
   Group,
@@ -734,6 +735,26 @@ export class ControlPlaneClient {
   }
   async clearBackupSchedule(): Promise<void> {
     await this.#send('DELETE', api('system', 'backup-schedule'))
+  }
+
+  notifications(): Promise<Static<typeof NotificationTargetList>> {
+    return this.#get(api('notifications'))
+  }
+  notification(name: string): Promise<NotificationTarget> {
+    return this.#get(api('notifications', name))
+  }
+  /** Nothing is sent to a target that needs a secret before it has one: `setNotificationSecret`. */
+  createNotification(body: CreateNotification): Promise<NotificationTarget> {
+    return this.#send('POST', api('notifications'), body)
+  }
+  async setNotificationSecret(name: string, secret: Secret): Promise<void> {
+    await this.#rest.call({ method: 'PUT', path: api('notifications', name, 'secret'), content: secret })
+  }
+  async testNotification(name: string): Promise<void> {
+    await this.#send('POST', api('notifications', name, 'test'))
+  }
+  async deleteNotification(name: string): Promise<void> {
+    await this.#send('DELETE', api('notifications', name))
   }
 
   /** Red ones first. */

@@ -19,6 +19,7 @@ export type ControlPlaneErrorCode =
   | 'host-incapable'
   | 'agent-failed'
   | 'approval-outdated'
+  | 'notification-failed'
   | 'cancelled'
 
 /** `message` is for the user: what was wrong and what to do next; `field` names the wrong input. */

@@ -34,6 +34,8 @@ import { ProviderHealth } from './key-providers/provider-health.ts'
 import { ProviderServers } from './key-providers/provider-servers.ts'
 import type { Log } from './log.ts'
 import { Logins } from './login.ts'
+import { Delivery } from './notifications/delivery.ts'
+import { Notifications } from './notifications/notifications.ts'
 import { PendingClientKeys } from './pending-client-keys.ts'
 import { Permissions } from './permissions/permissions.ts'
 import { Scopes } from './permissions/scope.ts'
@@ -81,6 +83,8 @@ export class Platform implements AsyncDisposable {
   readonly alarmBook: AlarmBook
   readonly alarms: Alarms
   readonly retention: Retention
+  readonly notifications: Notifications
+  readonly delivery: Delivery
   readonly clock: Clock
   readonly bearers: Bearers
   readonly logins: Logins
@@ -136,7 +140,19 @@ export class Platform implements AsyncDisposable {
     this.events = new EventLog(database, clock, [this.audit, this.alarmBook])
     this.alarms = new Alarms(database, this.events, this.alarmBook, alarmDefinitions, clock)
     this.retention = new Retention(database, this.events, clock)
+    const hostName = new URL(hostsUrl).hostname
+    this.notifications = new Notifications(database, this.events, barrier, hostName, clock)
     this.auditLog = new AuditLog(database, auditSigner, this.events, clock)
+    this.delivery = new Delivery({
+      database,
+      events: this.events,
+      audit: this.auditLog,
+      notifications: this.notifications,
+      hostName,
+      clock,
+      random: Math.random,
+      log,
+    })
     this.auditWatch = new AuditWatch(this.auditLog, this.events, log)
     this.bearers = new Bearers(database, clock)
     this.logins = new Logins(database, this.events, this.bearers, clock)

@@ -22,6 +22,7 @@ const statuses: Readonly<Record<ControlPlaneErrorCode, ErrorStatus>> = {
   'host-incapable': 409,
   'agent-failed': 502,
   'approval-outdated': 409,
+  'notification-failed': 502,
   cancelled: 409,
 }
 

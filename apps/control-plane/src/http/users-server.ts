@@ -15,6 +15,7 @@ import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
 import { measureRequests, metricsRoutes } from './metrics-routes.ts'
 import { nativeProviderRoutes } from './native-provider-routes.ts'
+import { notificationRoutes } from './notification-routes.ts'
 import { permissionRoutes } from './permission-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { providerTrustRoutes } from './provider-trust-routes.ts'
@@ -71,6 +72,7 @@ export async function buildUsersServer(
     metricsRoutes(platform),
     auditRoutes(platform),
     alarmRoutes(platform),
+    notificationRoutes(platform),
     work,
   ]) {
     addRoutes(server)

@@ -141,6 +141,18 @@ export class AuditLog {
         const message = `hash: record ${through} is not there or has another hash: export the audit, verify the file, and give its record’s hash`
         throw new ControlPlaneError('invalid', message, { field: 'hash' })
       }
+      const behind = await transaction
+        .selectFrom('notification_target')
+        .select('name')
+        .where('source', '=', 'audit')
+        .where('cursor', '<', through)
+        .executeTakeFirst()
+      if (behind !== undefined) {
+        throw new ControlPlaneError(
+          'in-use',
+          `records up to ${through} were not all sent to ${behind.name} yet: see «notification show ${behind.name}», or remove it`,
+        )
+      }
       const bare = { position: through, hash, time: timeText(this.#clock()), user: principal.name }
       const signature = this.#signer.sign(checkpointStatement(bare))
       const { numDeletedRows } = await transaction
