@@ -80,11 +80,13 @@ interface Hook {
 async function startHook(context: TestContext, listen: (listener: RequestListener) => ReturnType<typeof createHttp>) {
   const got: Hook[] = []
   const answers = { status: 204, headers: {} }
-  const server = listen(async (request, response) => {
+  const server = listen((request, response) => {
     const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
-    got.push({ body: Buffer.concat(chunks).toString(), headers: request.headers })
-    response.writeHead(answers.status, answers.headers).end()
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      got.push({ body: Buffer.concat(chunks).toString(), headers: request.headers })
+      response.writeHead(answers.status, answers.headers).end()
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
