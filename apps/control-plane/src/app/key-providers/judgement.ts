@@ -1,4 +1,4 @@
-import type { Health, KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import type { CertificateView, Health, KeyProviderStatus } from '@cryptvisor/control-plane-api'
 import type { ProviderStatus, ServerStatus } from '@cryptvisor/key-provider'
 import type { ProviderIdentityRow } from '../../database/provider-rows.ts'
 import type { KeyProviderRow } from '../../database/schema.ts'
@@ -36,7 +36,7 @@ export function judge(
   const untrusted = serversOf(row).filter((server) => !trusted.has(serverName(server)))
   const servers = [
     ...status.servers.map((server) =>
-      judgeServer(server, changed.get(server.name) ?? server.certificatePem, row.name, now),
+      judgeServer(server, changed.get(server.name) ?? null, pinOf(row, server.name), row.name, now),
     ),
     ...untrusted.map((server) => untrustedServer(serverName(server), row.name)),
   ]
@@ -57,13 +57,15 @@ export function judge(
 
 function judgeServer(
   server: ServerStatus,
-  certificatePem: string | null,
+  changedPem: string | null,
+  pin: string | null,
   provider: string,
   now: number,
 ): Judgement['servers'][number] {
-  const certificate = certificatePem === null ? null : certificateView(certificatePem)
+  const pem = changedPem ?? server.certificatePem
+  const certificate = pem === null ? null : certificateView(pem)
   const ending =
-    certificate === null
+    certificate === null || changedPem !== null
       ? null
       : endText(
           Date.parse(certificate.notAfter),
@@ -71,15 +73,25 @@ function judgeServer(
           'its certificate',
           `renew it at the key server, then «key-provider trust server ${provider}» where it is pinned`,
         )
+  const change = changedPem === null ? null : changeText(certificateView(changedPem), pin, provider)
+  const reasons = [change, server.health === 'green' ? null : server.reason, ending].filter((text) => text !== null)
   return {
     address: server.name,
     health: server.health === 'green' && ending !== null ? 'yellow' : server.health,
-    text: ending === null ? server.reason : server.health === 'green' ? ending : `${server.reason}; ${ending}`,
+    text: reasons.length === 0 ? server.reason : reasons.join('; '),
     protocolVersion: server.protocolVersion,
     vendor: server.vendorIdentification,
     roundTripMs: server.roundTripMs,
     certificate,
   }
+}
+
+function changeText({ fingerprint256, subject, issuer }: CertificateView, pin: string | null, provider: string) {
+  return `shows another certificate than the trusted one: ${fingerprint256} (subject ${subject}, issuer ${issuer}), trusted is ${pin}; when you know why it changed, trust the new one: «key-provider trust server ${provider}»`
+}
+
+function pinOf(row: KeyProviderRow, address: string): string | null {
+  return serversOf(row).find((server) => serverName(server) === address)?.fingerprint256 ?? null
 }
 
 function untrustedServer(address: string, provider: string): Judgement['servers'][number] {
@@ -120,5 +132,6 @@ function clockWarnings(madeAt: Date | null, now: number): string[] {
 function endText(end: number, now: number, what: string, next: string): string | null {
   if (end - now > certificateWarningMs) return null
   if (end <= now) return `${what} expired on ${timeText(end)}: ${next}`
-  return `${what} ends in ${Math.floor((end - now) / dayMs)} days, on ${timeText(end)}: ${next}`
+  const days = Math.floor((end - now) / dayMs)
+  return `${what} ends in ${days === 0 ? 'less than a day' : `${days} days`}, on ${timeText(end)}: ${next}`
 }
