@@ -20,6 +20,7 @@ import { addLogout } from './commands/logout.ts'
 import { addNotification } from './commands/notification.ts'
 import { addPermission } from './commands/permission.ts'
 import { addPolicy } from './commands/policy.ts'
+import { addReport } from './commands/report.ts'
 import { addRole } from './commands/role.ts'
 import { addSystem } from './commands/system.ts'
 import { addTask } from './commands/task.ts'
@@ -91,6 +92,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addAudit,
     addKeys,
     addApproval,
+    addReport,
     addKeyProvider,
     addPolicy,
     addHost,

@@ -42,6 +42,7 @@ import type {
   CreateCampaign,
 } from './campaigns.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
+import type { CoverageFormat } from './coverage.ts'
 import type { EraseVm, Erasure, ErasureList } from './erasures.ts'
 import type { Event, EventList, EventQuery } from './events.ts'
 import type { CreateFolder, Folder, FolderList, MoveTo, RenameFolder } from './folders.ts'
@@ -799,6 +800,12 @@ export class ControlPlaneClient {
   }
   pruneAudit(body: PruneAudit): Promise<AuditCheckpoint> {
     return this.#send('POST', api('audit', 'prune'), body)
+  }
+
+  /** The lines of a coverage report (`CoverageReport` where it is JSON). */
+  coverage(format: CoverageFormat, signal?: AbortSignal): AsyncGenerator<string, void, undefined> {
+    const call: Call = { method: 'GET', path: api('reports', 'coverage'), query: { format } }
+    return this.#rest.lines(signal === undefined ? call : { ...call, signal })
   }
 
   #get<Answer>(path: string): Promise<Answer> {

@@ -38,6 +38,7 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['vm erase db1 --confirm db1 --reason over', ['POST /vms/db1/erase', { confirm: 'db1', reason: 'over' }]],
   ['vm erase-certificate list', ['GET /erasures']],
   ['vm erase-certificate show db1', ['GET /erasures/db1']],
+  ['report coverage', ['GET /reports/coverage?format=json']],
   ['approval list', ['GET /approvals']],
   ['approval list --all', ['GET /approvals?all=true']],
   ['approval show approval-1', ['GET /approvals/approval-1']],

@@ -4,6 +4,7 @@ import {
   Approval as ApprovalSchema,
   ApproveRequest,
   CloseRequest,
+  type CoverageReport,
   DestroyedRetiredKeys,
   DestroyKey,
   DestroyRetiredKeys,
@@ -111,6 +112,42 @@ export const cannedCertificate: ErasureCertificate = {
   notReached: ['Backups of the key server.'],
 }
 
+const cannedCoverage: CoverageReport = {
+  generatedAt: cannedTime,
+  totals: {
+    vms: 2,
+    encryptedVms: 1,
+    partialVms: 0,
+    plainVms: 1,
+    disks: 1,
+    encryptedDisks: 1,
+    bytes: 512,
+    encryptedBytes: 512,
+    encryptedVmsPercent: 50,
+    encryptedDisksPercent: 100,
+    encryptedBytesPercent: 100,
+  },
+  rows: [
+    {
+      vm: 'web\u001b[2J',
+      vmId: 'vm-2',
+      cluster: 'main',
+      host: 'host-a',
+      part: 'VM Home',
+      sizeBytes: null,
+      encrypted: false,
+      policy: 'Datastore Default',
+      compliance: 'compliant',
+      provider: null,
+      keyId: null,
+      keyAgeDays: null,
+      keyState: null,
+      lastVerified: null,
+      lock: 'unlocked',
+    },
+  ],
+}
+
 /** What the fake control plane answers as the signed statement of `cannedCertificate`; put another one in its place. */
 export const cannedErasure = { statement: '{}' }
 
@@ -182,6 +219,11 @@ export function addFakeKeyLives(server: RestServer): void {
     ...cannedErasure,
     certificate: cannedCertificate,
   }))
+  server.get(`${api}/reports/coverage`, async (request, reply) => {
+    const { format } = request.query as { format: string }
+    if (format === 'json') return reply.type('application/json').send(`${JSON.stringify(cannedCoverage)}\n`)
+    return reply.type('text/plain').send(`${format}\r\nsecond line\r\n`)
+  })
   server.get(`${api}/approvals`, { schema: { response: { 200: ApprovalList } } }, async () => ({
     approvals: [cannedApproval],
   }))

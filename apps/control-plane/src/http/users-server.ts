@@ -20,6 +20,7 @@ import { permissionRoutes } from './permission-routes.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { providerTrustRoutes } from './provider-trust-routes.ts'
 import { guardRepeats } from './repeated-requests.ts'
+import { reportRoutes } from './report-routes.ts'
 import { auditRequests } from './request-audit.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
@@ -68,6 +69,7 @@ export async function buildUsersServer(
     nativeProviderRoutes(platform),
     providerTrustRoutes(platform),
     eventRoutes(platform),
+    reportRoutes(platform),
     systemRoutes(platform),
     metricsRoutes(platform),
     auditRoutes(platform),
