@@ -175,9 +175,10 @@ export const ProviderReference = Type.Object({
   kind: Type.Union([
     Type.Literal('vm'),
     Type.Literal('host'),
+    Type.Literal('datastore'),
+    Type.Literal('key-provider'),
     Type.Literal('policy'),
     Type.Literal('default'),
-    Type.Literal('task'),
     Type.Literal('campaign'),
   ]),
   name: Type.String(),

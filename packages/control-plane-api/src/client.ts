@@ -40,6 +40,8 @@ import type {
   CampaignReport,
   CancelCampaign,
   CreateCampaign,
+  MigrateProvider,
+  ProviderReferenceList,
 } from './campaigns.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
 import type { CoverageFormat } from './coverage.ts'
@@ -476,6 +478,14 @@ export class ControlPlaneClient {
     return this.#rest.call({ method: 'GET', path: api('keys'), query })
   }
   /** KEKs in use with what reading them back found; `bad`: only those that are not as they should be. */
+  /** All that needs a key provider. */
+  providerReferences(name: string): Promise<Static<typeof ProviderReferenceList>> {
+    return this.#rest.call({ method: 'GET', path: api('key-providers', name, 'references') })
+  }
+  /** Moves everything to another key provider. */
+  migrateProvider(name: string, body: MigrateProvider): Promise<TaskStarted> {
+    return this.#rest.call({ method: 'POST', path: api('key-providers', name, 'migrate'), json: body })
+  }
   campaigns(): Promise<Static<typeof CampaignList>> {
     return this.#rest.call({ method: 'GET', path: api('campaigns') })
   }

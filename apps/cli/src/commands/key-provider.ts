@@ -9,6 +9,7 @@ import { providerSheet, providerTable, statusSheet } from '../key-provider/words
 import { readKey, readPem } from '../pem-file.ts'
 import { line } from '../printable.ts'
 import { addProviderDefault } from './key-provider-default.ts'
+import { addProviderMigration } from './key-provider-migrate.ts'
 import { addNative, addNativeProvider } from './key-provider-native.ts'
 import { addProviderServer } from './key-provider-server.ts'
 import { addProviderTrust } from './key-provider-trust.ts'
@@ -117,6 +118,7 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
   addProviderDefault(provider, cli)
   addNativeProvider(provider, cli)
   addProviderKeyType(provider, cli)
+  addProviderMigration(provider, cli)
   provider
     .command('remove')
     .description('forget a key provider that no VM and no host uses; its keys stay at the key server')

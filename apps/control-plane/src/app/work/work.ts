@@ -16,6 +16,8 @@ import type {
   ImportVolume,
   Key,
   KeyProvider,
+  MigrateProvider,
+  ProviderReference,
   RekeyHosts,
   RekeyVm,
   RestoreHeader,
@@ -51,6 +53,8 @@ import type {
 import { isRehearsed } from '../rehearsal.ts'
 import type { Settings } from '../settings.ts'
 import { Campaigns } from './campaigns/campaigns.ts'
+import { ProviderMigration } from './campaigns/provider-migration.ts'
+import { providerReferences } from './campaigns/provider-references.ts'
 import { defaultTimings, type Timings, type WorkContext } from './context.ts'
 import { eraseSaga, type StatementSigner } from './erasure/erase-saga.ts'
 import type { EraseState } from './erasure/erase-state.ts'
@@ -142,6 +146,7 @@ export class Work implements HostObserver {
   readonly #sagas: Sagas
   readonly #verifies: boolean
   readonly #unlockAll: SagaDefinition<UnlockAllState>
+  readonly #migration: ProviderMigration
   readonly #verifySaga: SagaDefinition<VerifyState>
   /** The encryption of hosts. */
   readonly hosts: HostAdministration
@@ -193,9 +198,15 @@ export class Work implements HostObserver {
       runOf: (taskId) => this.#runner.get(taskId),
     })
     this.hosts = new HostAdministration(this.#context, hostKeys, handOver, (hostId) => this.#catchUp.again(hostId))
+    this.#migration = new ProviderMigration(this.#context, () => ({
+      campaigns: this.campaigns,
+      hosts: this.hosts,
+      principalOf,
+    }))
     const sagas: readonly SagaDefinition<SagaState>[] = [
       ...this.hosts.definitions,
       this.#unlockAll,
+      this.#migration.definition,
       this.#verifySaga,
       application.saga,
       removal,
@@ -216,7 +227,7 @@ export class Work implements HostObserver {
     this.#requests = new VmRequests(this.#context, this.#runner)
     const policyParts = { compliance, revocations: this.#revocations, application, removal, sagas: this.#sagas }
     this.#policyWork = new PolicyWork(this.#context, policyParts)
-    this.campaigns = new Campaigns(this.#context, this.#requests, this.#runner)
+    this.campaigns = new Campaigns(this.#context, this.#requests, this.#runner, principalOf)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
@@ -291,6 +302,16 @@ export class Work implements HostObserver {
   }
 
   /** Those that `principal` may see, by name. */
+  /** All that needs a key provider. */
+  providerReferences(provider: string): Promise<ProviderReference[]> {
+    return providerReferences(this.#context.database, provider)
+  }
+
+  /** Moves everything from one key provider to another. */
+  async migrateProvider(principal: Principal, from: string, request: MigrateProvider): Promise<Task> {
+    return this.#view(await this.#migration.begin(this.#sagas, from, request, principal))
+  }
+
   async listVms(principal: Principal): Promise<Vm[]> {
     const { database } = this.#context
     const scope = await Scope.of(database, principal, 'System.Read')

@@ -6,9 +6,13 @@ import {
   CampaignReport,
   CancelCampaign,
   CreateCampaign,
+  MigrateProvider,
+  ProviderReferenceList,
+  TaskStarted,
 } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
 import type { Campaigns } from '../../app/work/campaigns/campaigns.ts'
+import type { Work } from '../../app/work/work.ts'
 import { ByName, Nothing } from '../parameters.ts'
 import type { Routes } from '../routes.ts'
 
@@ -112,6 +116,41 @@ export function campaignRoutes(campaigns: Campaigns): Routes {
         await campaigns.remove(params.name, principal)
         return reply.code(204).send(null)
       },
+    })
+  }
+}
+
+/** Who needs a key provider, and moving everything to another one. */
+export function providerMigrationRoutes(work: Work): Routes {
+  return (server) => {
+    server.route({
+      method: 'GET',
+      url: '/api/v1/key-providers/:name/references',
+      config: { access: ['Cryptographer.ReadKeyServersInfo'] },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'All that needs a key provider: VMs, disks, hosts, policies, defaults, campaigns',
+        params: ByName,
+        response: { 200: ProviderReferenceList },
+      },
+      handler: async ({ params }) => ({ references: await work.providerReferences(params.name) }),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/key-providers/:name/migrate',
+      config: {
+        access: ['Cryptographer.ManageKeyServers', 'Cryptographer.ManageKeys', 'Cryptographer.Recrypt'],
+        rehearse: true,
+      },
+      schema: {
+        tags: ['key-providers'],
+        summary: 'Move everything to another key provider: defaults, policies, VMs by a campaign, host keys',
+        params: ByName,
+        body: MigrateProvider,
+        response: { 202: TaskStarted },
+      },
+      handler: async ({ params, body, principal }, reply) =>
+        reply.code(202).send({ task: await work.migrateProvider(principal, params.name, body) }),
     })
   }
 }

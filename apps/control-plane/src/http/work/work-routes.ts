@@ -1,7 +1,7 @@
 import type { RestServer } from '@cryptvisor/rest'
 import type { Work } from '../../app/work/work.ts'
 import { approvalRoutes } from './approval-routes.ts'
-import { campaignRoutes } from './campaign-routes.ts'
+import { campaignRoutes, providerMigrationRoutes } from './campaign-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
 import { erasureRoutes } from './erasure-routes.ts'
 import { hostCryptoRoutes } from './host-crypto-routes.ts'
@@ -30,6 +30,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     registrationRoutes(work),
     campaignRoutes(work.campaigns),
     erasureRoutes(work.erasures),
+    providerMigrationRoutes(work),
   ]) {
     routes(server)
   }

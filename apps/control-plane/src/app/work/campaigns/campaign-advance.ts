@@ -1,9 +1,9 @@
-import { type CampaignPlan, privileges } from '@cryptvisor/control-plane-api'
+import type { CampaignPlan } from '@cryptvisor/control-plane-api'
 import type { CampaignItemRow, CampaignRunRow } from '../../../database/campaign-rows.ts'
 import type { TaskRow } from '../../../database/schema.ts'
-import { everywhere } from '../../access-control.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { distinctKeys, keyText } from '../../key-reference.ts'
+import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import { getTask } from '../tasks/task-store.ts'
@@ -35,9 +35,16 @@ export class CampaignAdvance {
   readonly #work: WorkContext
   readonly #requests: VmRequests
   readonly #pauses: WindowPauses
+  readonly #principalOf: (user: string) => Promise<Principal>
 
-  constructor(work: WorkContext, requests: VmRequests, runner: TaskRunner) {
+  constructor(
+    work: WorkContext,
+    requests: VmRequests,
+    runner: TaskRunner,
+    principalOf: (user: string) => Promise<Principal>,
+  ) {
     this.#work = work
+    this.#principalOf = principalOf
     this.#requests = requests
     this.#pauses = new WindowPauses(work, runner)
   }
@@ -167,8 +174,7 @@ export class CampaignAdvance {
       ...(plan.depth === 'deep' && bytesPerSecondMax !== undefined ? { bytesPerSecondMax } : {}),
     }
     try {
-      // Who may make a campaign may have everything rekeyed; the tasks are theirs.
-      await this.#requests.rekey(everywhere(owner, privileges), item.vm_id, request, async (transaction, taskId) => {
+      await this.#requests.rekey(await this.#principalOf(owner), item.vm_id, request, async (transaction, taskId) => {
         const { numUpdatedRows } = await transaction
           .updateTable('campaign_item')
           .set({ state: 'running', task_id: taskId, tries: item.tries + 1, text: '' })

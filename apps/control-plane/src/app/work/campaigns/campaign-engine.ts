@@ -2,6 +2,7 @@ import type { CampaignPlan } from '@cryptvisor/control-plane-api'
 import { v7 } from 'uuid'
 import type { CampaignRow, CampaignRunRow } from '../../../database/campaign-rows.ts'
 import { pause } from '../../pause.ts'
+import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
 import type { VmRequests } from '../vms/vm-requests.ts'
@@ -21,9 +22,15 @@ export class CampaignEngine {
   #background: Promise<void> | null = null
   #looking: Promise<void> = Promise.resolve()
 
-  constructor(work: WorkContext, requests: VmRequests, runner: TaskRunner) {
+  /** `principalOf`: a user with what they may do now. */
+  constructor(
+    work: WorkContext,
+    requests: VmRequests,
+    runner: TaskRunner,
+    principalOf: (user: string) => Promise<Principal>,
+  ) {
     this.#work = work
-    this.#advance = new CampaignAdvance(work, requests, runner)
+    this.#advance = new CampaignAdvance(work, requests, runner, principalOf)
   }
 
   /** From now on campaigns are carried out. */

@@ -27,10 +27,16 @@ export class Campaigns {
   readonly #runner: TaskRunner
   readonly #engine: CampaignEngine
 
-  constructor(work: WorkContext, requests: VmRequests, runner: TaskRunner) {
+  /** `principalOf`: a user with what they may do now; the tasks of a campaign are its maker's. */
+  constructor(
+    work: WorkContext,
+    requests: VmRequests,
+    runner: TaskRunner,
+    principalOf: (user: string) => Promise<Principal>,
+  ) {
     this.#work = work
     this.#runner = runner
-    this.#engine = new CampaignEngine(work, requests, runner)
+    this.#engine = new CampaignEngine(work, requests, runner, principalOf)
   }
 
   /** From now on campaigns are carried out. */
