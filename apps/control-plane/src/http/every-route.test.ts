@@ -55,12 +55,14 @@ test('every route asks for a login and for its privileges, and for nothing else'
 
   const admin = await bench.logIn()
   await admin.createRole({ name: 'nothing', privileges: [] })
-  const made = new Set<string>()
+  const made = new Map<string, string>()
   /** A role of these privileges and no others. */
   const roleOf = async (needed: readonly string[]) => {
-    const name = `only ${needed.join(' and ')}`
-    if (!made.has(name)) await admin.createRole({ name, privileges: [...needed] })
-    made.add(name)
+    const known = made.get(needed.join())
+    if (known !== undefined) return known
+    const name = `only these ${made.size + 1}`
+    await admin.createRole({ name, privileges: [...needed] })
+    made.set(needed.join(), name)
     return name
   }
   for (const privilege of privileges) {
