@@ -1,88 +1,13 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { encryptionPolicy, type Privilege, plainPolicy, privileges, type Task } from '@cryptvisor/control-plane-api'
-import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { pathOf, RestClient, RestClientError } from '@cryptvisor/rest'
+import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
+import { pathOf, RestClientError } from '@cryptvisor/rest'
 import { Secret } from '@cryptvisor/secret'
-import { temporaryFolder } from '@cryptvisor/testkit'
-import { pino } from 'pino'
-import { providersOf, Sessions, shortTimings, testSigner } from '../../app/work/testing/control-plane-process.ts'
 import { Faults } from '../../app/work/testing/faults.ts'
-import { fillInventory } from '../../app/work/testing/inventory.ts'
-import { MemoryKms } from '../../app/work/testing/memory-kms.ts'
-import { SimulatedAgent } from '../../app/work/testing/simulated-agent.ts'
-import { SimulatedDatastore } from '../../app/work/testing/simulated-datastore.ts'
-import { Work } from '../../app/work/work.ts'
-import { openControlPlaneDatabase } from '../../database/open.ts'
-import { initialize } from '../../initialize.ts'
-import { placesIn } from '../../places.ts'
-import { startService } from '../../service.ts'
-import { workRoutes } from './work-routes.ts'
-
-const password = 'correct horse battery staple'
-
-/** The real server for users over TLS, with the real work on one simulated host; and a client per user. */
-async function startServer(context: TestContext) {
-  const folder = join(temporaryFolder(context), 'data')
-  const rootKeyFile = join(folder, '..', 'root.key')
-  await initialize({ folder, rootKeyFile, adminUser: 'admin', adminPassword: password, host: '127.0.0.1' }, Date.now)
-  const database = await openControlPlaneDatabase(placesIn(folder).database)
-  await fillInventory(database)
-  const host = await database.selectFrom('host').selectAll().where('id', '=', 'host-a').executeTakeFirstOrThrow()
-  await database.destroy()
-
-  const faults = new Faults()
-  const kms = new MemoryKms('vault')
-  const sessions = new Sessions()
-  const agent = new SimulatedAgent('host-a', new SimulatedDatastore())
-  const { bootId, cryptoSupported } = agent
-  const connection = { hostId: host.id, bootId, cryptoSupported, client: agent.client(faults) }
-  sessions.begin(connection)
-  const service = await startService({
-    folder,
-    version: '1.2.3',
-    clock: Date.now,
-    log: pino({ level: 'silent' }),
-    createWork: ({ platform: { audit, events }, ...parts }) => {
-      const keyProviders = providersOf(new Map([['vault', kms]]), faults)
-      const work = new Work({
-        ...parts,
-        audit,
-        events,
-        keyProviders,
-        hostConnections: sessions,
-        signer: testSigner(),
-        timings: shortTimings,
-      })
-      return { work, routes: (server) => workRoutes(server, work) }
-    },
-  })
-  const ca = readFileSync(join(folder, 'ca.pem'), 'utf8')
-  const rests: RestClient[] = []
-  const rest = (bearerToken?: string) => {
-    const client = new RestClient({
-      url: service.url,
-      ca,
-      ...(bearerToken === undefined ? {} : { bearerToken }),
-    })
-    rests.push(client)
-    return client
-  }
-  context.after(async () => {
-    for (const client of rests) await client[Symbol.asyncDispose]()
-    await service.close()
-  })
-  const logIn = async (user: string) => {
-    const { token } = await new ControlPlaneClient(rest()).login({ user, password })
-    const client = rest(token)
-    return { api: new ControlPlaneClient(client), rest: client }
-  }
-  return { kms, logIn, admin: await logIn('admin') }
-}
+import { password, startWorkServer } from '../../testing/work-server.ts'
 
 async function ended(api: ControlPlaneClient, { task }: { task: Task }): Promise<Task> {
   for (;;) {
@@ -92,7 +17,7 @@ async function ended(api: ControlPlaneClient, { task }: { task: Task }): Promise
 }
 
 test('the life of a VM over HTTP', async (context) => {
-  const { admin, kms } = await startServer(context)
+  const { admin, kms } = await startWorkServer(context)
   const { api } = admin
   const created = await api.createVm({ name: 'web', host: 'host-a', disks: [{ sizeBytes: 1024 }] })
   assert.equal(created.task.type, 'vm.create')
@@ -131,7 +56,7 @@ test('the life of a VM over HTTP', async (context) => {
 })
 
 test('a key that nothing knows of is an orphan, one that is gone is shown as gone', async (context) => {
-  const { admin, kms } = await startServer(context)
+  const { admin, kms } = await startWorkServer(context)
   const { api } = admin
   await ended(api, await api.createVm({ name: 'web', policy: encryptionPolicy }))
   const provider = kms.provider(new Faults())
@@ -175,7 +100,7 @@ const routes: readonly (readonly [Privilege, (api: ControlPlaneClient) => Promis
 ]
 
 test('rekey, clone, a LUKS volume, pace and export over HTTP', async (context) => {
-  const { admin, kms } = await startServer(context)
+  const { admin, kms } = await startWorkServer(context)
   const { api, rest } = admin
   await ended(api, await api.createVm({ name: 'web', policy: encryptionPolicy, disks: [{ sizeBytes: 1024 }] }))
   const succeeded = async (started: { task: Task }) => {
@@ -215,7 +140,7 @@ test('rekey, clone, a LUKS volume, pace and export over HTTP', async (context) =
 })
 
 test('each route asks for its privilege', async (context) => {
-  const { admin, logIn } = await startServer(context)
+  const { admin, logIn } = await startWorkServer(context)
   await ended(admin.api, await admin.api.createVm({ name: 'web' }))
   for (const [number, privilege] of [...new Set(routes.map(([needed]) => needed))].entries()) {
     const name = `all-but-${number}`
@@ -229,7 +154,7 @@ test('each route asks for its privilege', async (context) => {
 })
 
 test('what an import waits for comes from whoever began it, and from nobody else', async (context) => {
-  const { admin, logIn } = await startServer(context)
+  const { admin, logIn } = await startWorkServer(context)
   await ended(admin.api, await admin.api.createVm({ name: 'web' }))
   await admin.api.createUser({ name: 'other', password, role: 'Admin' })
   const { api: other } = await logIn('other')
@@ -243,7 +168,7 @@ test('what an import waits for comes from whoever began it, and from nobody else
 })
 
 test('wrong requests are refused by name', async (context) => {
-  const { admin } = await startServer(context)
+  const { admin } = await startWorkServer(context)
   const { rest, api } = admin
   await ended(api, await api.createVm({ name: 'web' }))
   const send = (path: string, json: unknown) => rest.call({ method: 'POST', path: `/api/v1${path}`, json })
@@ -272,7 +197,7 @@ test('wrong requests are refused by name', async (context) => {
 })
 
 test('a sender that breaks off ends the import', async (context) => {
-  const { admin } = await startServer(context)
+  const { admin } = await startWorkServer(context)
   const { api } = admin
   await ended(api, await api.createVm({ name: 'web' }))
   const { task } = await api.importDisk('web', { format: 'raw', contentBytes: 1_048_576 })
@@ -298,7 +223,7 @@ test('a sender that breaks off ends the import', async (context) => {
 })
 
 test('the document that describes the API has every route of the work, with its privileges', async (context) => {
-  const { admin } = await startServer(context)
+  const { admin } = await startWorkServer(context)
   interface Operation {
     readonly 'x-privileges'?: string[]
     readonly requestBody?: { readonly content: object }
