@@ -236,6 +236,7 @@ export const eventTypes = {
   ],
   'audit.chain-broken': ['error', 'A record of the audit is missing, or not as it was written', null],
   'audit.chain-whole': ['info', 'The audit is whole again', null],
+  'host.certificate-accepted': ['warning', 'A certificate that a host renewed after the backup was accepted', null],
   'system.restored': ['warning', 'The control plane was restored from a backup', null],
   'system.settled': ['info', 'Hosts and datastores were looked at after a restore', null],
   'system.superseded': ['error', 'A host has talked to a newer control plane of this installation', null],

@@ -12,6 +12,7 @@ import { notEnrolled, recordSessionBegin } from './host-session-record.ts'
 import { defaultWatchLimits, type WatchLimits, watchHost } from './host-watch.ts'
 import type { Log } from './log.ts'
 import type { HostConnection, HostConnections, HostObserver } from './ports.ts'
+import { acceptRenewedCertificate } from './system/renewed-host-certificates.ts'
 import { Supersession } from './system/supersession.ts'
 
 /** One session of a host's agent, from its request to its end. */
@@ -108,13 +109,17 @@ export class HostSessions implements HostConnections {
    * a newer certificate took its place.
    */
   async authenticate(certificate: Uint8Array | null): Promise<HostRow> {
-    const { uris, serialNumber } = certificate === null ? { uris: [], serialNumber: '' } : readCertificate(certificate)
+    if (certificate === null) throw notEnrolled()
+    const info = readCertificate(certificate)
+    const { uris, serialNumber } = info
     const host = await this.#database
       .selectFrom('host')
       .selectAll()
       .where('certificate_serial', '=', serialNumber)
       .executeTakeFirst()
     if (host !== undefined && uris.length === 1 && uris[0] === hostUri(host.id)) return host
+    const renewed = host === undefined ? await acceptRenewedCertificate(this.#events, info) : null
+    if (renewed !== null) return renewed
     throw notEnrolled()
   }
 

@@ -315,3 +315,31 @@ test('hosts, users and their sessions outlive a restart; connections do not, and
   again.hangUp()
   await again.ended
 })
+
+test('after a restore a host whose certificate was renewed since the backup is taken, once, and no other', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await using agent = await startAgent(await tokenFor(admin, 'host-a'))
+  const unknownNow = (change: { certificate_expires_at?: number }) =>
+    bench.withDatabase((database) =>
+      database
+        .updateTable('host')
+        .set({ certificate_serial: 'of-the-backup', ...change })
+        .execute(),
+    )
+  const hold = (on_hold: 0 | 1, restored_from: number) =>
+    bench.withDatabase((database) => database.updateTable('installation').set({ on_hold, restored_from }).execute())
+  const refused = { status: 401 }
+  await unknownNow({ certificate_expires_at: Date.now() })
+  await assert.rejects(dial(agent.enrolled), refused, 'nothing was restored')
+  await hold(1, Date.now() + 60_000)
+  await assert.rejects(dial(agent.enrolled), refused, 'it was issued before the backup, and replaced or revoked by it')
+  await hold(0, Date.now() - 60_000)
+  await assert.rejects(dial(agent.enrolled), refused, 'it is settled')
+  await hold(1, Date.now() - 60_000)
+  const session = await dial(agent.enrolled)
+  session.hangUp()
+  assert.equal((await eventTexts(bench, 'host.certificate-accepted')).length, 1)
+  await unknownNow({})
+  await assert.rejects(dial(agent.enrolled), refused, 'a newer one was taken already')
+})

@@ -157,10 +157,19 @@ async function tasks(database: Kysely<Schema>): Promise<Figure[]> {
 async function system(database: Kysely<Schema>, now: number): Promise<Figure[]> {
   const backup = await sql<{ last: number | null; failing: number }>`
     select last_success_at as last, last_failure is not null as failing from backup_schedule`.execute(database)
+  const alarms = await sql<Row>`
+    select severity, count(*) as value from alarm where cleared_at is null group by 1`.execute(database)
+  const runs = await sql<Row>`select state, count(*) as value from campaign_run group by 1`.execute(database)
+  const items = await sql<Row>`
+    select item.state, count(*) as value from campaign_item as item
+    join campaign_run as run on run.id = item.run_id where run.state = 'running' group by 1`.execute(database)
   const held = await sql<{ value: number }>`select on_hold as value from installation`.execute(database)
   const [row] = backup.rows
   const age = row === undefined || row.last === null ? [] : [{ value: (now - row.last) / 1000 }]
   return [
+    figure('alarms', 'Alarms that are raised', ['severity'], filled(alarms.rows, 'severity', ['yellow', 'red'])),
+    figure('campaign_runs', 'Runs of rekey campaigns by state', ['state'], runs.rows),
+    figure('campaign_items', 'VMs of the campaigns that run by how far they are', ['state'], items.rows),
     figure('backup_age_seconds', 'Since the last backup of the control plane; missing: there is none', [], age),
     figure('backup_failing', 'Whether the last scheduled backup failed', [], [{ value: row?.failing ?? 0 }]),
     figure('on_hold', 'Whether it was restored and not settled yet', [], held.rows),

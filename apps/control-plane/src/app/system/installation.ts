@@ -18,9 +18,10 @@ export async function isOnHold(database: Kysely<Schema> | Transaction<Schema>): 
   return (await readInstallation(database)).on_hold === 1
 }
 
-/** What whoever wants to destroy keys during the hold is told. */
-export function onHold(what: string): ControlPlaneError {
-  return new ControlPlaneError(
+/** Throws `in-use` while this control plane is on hold; `what` says what is refused. */
+export async function requireNoHold(database: Kysely<Schema> | Transaction<Schema>, what: string): Promise<void> {
+  if (!(await isOnHold(database))) return
+  throw new ControlPlaneError(
     'in-use',
     `${what}: this control plane was restored from a backup and does not know yet which keys are in use. Look at «vm reconcile» and «datastore browse», then run «system settle», and try again`,
   )

@@ -8,6 +8,7 @@ import type { Clock } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { EventLog } from '../../events.ts'
 import type { Principal } from '../../ports.ts'
+import { requireNoHold } from '../../system/installation.ts'
 import { orExists } from '../../unique.ts'
 import { becomeDefaultIfNoneIs } from '../default-provider.ts'
 import { findProviderRow, providerView } from '../provider-rows.ts'
@@ -170,6 +171,7 @@ export class NativeProviders {
           `generation ${generation} is the present one of key provider ${name}: «key-provider rotate ${name}» first`,
         )
       }
+      await requireNoHold(transaction, `generation ${generation} of key provider ${name} is not destroyed`)
       await requireNoLivingKeys(transaction, name, generation)
       await transaction
         .deleteFrom('derivation_key')

@@ -8,6 +8,7 @@ import { timeText } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import type { Principal } from '../../ports.ts'
+import { requireNoHold } from '../../system/installation.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { keyUsers } from '../keys/usage/key-usage.ts'
 import type { SagaDefinition } from '../sagas/definition.ts'
@@ -53,6 +54,7 @@ export class Erasures {
       )
     }
     requireIdle(vm)
+    await requireNoHold(this.#work.database, `VM ${vm.row.name} is not erased`)
     requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
     const about = { vm: vm.row.name, host: vm.hostName }
     const subject = `erase VM ${vm.row.name}: destroy every key that its data was ever encrypted with, and remove its files`
@@ -95,6 +97,7 @@ export class Erasures {
       impact: (database, { vmId }) => this.#impact(database, vmId),
       carryOut: async ({ vmId }, decision) => {
         const vm = await findVm(this.#work.database, vmId)
+        await requireNoHold(this.#work.database, `VM ${vm.row.name} is not erased`)
         requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
         const keys = await keysEverOf(this.#work.database, vm)
         await this.#sagas.begin({
