@@ -1,4 +1,5 @@
 import type { Disk, Vm } from '@cryptvisor/control-plane-api'
+import { stateCell } from './compliance-words.ts'
 import { keyName } from './key-name.ts'
 import type { Paint } from './paint.ts'
 import { formatSize, formatTime } from './quantity.ts'
@@ -52,6 +53,8 @@ export function vmSheet(vm: Vm, paint: Paint): string {
     ...(vm.lock.since === null ? [] : [['since', formatTime(vm.lock.since)] as const]),
     ...(vm.lock.text === null ? [] : [['reason', vm.lock.text] as const]),
     ...vm.lock.missingKeys.map((key) => ['missing key', keyName(key)] as const),
+    ...(vm.compliance === null ? [] : [['compliance', stateCell(vm.compliance.state, paint)] as const]),
+    ...(vm.compliance?.reasons ?? []).map((text) => ['because', text] as const),
     ...(vm.task === null ? [] : [['task', vm.task] as const]),
   ])
   const home = `VM Home\n${sheet(partEntries(vm.home, paint))}`

@@ -96,6 +96,13 @@ export const Vm = Type.Object({
     /** Since when it is not known to be open. */
     since: Nullable(Time),
   }),
+  /** With its storage policies, as it was looked at last; `null`: it was not yet. */
+  compliance: Nullable(
+    Type.Object({
+      state: Type.Union([Type.Literal('compliant'), Type.Literal('non-compliant'), Type.Literal('unknown')]),
+      reasons: Type.Array(Type.String()),
+    }),
+  ),
   /** The task that works on it now. */
   task: Nullable(Type.String()),
 })

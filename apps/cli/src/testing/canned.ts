@@ -75,6 +75,7 @@ export function cannedVm(name: string, encrypted: boolean): Vm {
           since: cannedTime,
         }
       : { state: 'unlocked', text: null, missingKeys: [], cause: null, since: null },
+    compliance: { state: 'compliant', reasons: [] },
     task: null,
   }
 }

@@ -1,4 +1,6 @@
+import type { ComplianceReason, Vm } from '@cryptvisor/control-plane-api'
 import type { DiskAuthority, EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { VmComplianceRow } from '../../../database/policy-rows.ts'
 import type { DiskRow, VmRow } from '../../../database/schema.ts'
 import { FolderTree } from '../../inventory/folder-tree.ts'
 import { type ObjectPath, within } from '../../inventory/inventory-object.ts'
@@ -15,6 +17,8 @@ export interface VmRecord {
   readonly datastoreName: string
   readonly datastorePath: string
   readonly policy: string
+  /** With its storage policies, as it was found last; `null`: it was not looked at yet. */
+  readonly compliance: Vm['compliance']
   /** Of the inventory, as a path such as `/Sales`. */
   readonly folderName: string
   /** The VM with the folders that it lies in, for permissions. */
@@ -39,6 +43,7 @@ export async function readVms(database: Database, selection: VmSelection): Promi
     .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
     .innerJoin('datastore', 'datastore.id', 'vm.datastore_id')
     .innerJoin('policy', 'policy.id', 'vm.policy_id')
+    .leftJoin('vm_compliance', 'vm_compliance.vm_id', 'vm.id')
     .selectAll('vm')
     .select([
       'host.name as host_name',
@@ -47,6 +52,8 @@ export async function readVms(database: Database, selection: VmSelection): Promi
       'datastore.name as datastore_name',
       'datastore.path as datastore_path',
       'policy.name as policy_name',
+      'vm_compliance.state as compliance_state',
+      'vm_compliance.reasons as compliance_reasons',
     ])
     .orderBy('vm.name')
   if (selection.id !== undefined) select = select.where('vm.id', '=', selection.id)
@@ -74,7 +81,17 @@ export async function readVms(database: Database, selection: VmSelection): Promi
   const disks = found.length === 0 ? [] : await selectDisks.execute()
   const disksByVm = Map.groupBy(disks, (disk) => disk.vm_id)
   return found.map((row) => {
-    const { host_name, cluster_id, cluster_name, datastore_name, datastore_path, policy_name, ...vm } = row
+    const {
+      host_name,
+      cluster_id,
+      cluster_name,
+      datastore_name,
+      datastore_path,
+      policy_name,
+      compliance_state,
+      compliance_reasons,
+      ...vm
+    } = row
     return {
       row: vm,
       hostName: host_name,
@@ -83,11 +100,18 @@ export async function readVms(database: Database, selection: VmSelection): Promi
       datastoreName: datastore_name,
       datastorePath: datastore_path,
       policy: policy_name,
+      compliance: complianceOf(compliance_state, compliance_reasons),
       folderName: tree.nameOf(vm.folder_id),
       objectPath: within({ kind: 'vm', id: vm.id, name: vm.name }, tree.pathOf(vm.folder_id)),
       disks: disksByVm.get(vm.id) ?? [],
     }
   })
+}
+
+function complianceOf(state: VmComplianceRow['state'] | null, reasons: string | null): Vm['compliance'] {
+  if (state === null || reasons === null) return null
+  // Written by `Compliance`.
+  return { state, reasons: (JSON.parse(reasons) as ComplianceReason[]).map(({ text }) => text) }
 }
 
 /** What the database says of a VM, as it goes with every call to an agent. */

@@ -30,6 +30,7 @@ export function vmView(vm: VmRecord): Vm {
       cause: recordedCause(row),
       since: row.lock_state === 'unlocked' ? null : timeTextOrNull(row.lock_since),
     },
+    compliance: vm.compliance,
     task: row.task_id,
   }
 }
