@@ -5,6 +5,7 @@ import type { Schema } from '../database/schema.ts'
 import { AlarmBook } from './alarms/alarm-book.ts'
 import { alarmDefinitions } from './alarms/alarm-definitions.ts'
 import { Alarms } from './alarms/alarms.ts'
+import { certificateAlarms } from './alarms/certificate-alarms.ts'
 import { Retention } from './alarms/retention.ts'
 import { AuditLog } from './audit/audit-log.ts'
 import type { AuditSigner } from './audit/audit-signer.ts'
@@ -136,9 +137,10 @@ export class Platform implements AsyncDisposable {
     this.requestKeys = new RequestKeys(database, clock)
     this.clock = clock
     this.audit = new AuditTrail(database, auditSigner, clock, this.origins.now)
-    this.alarmBook = new AlarmBook(alarmDefinitions, clock)
+    const definitions = [...alarmDefinitions, ...certificateAlarms(certificates.ca)]
+    this.alarmBook = new AlarmBook(definitions, clock)
     this.events = new EventLog(database, clock, [this.audit, this.alarmBook])
-    this.alarms = new Alarms(database, this.events, this.alarmBook, alarmDefinitions, clock)
+    this.alarms = new Alarms(database, this.events, this.alarmBook, definitions, clock)
     this.retention = new Retention(database, this.events, clock)
     const hostName = new URL(hostsUrl).hostname
     this.notifications = new Notifications(database, this.events, barrier, hostName, clock)

@@ -1,14 +1,13 @@
 import { chmod, mkdir, open, rm, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
-import type { Kysely } from 'kysely'
+import { auditedEvents } from '../app/audit/audited-events.ts'
 import { Certificates } from '../app/certificates.ts'
-import { EventLog } from '../app/events.ts'
+import type { EventLog } from '../app/events.ts'
 import { type Config, parseConfig, writeConfig } from '../config.ts'
 import { schemaSteps } from '../database/before-migration.ts'
 import { migrations } from '../database/migrations.ts'
 import { openControlPlaneDatabase } from '../database/open.ts'
-import type { Schema } from '../database/schema.ts'
 import { SealedTable } from '../database/sealed-table.ts'
 import { checkIsNew } from '../initialize.ts'
 import { isWithin, placesIn } from '../places.ts'
@@ -62,7 +61,8 @@ export async function restoreControlPlane(options: RestoreOptions, clock: () => 
       using barrier = await Barrier.open(new SealedTable(database), rootKey)
       // What ties the backup to the root key: the key of the authority that signed it opens under it.
       await Certificates.load(database, barrier, ca, clock)
-      const epoch = await beginAnew(database, manifest, clock)
+      const events = await auditedEvents(database, barrier, clock)
+      const epoch = await beginAnew(events, manifest, clock)
       await writeFileSynced(places.ca, Buffer.from(ca), 0o644)
       await writeConfig(places.folder, chosen)
       return { manifest, config: chosen, epoch }
@@ -106,10 +106,10 @@ function chooseConfig(was: Config, options: RestoreOptions, rootKeyFile: string)
 }
 
 /** Ends what must not go on in two places, and says what happened. Gives the new epoch. */
-async function beginAnew(database: Kysely<Schema>, manifest: BackupManifest, clock: () => number): Promise<number> {
+async function beginAnew(events: EventLog, manifest: BackupManifest, clock: () => number): Promise<number> {
   const now = clock()
   const madeAt = Date.parse(manifest.createdAt)
-  return new EventLog(database, clock).transaction(async (transaction, record) => {
+  return events.transaction(async (transaction, record) => {
     const { epoch: before } = await transaction.selectFrom('installation').select('epoch').executeTakeFirstOrThrow()
     const epoch = Math.max(before + 1, now)
     await transaction

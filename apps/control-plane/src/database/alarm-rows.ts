@@ -3,7 +3,7 @@ export interface AlarmRow {
   id: string
   /** The definition's name. */
   definition: string
-  object_kind: 'vm' | 'host' | 'key' | 'key-provider' | 'notification' | 'system'
+  object_kind: 'vm' | 'host' | 'key' | 'key-provider' | 'notification' | 'certificate' | 'system'
   /** By name; a key as `provider/key ID`. */
   object: string
   severity: 'yellow' | 'red'

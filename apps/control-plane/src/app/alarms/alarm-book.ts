@@ -53,24 +53,36 @@ export class AlarmBook implements EventObserver {
     }
   }
 
-  /** Raises and clears what the definitions that look at the state find. */
+  /**
+   * Raises and clears what the definitions that look at the state find. A look that fails keeps none of the others from
+   * being made; then it throws an `AggregateError`.
+   */
   async reconcile(events: EventLog, database: Kysely<Schema>): Promise<void> {
+    const failures: unknown[] = []
     for (const definition of this.#definitions) {
-      if (definition.look === undefined) continue
-      // Most looks find nothing new; only then is the database written.
-      if (!(await this.#differs(database, definition))) continue
-      await events.transaction(async (transaction, record) => {
-        const { missing, over } = await this.#compare(transaction, definition)
-        for (const { object, text } of missing) await this.#raise(transaction, record, definition, object, text, {})
-        for (const object of over) await this.#clear(transaction, record, definition.name, object)
-      })
+      try {
+        if (definition.look !== undefined) await this.#reconcileOne(events, database, definition)
+      } catch (error) {
+        failures.push(error)
+      }
     }
+    if (failures.length > 0) throw new AggregateError(failures, 'some conditions could not be looked at')
   }
 
   /** Clears all alarms of a definition, which was switched off. */
   async clearAll(transaction: Transaction<Schema>, record: RecordEvent, definition: string): Promise<void> {
     const rows = await openAlarms(transaction).where('definition', '=', definition).execute()
     for (const { object } of rows) await this.#clear(transaction, record, definition, object)
+  }
+
+  async #reconcileOne(events: EventLog, database: Kysely<Schema>, definition: AlarmDefinition): Promise<void> {
+    // Most looks find nothing new; only otherwise is the database written.
+    if (!(await this.#differs(database, definition))) return
+    await events.transaction(async (transaction, record) => {
+      const { missing, over } = await this.#compare(transaction, definition)
+      for (const { object, text } of missing) await this.#raise(transaction, record, definition, object, text, {})
+      for (const object of over) await this.#clear(transaction, record, definition.name, object)
+    })
   }
 
   async #differs(database: Kysely<Schema>, definition: AlarmDefinition): Promise<boolean> {
@@ -182,6 +194,9 @@ function objectOf(kind: AlarmRow['object_kind'], event: NewEvent): string | null
       return event.provider ?? null
     case 'notification':
       return event.notification ?? null
+    // Nothing tells of a certificate; it is looked at.
+    case 'certificate':
+      return null
     case 'system':
       return systemObject
   }
@@ -203,6 +218,7 @@ function namesOf(kind: AlarmRow['object_kind'], object: string, cause: Partial<N
     case 'key-provider':
       return { ...names, provider: object }
     case 'notification':
+    case 'certificate':
     case 'system':
       return names
   }

@@ -2,7 +2,6 @@ import type { AlarmDefinition } from './alarm-definition.ts'
 import {
   badKeys,
   driftedVms,
-  endingHostCertificates,
   exposingHosts,
   heldAfterRestore,
   lockedVms,
@@ -18,7 +17,13 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     title: 'A VM is locked',
     severity: 'red',
     objectKind: 'vm',
-    raisedBy: ['vm.crypto.locked'],
+    raisedBy: [
+      'vm.crypto.locked',
+      'vm.crypto.locked-key-missing',
+      'vm.crypto.locked-kms-unreachable',
+      'vm.crypto.locked-key-revoked',
+      'vm.crypto.locked-damaged',
+    ],
     clearedBy: ['vm.crypto.unlocked'],
     look: lockedVms,
     advice:
@@ -98,18 +103,6 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     clearedBy: ['host.crypto.keys-forgotten'],
     look: exposingHosts,
     advice: 'Rekey what uses these keys («vm rekey»), or make sure that the host was switched off or wiped',
-  },
-  {
-    name: 'host.certificate-expiring',
-    title: 'The certificate of a host ends soon or is over',
-    severity: 'red',
-    objectKind: 'host',
-    raisedBy: [],
-    clearedBy: [],
-    look: endingHostCertificates,
-    threshold: { value: 30, unit: 'days' },
-    advice:
-      'It is renewed by itself while the host is connected: connect it; enrol it again if the certificate is over',
   },
   {
     name: 'key.unavailable',
@@ -193,6 +186,24 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     raisedBy: ['key-provider.client-certificate-due'],
     clearedBy: ['key-provider.changed'],
     advice: 'Register it at the key server before the old one ends: «key-provider show»',
+  },
+  {
+    name: 'key-provider.migration-failed',
+    title: 'Not everything of a key provider could be moved to another one',
+    severity: 'yellow',
+    objectKind: 'key-provider',
+    raisedBy: ['key-provider.migration-failed'],
+    clearedBy: ['key-provider.migrated'],
+    advice: 'The text says what is left; mend the cause and migrate again',
+  },
+  {
+    name: 'campaign.failed',
+    title: 'A rekey campaign waits, or could not rekey all VMs',
+    severity: 'yellow',
+    objectKind: 'system',
+    raisedBy: ['campaign.failed', 'campaign.waiting'],
+    clearedBy: ['campaign.started', 'campaign.ended'],
+    advice: 'See its report for the VMs and causes; it goes on by itself when its key provider is back',
   },
   {
     name: 'keys.orphans',

@@ -122,18 +122,3 @@ export async function manyOrphans(database: Database, _now: number, most: number
   if (count <= most) return { holds: [] }
   return { holds: [{ object: 'control plane', text: `${count} keys that nothing uses wait to be destroyed` }] }
 }
-
-/** Hosts whose certificate ends within `days` or is over. */
-export async function endingHostCertificates(database: Database, now: number, days: number): Promise<StandingList> {
-  const rows = await database
-    .selectFrom('host')
-    .select(['name', 'certificate_expires_at'])
-    .where('certificate_expires_at', '<', now + days * dayMs)
-    .execute()
-  return {
-    holds: rows.map(({ name, certificate_expires_at: at }) => ({
-      object: name,
-      text: `The certificate of host ${name} ${at <= now ? 'is over since' : 'ends at'} ${timeText(at)}`,
-    })),
-  }
-}

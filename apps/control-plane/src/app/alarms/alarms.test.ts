@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventTypes } from '@cryptvisor/control-plane-api'
+import { CertificateAuthority } from '@cryptvisor/pki'
 import { openControlPlaneDatabase } from '../../database/open.ts'
 import { EventLog } from '../events.ts'
 import type { Principal } from '../ports.ts'
@@ -8,6 +9,7 @@ import { AlarmBook } from './alarm-book.ts'
 import type { StandingList } from './alarm-definition.ts'
 import { alarmDefinitions } from './alarm-definitions.ts'
 import { Alarms } from './alarms.ts'
+import { certificateAlarms } from './certificate-alarms.ts'
 import { Retention } from './retention.ts'
 
 const operator: Principal = { name: 'operator', privileges: new Set(), can: () => true, grantedOn: [] }
@@ -110,9 +112,15 @@ test('a look at the state raises and clears what no event told, and leaves alone
   assert.deepEqual(await lines(), ['vm.locked db2 raised 1'])
 })
 
-test('the looks of all definitions work on the database as it is', async () => {
-  await using setUp = await openAlarms()
-  const { book, events, database, lines } = setUp
+test('each certificate has its alarm 60, 30 and 7 days ahead and when it is over, one at a time', async () => {
+  const { authority, privateKey } = await CertificateAuthority.create(
+    'CA',
+    3650,
+    () => new Date('2026-11-24T12:00:00Z'),
+  )
+  privateKey[Symbol.dispose]()
+  await using setUp = await openAlarms([...alarmDefinitions, ...certificateAlarms(authority.certificate)])
+  const { book, events, database, lines, pass } = setUp
   await book.reconcile(events, database)
   assert.deepEqual(await lines(), [])
   await database.insertInto('cluster').values({ id: 'c', name: 'c' }).execute()
@@ -125,13 +133,32 @@ test('the looks of all definitions work on the database as it is', async () => {
       url: 'https://127.0.0.1',
       hardware_uuid: 'u',
       certificate_serial: '1',
-      certificate_expires_at: Date.parse('2026-12-01T00:00:00Z'),
+      certificate_expires_at: Date.parse('2027-02-22T12:00:00Z'),
       crypto_supported: 1,
       created_at: 0,
     })
     .execute()
+  for (const [days, expected] of [
+    [29, []],
+    [1, ['60-days']],
+    [29, ['60-days']],
+    [1, ['30-days']],
+    [23, ['7-days']],
+    [7, ['expired']],
+  ] as const) {
+    pass(days * 86_400_000)
+    await book.reconcile(events, database)
+    assert.deepEqual(
+      await lines(),
+      expected.map((stage) => `certificate.${stage} certificate of host host-a raised 1`),
+    )
+  }
+  await database
+    .updateTable('host')
+    .set({ certificate_expires_at: Date.parse('2029-01-01T00:00:00Z') })
+    .execute()
   await book.reconcile(events, database)
-  assert.deepEqual(await lines(), ['host.certificate-expiring host-a raised 1'])
+  assert.deepEqual(await lines(), [])
 })
 
 test('a definition can be switched off and on, and its threshold set', async () => {
