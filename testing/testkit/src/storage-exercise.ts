@@ -139,6 +139,24 @@ export function exerciseStorage(name: string, make: () => Promise<ExercisedPlace
     await assert.rejects(folder.rename('c', 'b'), { code: 'ENOTDIR' })
   })
 
+  exercise('a file gets a second name in another folder, and lives as long as it has one', async (folder) => {
+    await folder.makeFolder('sub')
+    await using sub = await folder.folder('sub')
+    assert.ok(sub !== null)
+    await using file = await folder.createFile('a')
+    await file.write(Buffer.from('one'), 0)
+    await folder.link('a', sub, 'b')
+    for (const each of [folder, sub]) await each.sync()
+    assert.deepEqual([(await file.stat()).linkCount, (await sub.stat('b'))?.linkCount], [2, 2])
+    assert.equal((await sub.stat('b'))?.identity, (await folder.stat('a'))?.identity)
+    await assert.rejects(folder.link('a', sub, 'b'), { code: 'EEXIST' })
+    await assert.rejects(folder.link('none', sub, 'c'), { code: 'ENOENT' })
+    await assert.rejects(folder.link('sub', sub, 'c'), { code: 'EPERM' })
+    await folder.removeFile('a')
+    await using found = await sub.openFile('b', 'read')
+    assert.deepEqual([(await found.stat()).sizeBytes, (await found.stat()).linkCount], [3, 1])
+  })
+
   exercise('folders are made, opened, emptied and removed', async (folder, { storage, path }) => {
     await folder.makeFolder('sub')
     await assert.rejects(folder.makeFolder('sub'), { code: 'EEXIST' })
