@@ -18,7 +18,7 @@ test('a VM is encrypted: one KEK, labelled, on every host, and events that name 
   const vm = await world.work.showVm('web')
   assert.equal(vm.encryption, 'encrypted')
   assert.deepEqual(vm.home, { policy: encryptionPolicy, encrypted: true, key: task.key })
-  assert.deepEqual(vm.lock, { state: 'unlocked', text: null, missingKeys: [] })
+  assert.deepEqual(vm.lock, { state: 'unlocked', cause: null, since: null, text: null, missingKeys: [] })
   for (const disk of vm.disks) {
     assert.deepEqual(disk.key, task.key)
     assert.equal(disk.path, `/srv/store/web/${disk.layerId}.luks`)
