@@ -128,6 +128,7 @@ import type {
   StoragePolicy,
   StoragePolicyList,
 } from './policies.ts'
+import type { RebootCheckList } from './reboot-check.ts'
 import type { AcceptVm, DatastoreContent, Reconciliation, RegisterVm, VmComparison } from './registration.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
@@ -312,6 +313,13 @@ export class ControlPlaneClient {
   }
   decommissionHost(name: string, body: DecommissionHost): Promise<TaskStarted> {
     return this.#send('POST', api('hosts', name, 'decommission'), body)
+  }
+  /** Asks the host's key providers for each key that it needs. */
+  checkReboot(host: string): Promise<RebootCheckList> {
+    return this.#rest.call({ method: 'GET', path: api('hosts', host, 'check-reboot'), timeoutMs: 600_000 })
+  }
+  checkClusterReboot(cluster: string): Promise<RebootCheckList> {
+    return this.#rest.call({ method: 'GET', path: api('clusters', cluster, 'check-reboot'), timeoutMs: 600_000 })
   }
   exposedKeys(query: { host?: string } = {}): Promise<Static<typeof ExposedKeyList>> {
     return this.#rest.call({ method: 'GET', path: api('exposed-keys'), query })

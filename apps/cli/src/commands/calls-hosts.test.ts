@@ -19,6 +19,8 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['cluster crypto-mode main force-enable', ['PUT /clusters/main/crypto-mode', { mode: 'force-enable' }]],
   ['vm list --locked --host host-a', ['GET /vms']],
   ['vm unlock --host host-none', ['POST /vms-unlock', { host: 'host-none' }], ['GET /vms']],
+  ['host check-reboot host-a', ['GET /hosts/host-a/check-reboot']],
+  ['host check-reboot --cluster main', ['GET /clusters/main/check-reboot']],
   ['keys health', ['GET /key-health']],
   ['keys health --provider kms --bad', ['GET /key-health?provider=kms&bad=true']],
   ['keys verify kms kek-1', ['POST /keys/kms/kek-1/verify']],

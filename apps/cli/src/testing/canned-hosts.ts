@@ -1,4 +1,4 @@
-import type { ExposedKey, UsedKeyHealth } from '@cryptvisor/control-plane-api'
+import type { ExposedKey, RebootCheckList, UsedKeyHealth } from '@cryptvisor/control-plane-api'
 import { cannedTime } from './canned.ts'
 
 export const cannedHealth: UsedKeyHealth = {
@@ -21,4 +21,21 @@ export const cannedExposed: ExposedKey = {
   exposedAt: cannedTime,
   vms: ['db1'],
   inUse: true,
+}
+
+export const cannedCheck: RebootCheckList = {
+  verdict: 'safe',
+  checks: [
+    {
+      host: 'host-a',
+      verdict: 'safe',
+      neededCount: 2,
+      obtainableCount: 2,
+      vmCount: 1,
+      wouldLock: [],
+      missing: [],
+      warnings: [],
+      text: '2 of the 2 keys that it needs can be had now',
+    },
+  ],
 }

@@ -4,6 +4,7 @@ import {
   HostKeyChoice,
   KeyHealthList,
   MoveHost,
+  RebootCheckList,
   RekeyHosts,
   SetCryptoMode,
   StartedForHosts,
@@ -13,7 +14,7 @@ import {
   VerifyKeys,
 } from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
-import { cannedExposed, cannedHealth } from './canned-hosts.ts'
+import { cannedCheck, cannedExposed, cannedHealth } from './canned-hosts.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
 const api = '/api/v1'
@@ -54,6 +55,13 @@ export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>)
     { schema: { body: UnlockVms, response: { 202: TaskStarted } } },
     async (_request, reply) => reply.code(202).send(await started('vm.unlock-all', 'all locked VMs')),
   )
+  for (const noun of ['hosts', 'clusters']) {
+    server.get(
+      `${api}/${noun}/:name/check-reboot`,
+      { schema: { response: { 200: RebootCheckList } } },
+      async () => cannedCheck,
+    )
+  }
   server.get(`${api}/key-health`, { schema: { response: { 200: KeyHealthList } } }, async () => ({
     keys: [cannedHealth],
   }))

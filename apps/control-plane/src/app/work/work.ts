@@ -18,6 +18,7 @@ import type {
   KeyProvider,
   MigrateProvider,
   ProviderReference,
+  RebootCheckList,
   RekeyHosts,
   RekeyVm,
   RestoreHeader,
@@ -63,7 +64,8 @@ import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
 import { leave } from './hosts/host-leaving.ts'
-import { hostNamed } from './hosts/host-lookup.ts'
+import { clusterOf, hostNamed } from './hosts/host-lookup.ts'
+import { checkReboot } from './hosts/reboot-check.ts'
 import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
 import { HostKeys } from './keys/host-keys.ts'
 import { KeyDirectory, type KeyQuery } from './keys/key-directory.ts'
@@ -95,7 +97,7 @@ import { getTask, listTasks, updateTask } from './tasks/task-store.ts'
 import { taskView } from './tasks/task-view.ts'
 import { DiskExports, type ExportedDisk } from './vms/disk-export.ts'
 import { LockStates } from './vms/lock-states.ts'
-import { findProvider, findVm } from './vms/lookup.ts'
+import { findProvider, findVm, hostsOfCluster } from './vms/lookup.ts'
 import { type UnlockAllState, unlockAllSaga } from './vms/unlock-all.ts'
 import { moveVm } from './vms/vm-move.ts'
 import { VmRequests } from './vms/vm-requests.ts'
@@ -444,6 +446,16 @@ export class Work implements HostObserver {
   }
 
   /** Fetches the VM's keys again, hands them over and has the host open the VM. */
+  /** Whether a host, or all of a cluster, can be restarted now. */
+  async checkReboot(of: { readonly host: string } | { readonly cluster: string }): Promise<RebootCheckList> {
+    const { database } = this.#context
+    const hosts =
+      'host' in of
+        ? [await hostNamed(database, of.host)]
+        : await hostsOfCluster(database, (await clusterOf(database, of.cluster)).id)
+    return checkReboot(this.#context, this.keyVerification, hosts)
+  }
+
   /** Unlocks all VMs that are locked, or those of a host. */
   async unlockVms(principal: Principal, { host }: UnlockVms): Promise<Task> {
     const row = host === undefined ? null : await hostNamed(this.#context.database, host)

@@ -3,6 +3,7 @@ import {
   ExposedKeyList,
   HostKeyChoice,
   MoveHost,
+  RebootCheckList,
   RekeyHosts,
   SetCryptoMode,
   StartedForHosts,
@@ -128,6 +129,30 @@ export function hostCryptoRoutes(work: Work): Routes {
         reply
           .code(202)
           .send({ task: await work.forHosts((hosts) => hosts.decommission(principal, params.name, body)) }),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/hosts/:name/check-reboot',
+      config: { access: ['Cryptographer.ReadKeyServersInfo'], on: theHost },
+      schema: {
+        tags: ['hosts'],
+        summary: 'Whether a host can be restarted now: asks its providers for each key that it needs',
+        params: ByName,
+        response: { 200: RebootCheckList },
+      },
+      handler: ({ params }) => work.checkReboot({ host: params.name }),
+    })
+    server.route({
+      method: 'GET',
+      url: '/api/v1/clusters/:name/check-reboot',
+      config: { access: ['Cryptographer.ReadKeyServersInfo'], on: theCluster },
+      schema: {
+        tags: ['clusters'],
+        summary: 'Whether the hosts of a cluster can be restarted now',
+        params: ByName,
+        response: { 200: RebootCheckList },
+      },
+      handler: ({ params }) => work.checkReboot({ cluster: params.name }),
     })
     server.route({
       method: 'GET',

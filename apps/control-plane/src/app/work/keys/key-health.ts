@@ -39,6 +39,8 @@ export function unchecked({ provider, keyId }: KeyReference): KeyHealth {
 export interface Finding {
   readonly state: Exclude<KeyHealthState, 'unchecked'>
   readonly text: string
+  /** A key that was given up at its provider can be had still. */
+  readonly givenOut?: boolean
 }
 
 /** Keeps what was found, and gives how it was before; `null`: it was not looked at. */

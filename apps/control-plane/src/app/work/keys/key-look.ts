@@ -67,7 +67,7 @@ async function withdrawn(provider: KeyProvider, keyId: string, state: Withdrawn)
   if (state === 'missing' || state === 'destroyed') return { state, text }
   try {
     using _kek = await provider.getKey(keyId)
-    return { state, text: `${text}; it is given out still` }
+    return { state, text: `${text}; it is given out still`, givenOut: true }
   } catch (error) {
     if (!(error instanceof KeyProviderError)) throw error
     if (error.code === 'unreachable' || error.code === 'not-trusted') return failed(error)

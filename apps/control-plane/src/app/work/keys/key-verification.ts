@@ -124,6 +124,13 @@ export class KeyVerification {
     await this.#lookAt(all, cancelled, progress)
   }
 
+  /** Looks at these KEKs now, each once, and says what was found by `keyText`; a provider that does not answer is asked once. */
+  async lookAtKeys(keys: readonly KeyReference[]): Promise<ReadonlyMap<string, Finding>> {
+    const used = await usedKeys(this.#work.database)
+    const wanted = keys.flatMap((key) => used.get(keyText(key)) ?? [])
+    return this.#lookAt(wanted, this.#work.stopping, () => undefined)
+  }
+
   async #keepLooking(): Promise<void> {
     const { stopping, log } = this.#work
     const roundMs = Math.min(roundMsMax, this.#settings.everyMs / roundsMin)
@@ -180,7 +187,8 @@ export class KeyVerification {
     keys: readonly UsedKey[],
     cancelled: AbortSignal,
     progress: (doneCount: number, totalCount: number) => void,
-  ): Promise<void> {
+  ): Promise<ReadonlyMap<string, Finding>> {
+    const findings = new Map<string, Finding>()
     const unreachable = new Map<string, Finding>()
     let doneCount = 0
     await inParallel(keys, this.#settings.atOnceMax, async (used) => {
@@ -188,10 +196,12 @@ export class KeyVerification {
       const { provider } = used.key
       const finding = unreachable.get(provider) ?? (await lookAtKey(this.#work, used))
       if (finding.state === 'unreachable') unreachable.set(provider, finding)
+      findings.set(keyText(used.key), finding)
       await this.#keep(used, finding)
       progress(++doneCount, keys.length)
     })
     this.#work.stopping.throwIfAborted()
+    return findings
   }
 
   /** Keeps a finding, and tells of what is new. */
