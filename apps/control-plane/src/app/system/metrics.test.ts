@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { RestClient, RestClientError } from '@cryptvisor/rest'
 import { createWork } from '../../create-work.ts'
@@ -85,4 +86,25 @@ test('it takes the privilege Global.Health and nothing else', async (context) =>
   await assert.rejects(read(bench, await tokenOf('reader')), (error) => {
     return error instanceof RestClientError && error.answerCode === 'no-privilege'
   })
+})
+
+test('each metric is in the table of docs/operations.md, and the alert rules name none but these', async (context) => {
+  const bench = await startBench(context, createWork)
+  const admin = await bench.logIn()
+  const made = new Set<string>()
+  for await (const line of admin.metrics()) {
+    const name = /^# TYPE (cryptvisor_[a-z0-9_]+) /.exec(line)?.[1]
+    if (name !== undefined) made.add(name)
+  }
+  const read = (name: string) => readFileSync(new URL(`../../../../../docs/${name}`, import.meta.url), 'utf8')
+  const table = read('operations.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `cryptvisor_'))
+  const documented = table.flatMap((line) => (line.split('|')[1] ?? '').match(/cryptvisor_[a-z0-9_]+/g) ?? [])
+  assert.deepEqual(documented.toSorted(), [...made].toSorted())
+  const expressions = read('alerts.yml').match(/expr: .*/g) ?? []
+  assert.ok(expressions.length > 5)
+  for (const name of expressions.flatMap((line) => line.match(/cryptvisor_[a-z0-9_]+/g) ?? [])) {
+    assert.ok(made.has(name), `${name} is a metric`)
+  }
 })
