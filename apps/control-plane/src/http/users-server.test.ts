@@ -119,7 +119,7 @@ test('events are listed with filters and streamed as they happen; the stream end
   const { events } = bench.service.platform
   const first = (await admin.events({ limit: 1 })).events[0]
   assert.equal(first?.type, 'user.login')
-  await events.record({ type: 'vm.crypto.failed', vm: 'web', text: 'one' })
+  await events.record({ type: 'vm.crypto.rekeyed', vm: 'web', text: 'one' })
   assert.deepEqual(
     (await admin.events({ vm: 'web' })).events.map((event) => event.text),
     ['one'],
@@ -133,14 +133,14 @@ test('events are listed with filters and streamed as they happen; the stream end
   const following = collect(admin.eventStream(stop.signal), seen)
   // The stream has begun when it gives something; what happens before may be missed.
   while (seen.length === 0) {
-    await events.record({ type: 'vm.crypto.failed', vm: 'web', text: 'ping' })
+    await events.record({ type: 'vm.crypto.rekeyed', vm: 'web', text: 'ping' })
     await sleep(5)
   }
-  await events.record({ type: 'vm.crypto.failed', vm: 'web', text: 'two' })
+  await events.record({ type: 'vm.crypto.rekeyed', vm: 'web', text: 'two' })
   await until(() => seen.includes('two'))
   assert.ok(seen.slice(0, -1).every((text) => text === 'ping'))
   await admin.logout()
-  await events.record({ type: 'vm.crypto.failed', vm: 'web', text: 'not for somebody who is logged out' })
+  await events.record({ type: 'vm.crypto.rekeyed', vm: 'web', text: 'not for somebody who is logged out' })
   await following
   assert.equal(seen.at(-1), 'two')
 })
