@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Schema } from '../../database/schema.ts'
 import { timeText } from '../clock.ts'
 import type { StandingList } from './alarm-definition.ts'
@@ -37,15 +37,37 @@ export function providersOfHealth(health: 'yellow' | 'red'): (database: Database
   }
 }
 
-/** Keys in use that were found bad when they were looked at; where their server could not be asked nothing is known. */
+/**
+ * Keys in use that were found bad when they were looked at. Where their server could not be asked, or an event told of a
+ * key that was not looked at since, nothing is known.
+ */
 export async function badKeys(database: Database): Promise<StandingList> {
   const rows = await database.selectFrom('key_health').selectAll().where('bad_since', 'is not', null).execute()
   const isUnknown = (state: string) => state === 'unreachable' || state === 'unchecked'
   const nameOf = (row: { readonly provider: string; readonly key_id: string }) => `${row.provider}/${row.key_id}`
   return {
     holds: rows.filter(({ state }) => !isUnknown(state)).map((row) => ({ object: nameOf(row), text: row.text })),
-    undecided: new Set(rows.filter(({ state }) => isUnknown(state)).map(nameOf)),
+    undecided: new Set([
+      ...rows.filter(({ state }) => isUnknown(state)).map(nameOf),
+      ...(await keysToLookAt(database)),
+    ]),
   }
+}
+
+/** Keys in use of which an event told something bad, and that were not looked at since. */
+async function keysToLookAt(database: Database): Promise<string[]> {
+  const rows = await database
+    .selectFrom('alarm')
+    .innerJoin('key', (join) => join.on(sql<string>`key.provider || '/' || key.key_id`, '=', sql.ref('alarm.object')))
+    .leftJoin('key_health', (join) =>
+      join.onRef('key_health.provider', '=', 'key.provider').onRef('key_health.key_id', '=', 'key.key_id'),
+    )
+    .select(['alarm.object', 'alarm.last_at', 'key_health.checked_at'])
+    .where('alarm.object_kind', '=', 'key')
+    .where('alarm.cleared_at', 'is', null)
+    .where('key.state', 'in', ['pending', 'current'])
+    .execute()
+  return rows.filter((row) => row.checked_at === null || row.checked_at <= row.last_at).map(({ object }) => object)
 }
 
 /** VMs that do not comply with their policies. */

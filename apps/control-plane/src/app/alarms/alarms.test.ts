@@ -161,6 +161,25 @@ test('each certificate has its alarm 60, 30 and 7 days ahead and when it is over
   assert.deepEqual(await lines(), [])
 })
 
+test('a key that an event told of stays an alarm until it was looked at again', async () => {
+  await using setUp = await openAlarms()
+  const { book, events, database, lines, pass } = setUp
+  const named = { provider: 'kms', key_id: '7' }
+  const owner = { owner_kind: 'vm', owner_id: 'v', owner_name: 'db1', state: 'current' } as const
+  await database
+    .insertInto('key')
+    .values({ ...named, ...owner, created_at: 0 })
+    .execute()
+  await events.record({ type: 'kms.crypto.key-missing', provider: 'kms', keyId: '7', text: 'gone' })
+  pass(60_000)
+  await book.reconcile(events, database)
+  assert.deepEqual(await lines(), ['key.unavailable kms/7 raised 1'])
+  const health = { ...named, state: 'good', text: 'it is there', checked_at: Date.parse('2026-11-24T12:01:00Z') }
+  await database.insertInto('key_health').values(health).execute()
+  await book.reconcile(events, database)
+  assert.deepEqual(await lines(), [])
+})
+
 test('a definition can be switched off and on, and its threshold set', async () => {
   await using setUp = await openAlarms()
   const { events, lines, alarms } = setUp
