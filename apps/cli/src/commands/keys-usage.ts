@@ -112,7 +112,7 @@ function retiredTable(keys: readonly RetiredKey[]): string {
     ['KEY', 'OF', 'MADE', 'RETIRED', 'DAYS', 'DESTROYED AT'],
     keys.map(({ provider, keyId, owner, createdAt, retiredAt, retiredDays, destroyAt }) => [
       `${provider}/${keyId}`,
-      `${owner.kind === 'vm' ? 'VM' : 'host'} ${owner.name}`,
+      `${ownerWords[owner.kind]} ${owner.name}`,
       formatTime(createdAt),
       retiredAt === null ? null : formatTime(retiredAt),
       retiredDays,
@@ -120,3 +120,5 @@ function retiredTable(keys: readonly RetiredKey[]): string {
     ]),
   )
 }
+
+const ownerWords = { vm: 'VM', host: 'host', 'key-provider': 'key provider' } as const

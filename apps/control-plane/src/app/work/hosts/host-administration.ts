@@ -10,6 +10,7 @@ import type { Principal } from '../../ports.ts'
 import { isRehearsed } from '../../rehearsal.ts'
 import type { WorkContext } from '../context.ts'
 import { cryptoOff, type HostKeys, isCryptoSafe } from '../keys/host-keys.ts'
+import { requireNoOrder } from '../keys/orders/order-store.ts'
 import type { SagaDefinition, SagaState } from '../sagas/definition.ts'
 import type { Sagas } from '../sagas/sagas.ts'
 import { findProvider, hostsOfCluster } from '../vms/lookup.ts'
@@ -213,7 +214,9 @@ export class HostAdministration {
     if (keyId === undefined) {
       return { existing: null, provider: keyProvider === undefined ? null : await findProvider(database, keyProvider) }
     }
-    return { existing: { provider: await findProvider(database, keyProvider), keyId }, provider: null }
+    const existing = { provider: await findProvider(database, keyProvider), keyId }
+    await requireNoOrder(database, existing)
+    return { existing, provider: null }
   }
 
   /** Why a host cannot be given another host key now, in words after its name; `null`: it can. */
