@@ -51,7 +51,8 @@ test('a VM is forgotten and taken in again as it was, its keys current all the w
     host: 'host-a',
   })
   assert.equal(id, before.id)
-  assert.deepEqual(await world.work.showVm('web'), before)
+  // Its compliance is judged anew, at the next look.
+  assert.deepEqual({ ...(await world.work.showVm('web')), compliance: before.compliance }, before)
   assert.deepEqual(await database.selectFrom('unregistered_vm').selectAll().execute(), [])
   assert.match((await world.eventsOf('vm.unregistered'))[0]?.text ?? '', /vm register store web/)
   assert.equal((await world.eventsOf('vm.registered')).length, 1)
