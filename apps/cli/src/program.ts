@@ -6,6 +6,7 @@ import { addAlarm } from './commands/alarm.ts'
 import { addApproval } from './commands/approval.ts'
 import { addAudit } from './commands/audit.ts'
 import { addCampaign } from './commands/campaign.ts'
+import { addCertificate } from './commands/certificate.ts'
 import { addCluster } from './commands/cluster.ts'
 import { addDatastore } from './commands/datastore.ts'
 import { addDisk } from './commands/disk.ts'
@@ -97,6 +98,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addPolicy,
     addHost,
     addCluster,
+    addCertificate,
     addDatastore,
     addFolder,
     addUser,

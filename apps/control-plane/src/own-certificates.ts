@@ -1,4 +1,5 @@
 import { type RestServer, renewIdentity, type TlsIdentity } from '@cryptvisor/rest'
+import type { CertificateInventory } from './app/certificate-inventory.ts'
 import type { Certificates } from './app/certificates.ts'
 import type { Clock } from './app/clock.ts'
 import type { HostSessions } from './app/host-sessions.ts'
@@ -37,8 +38,10 @@ export async function renewShown(
   users: RestServer,
   hosts: RestServer,
   sessions: HostSessions,
+  inventory: CertificateInventory,
 ): Promise<void> {
   const shown = await issue()
+  inventory.show(shown)
   renewIdentity(users, shown.users)
   renewIdentity(hosts, shown.hosts)
   await sessions.renewIdentity()

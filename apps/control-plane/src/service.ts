@@ -98,6 +98,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   platform.observe(work)
   const issue = () => issueShown(certificates, config.host)
   const tls = await issue()
+  platform.certificateInventory.show(tls)
   const users = await buildUsersServer(platform, routes, tls.users, version, log)
   opened.defer(() => users.close())
   const hosts = await buildHostsServer(platform, tls.hosts, version, log)
@@ -125,7 +126,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   opened.use(platform.clientRenewal.start())
   opened.use(platform.delivery.start())
   opened.use(keepLooking(platform.alarmBook, platform.retention, platform.events, database, log))
-  const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions)
+  const renewCertificates = () => renewShown(issue, users, hosts, platform.sessions, platform.certificateInventory)
   opened.use(keepRenewed(renewCertificates, ownValidDays, clock, log))
   const running = opened.move()
   return {

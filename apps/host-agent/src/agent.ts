@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { controlPlaneUri, type HostStatus } from '@cryptvisor/host-agent-api'
-import { readCertificate } from '@cryptvisor/pki'
-import { buildServer, RestClient, type RestServer } from '@cryptvisor/rest'
+import type { HostStatus } from '@cryptvisor/host-agent-api'
+import { buildServer, type RestServer } from '@cryptvisor/rest'
 import { NodeStorage } from '@cryptvisor/storage'
 import type { Logger } from 'pino'
+import { RenewalWish } from './certificate-renewal.ts'
 import type { AgentConfig } from './config.ts'
 import { ControlPlaneEpoch } from './control-plane-epoch.ts'
 import { Datastores } from './datastore/datastores.ts'
@@ -16,6 +16,7 @@ import type { OperationHost } from './operation/host.ts'
 import { Operations } from './operation/operations.ts'
 import { keyMemoryLevel } from './process/key-memory.ts'
 import { runTool } from './process/tool.ts'
+import { keepRenewingSession, type SessionParts, shownBy } from './renewing-session.ts'
 import { admitControlPlane } from './rest/caller.ts'
 import { addDatastoreRoutes } from './rest/datastore-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
@@ -23,7 +24,6 @@ import { addHostRoutes } from './rest/host-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
 import { addOperationRoutes } from './rest/operation-routes.ts'
 import { addVmRoutes } from './rest/vm-routes.ts'
-import { keepSession } from './session.ts'
 import { descriptorTools } from './storage/descriptor-tools.ts'
 
 /** The agent's version, as the control plane shows it. */
@@ -49,9 +49,6 @@ const chunkBytes = 1_048_576
 
 /** How much of a disk may have to be done again after a crash: a second's work. */
 const checkpointBytes = 1_073_741_824
-
-/** How long before its end a certificate is spoken of. */
-const expiryWarningMs = 30 * 86_400_000
 
 /** A running agent. Disposing of it ends the session, undoes what runs as far as that works at once, and wipes all keys. */
 export interface Agent extends AsyncDisposable {
@@ -89,20 +86,13 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   const operations = stack.use(new Operations(host, log))
   const status = await identityOf(config)
   const epoch = await ControlPlaneEpoch.open(folder)
-  const app = await buildApp(enrolled, host, operations, status, epoch, log)
+  const wish = new RenewalWish()
+  const app = await buildApp(enrolled, host, operations, { status, epoch, wish }, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
-  tellExpiry(identity.certificate, log)
-  startSession(enrolled, status, epoch, log, stack)
+  startSession({ folder, enrolled, epoch, app, wish }, status.bootId, log, stack)
   const running = stack.move()
   return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
-}
-
-/** Certificates do not renew themselves yet, so that an administrator has to know in time. */
-function tellExpiry(certificate: string, log: Logger): void {
-  const { notAfter } = readCertificate(certificate)
-  if (notAfter.getTime() - Date.now() > expiryWarningMs) return
-  log.warn({ notAfter: notAfter.toISOString() }, 'the certificate of this host ends soon, or has ended: enrol it anew')
 }
 
 type HostIdentity = Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>
@@ -117,25 +107,19 @@ async function buildApp(
   { identity, ca }: Enrolled,
   host: OperationHost,
   operations: Operations,
-  status: HostIdentity,
-  epoch: ControlPlaneEpoch,
+  { status, epoch, wish }: { status: HostIdentity; epoch: ControlPlaneEpoch; wish: RenewalWish },
   logger: Logger,
 ): Promise<RestServer> {
   const app = await buildServer({
     title: 'Cryptvisor host agent',
     description: 'Encrypts disks and VM Home on one host; only the control plane may call it.',
     version: agentVersion,
-    tls: {
-      certificate: identity.certificate,
-      // The TLS library takes PEM and keeps the key itself.
-      privateKey: identity.privateKey.expose((bytes) => Buffer.from(bytes)),
-      clientCa: ca,
-    },
+    tls: shownBy(identity, ca),
     mapError: restErrorOf,
     logger,
   })
   app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket, epoch.known))
-  addHostRoutes(app, { ...host, identity: status, keyMemory: keyMemoryLevel })
+  addHostRoutes(app, { ...host, identity: status, keyMemory: keyMemoryLevel, renew: () => wish.wish() })
   addVmRoutes(app, host)
   addLayerRoutes(app, host)
   addOperationRoutes(app, operations)
@@ -145,24 +129,16 @@ async function buildApp(
 
 /** Keeps the session until the stack is disposed of. */
 function startSession(
-  { config, identity, ca }: Enrolled,
-  { bootId }: HostIdentity,
-  epoch: ControlPlaneEpoch,
+  parts: Omit<SessionParts, 'request' | 'timing'>,
+  bootId: string,
   log: Logger,
   stack: AsyncDisposableStack,
 ): void {
-  const client = stack.use(
-    new RestClient({
-      url: config.controlPlaneUrl,
-      ca,
-      identity,
-      checkServer: (certificate) =>
-        readCertificate(certificate.raw).uris.includes(controlPlaneUri) ? undefined : 'it is not the control plane',
-    }),
-  )
+  const { config } = parts.enrolled
   const request = { bootId, url: config.url, version: agentVersion, cryptoSupported: config.crypto === 'supported' }
   const ending = new AbortController()
-  const session = keepSession({ client, request, log, epoch, random: Math.random }, ending.signal)
+  const timing = { now: Date.now, random: Math.random }
+  const session = keepRenewingSession({ ...parts, request, timing }, log, ending.signal)
   stack.defer(async () => {
     ending.abort()
     await session

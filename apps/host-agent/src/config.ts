@@ -37,6 +37,8 @@ export type AgentConfig = Static<typeof AgentConfig>
 /** Where things lie in the agent's own folder. */
 export const agentFiles = {
   config: (folder: string) => join(folder, 'config.json'),
+  /** Certificate and private key together; where it is missing, the two files below are what enrolment left. */
+  identity: (folder: string) => join(folder, 'identity.pem'),
   certificate: (folder: string) => join(folder, 'identity.crt'),
   privateKey: (folder: string) => join(folder, 'identity.key'),
   ca: (folder: string) => join(folder, 'ca.crt'),

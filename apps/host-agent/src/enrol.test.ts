@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
@@ -8,6 +8,7 @@ import { CertificateAuthority, createRequest, readCertificate } from '@cryptviso
 import { temporaryFolder } from '@cryptvisor/testkit'
 import { agentFiles, readConfig } from './config.ts'
 import { type EnrolOptions, enrol } from './enrol.ts'
+import { readEnrolled } from './enrolled.ts'
 import { TestControlPlane } from './testing/test-control-plane.ts'
 
 function optionsFor(folder: string): EnrolOptions {
@@ -24,12 +25,14 @@ test('a token makes a host: identity and configuration for its owner alone, the 
   assert.equal(plane.enrolments[0]?.url, config.url)
   assert.equal(plane.enrolments[0]?.hardwareUuid, config.hardwareUuid)
   assert.equal(statSync(folder).mode & 0o777, 0o700)
-  for (const path of Object.values(agentFiles).slice(0, 4)) {
+  for (const path of [agentFiles.config, agentFiles.identity, agentFiles.ca]) {
     assert.equal(statSync(path(folder)).mode & 0o777, 0o600)
   }
-  const { uris } = readCertificate(readFileSync(agentFiles.certificate(folder)))
+  const { uris } = readCertificate((await readEnrolled(folder)).identity.certificate)
   assert.deepEqual(uris, [hostUri(config.hostId)])
-  await assert.rejects(enrol(plane.token(), optionsFor(folder)), { code: 'already-enrolled' })
+  await assert.rejects(enrol(plane.token(), optionsFor(folder)), { code: 'already-enrolled', message: /--again/ })
+  const again = await enrol(plane.token(), { ...optionsFor(folder), again: true })
+  assert.deepEqual(again, config, 'enrolled again it keeps its port, its settings and who it is')
 })
 
 test('a control plane with another CA than the token says gets no secret', async (context) => {
@@ -61,7 +64,7 @@ test('an answer that is not for this host and its key is refused, and nothing is
     const folder = join(temporaryFolder(context), 'agent')
     await assert.rejects(enrol(plane.token(), optionsFor(folder)), { code: 'enrolment-refused', message: text })
     assert.ok(!existsSync(agentFiles.config(folder)))
-    assert.ok(!existsSync(agentFiles.privateKey(folder)))
+    assert.ok(!existsSync(agentFiles.identity(folder)))
   }
 })
 

@@ -8,6 +8,7 @@ import { AgentError } from './agent-error.ts'
 import { type AgentConfig, agentFiles, readConfig } from './config.ts'
 import { freePort } from './free-port.ts'
 import { type HardwareUuidSource, hardwareUuid } from './hardware-uuid.ts'
+import { writeIdentity } from './identity-file.ts'
 import { writeAgentFile } from './write-agent-file.ts'
 
 export interface EnrolOptions {
@@ -18,6 +19,8 @@ export interface EnrolOptions {
   /** `null`: a free one, chosen now and kept. */
   readonly port: number | null
   readonly hardwareUuid: HardwareUuidSource
+  /** A folder that is enrolled under this name may be enrolled again: its certificate is over, or its key in wrong hands. */
+  readonly again?: boolean
 }
 
 const tokenProblem = shapeCheck(EnrolmentToken, 'the token')
@@ -31,31 +34,39 @@ const answerProblem = shapeCheck(EnrolAnswer, 'the answer')
 export async function enrol(tokenText: string, options: EnrolOptions): Promise<AgentConfig> {
   const token = readToken(tokenText)
   const existing = await readConfig(options.folder)
-  if (existing !== null) {
+  if (existing !== null && (options.again !== true || existing.name !== token.hostName)) {
+    const next =
+      existing.name === token.hostName
+        ? 'give --again to enrol it again, which keeps its identity, VMs and settings'
+        : 'use another folder, or remove this one'
     throw new AgentError(
       'already-enrolled',
-      `${options.folder} belongs to host ${existing.name} (${existing.hostId}); use another folder, or remove this one`,
+      `${options.folder} belongs to host ${existing.name} (${existing.hostId}); ${next}`,
     )
   }
   await mkdir(options.folder, { recursive: true, mode: 0o700 })
-  const port = options.port ?? (await portAt(options.urlHost))
+  const port = options.port ?? existing?.port ?? (await portAt(options.urlHost))
   const url = `https://${isIPv6(options.urlHost) ? `[${options.urlHost}]` : options.urlHost}:${port}`
-  const uuid = await hardwareUuid(options.hardwareUuid)
+  const uuid = existing?.hardwareUuid ?? (await hardwareUuid(options.hardwareUuid))
   const { csr, privateKey } = await createRequest(token.hostName)
   using key = privateKey
   const { answer, ca } = await ask(token, { csr, hardwareUuid: uuid, url })
   checkAnswer(answer, ca, csr)
   const config: AgentConfig = {
+    ...existing,
     name: answer.name,
     hostId: answer.hostId,
     hardwareUuid: uuid,
     url,
     port,
     controlPlaneUrl: token.url,
-    crypto: 'supported',
+    crypto: existing?.crypto ?? 'supported',
   }
-  await key.expose((bytes) => writeAgentFile(agentFiles.privateKey(options.folder), bytes))
-  await writeAgentFile(agentFiles.certificate(options.folder), Buffer.from(answer.certificate))
+  await writeIdentity(options.folder, {
+    certificate: answer.certificate,
+    privateKey: key,
+    [Symbol.dispose]: () => undefined,
+  })
   await writeAgentFile(agentFiles.ca(options.folder), Buffer.from(ca))
   // Last: with it the folder counts as enrolled.
   await writeAgentFile(agentFiles.config(options.folder), Buffer.from(`${JSON.stringify(config, null, 2)}\n`))
@@ -99,8 +110,8 @@ async function ask(
   }
 }
 
-/** The certificate must stand under the pinned CA, be for our own key, and name the host that the answer names. */
-function checkAnswer(answer: EnrolAnswer, ca: string, csr: string): void {
+/** Throws AgentError `enrolment-refused`: the certificate must stand under the pinned CA, be for our own key, and name the host that the answer names. */
+export function checkAnswer(answer: EnrolAnswer, ca: string, csr: string): void {
   const refuse = (text: string) => new AgentError('enrolment-refused', `the control plane’s answer: ${text}`)
   const parse = (pem: string, what: string) => {
     try {

@@ -1,7 +1,7 @@
 import type { Identity } from '@cryptvisor/pki'
-import { Secret } from '@cryptvisor/secret'
 import { AgentError } from './agent-error.ts'
 import { type AgentConfig, agentFiles, readAgentFile, readConfig } from './config.ts'
+import { readIdentity } from './identity-file.ts'
 
 /** What enrolment left in the agent's own folder. The caller disposes of the identity. */
 export interface Enrolled {
@@ -17,15 +17,17 @@ export async function readEnrolled(folder: string): Promise<Enrolled> {
   if (config === null) {
     throw new AgentError('bad-config', `${folder}: this host is not enrolled; run «host-agent enroll --dir ${folder}»`)
   }
-  const certificate = (await readRequired(agentFiles.certificate(folder))).toString('utf8')
   const ca = (await readRequired(agentFiles.ca(folder))).toString('utf8')
-  const privateKey = Secret.from(await readRequired(agentFiles.privateKey(folder)))
-  return { config, ca, identity: { certificate, privateKey, [Symbol.dispose]: () => privateKey[Symbol.dispose]() } }
+  const identity = await readIdentity(folder)
+  if (identity === null) throw missing(agentFiles.identity(folder))
+  return { config, ca, identity }
 }
 
 async function readRequired(path: string): Promise<Buffer> {
   const bytes = await readAgentFile(path)
-  if (bytes === null)
-    throw new AgentError('bad-config', `${path}: is missing; remove the folder and enrol this host anew`)
+  if (bytes === null) throw missing(path)
   return bytes
 }
+
+const missing = (path: string) =>
+  new AgentError('bad-config', `${path}: is missing; enrol this host again («host-agent enroll --again»)`)

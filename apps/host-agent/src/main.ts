@@ -9,8 +9,9 @@ import { keepHeapSmall } from './process/heap.ts'
 import { guardKeyMemory } from './process/key-memory.ts'
 
 const usage = `Usage:
-  host-agent enroll --dir D --url-host HOST [--port N] [--hardware-uuid auto|dmi|new]
-      makes this machine a host; the one-time token comes on standard input
+  host-agent enroll --dir D --url-host HOST [--port N] [--hardware-uuid auto|dmi|new] [--again]
+      makes this machine a host; the one-time token comes on standard input; --again: one that was enrolled under the
+      same name before, whose certificate is over: it keeps its port, settings, ID and VMs
   host-agent serve --dir D
       runs the agent until SIGTERM
   host-agent set-control-plane --dir D [--url URL] [--accept-older]
@@ -32,17 +33,22 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function runEnrol(args: readonly string[]): Promise<void> {
-  const options = parse(args, {
-    dir: { type: 'string' },
-    'url-host': { type: 'string' },
-    port: { type: 'string' },
-    'hardware-uuid': { type: 'string', default: 'auto' },
-  })
+  const again = args.includes('--again')
+  const options = parse(
+    args.filter((arg) => arg !== '--again'),
+    {
+      dir: { type: 'string' },
+      'url-host': { type: 'string' },
+      port: { type: 'string' },
+      'hardware-uuid': { type: 'string', default: 'auto' },
+    },
+  )
   const chosen: EnrolOptions = {
     folder: required(options['dir'], '--dir'),
     urlHost: required(options['url-host'], '--url-host'),
     port: options['port'] === undefined ? null : portOf(options['port']),
     hardwareUuid: hardwareUuidOf(options['hardware-uuid']),
+    again,
   }
   const { enrol } = await import('./enrol.ts')
   const config = await enrol(await readToken(), chosen)

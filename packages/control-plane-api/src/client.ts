@@ -43,6 +43,7 @@ import type {
   MigrateProvider,
   ProviderReferenceList,
 } from './campaigns.ts'
+import type { CertificateList } from './certificates.ts'
 import type { ApplyPlanList, ApplyPolicies, ApplyStarted, VmComplianceList } from './compliance.ts'
 import type { CoverageFormat } from './coverage.ts'
 import type { EraseVm, Erasure, ErasureList } from './erasures.ts'
@@ -306,6 +307,13 @@ export class ControlPlaneClient {
   }
   async setCryptoMode(cluster: string, body: SetCryptoMode): Promise<void> {
     await this.#send('PUT', api('clusters', cluster, 'crypto-mode'), body)
+  }
+  /** Its agent asks for a new certificate soon, and shows that from then on. */
+  async renewHostCertificate(name: string): Promise<void> {
+    await this.#send('POST', api('hosts', name, 'renew-certificate'))
+  }
+  certificates(): Promise<Static<typeof CertificateList>> {
+    return this.#get(api('certificates'))
   }
   /** Refused while VMs are on the host. */
   moveHost(name: string, body: MoveHost): Promise<TaskStarted> {

@@ -145,6 +145,7 @@ export const eventTypes = {
     'A host could not be given another host key',
     'com.vmware.vc.host.Crypto.HostKey.NewKey.KMSClusterError',
   ],
+  'host.certificate-renewed': ['info', 'A host shows a new certificate; its older one is worthless', null],
   'host.moved': ['info', 'A host was moved to another cluster', 'HostMovedEvent'],
   'host.decommissioned': [
     'info',

@@ -28,6 +28,11 @@ export class HostAgentClient {
     return this.#rest.call({ method: 'GET', path: '/v1/host' })
   }
 
+  /** `POST /v1/renew-certificate`: the agent asks the control plane for a new certificate soon, and dials with that. */
+  async renewCertificate(): Promise<void> {
+    await this.#rest.call({ method: 'POST', path: '/v1/renew-certificate' })
+  }
+
   /** `GET /v1/keys`: the names of the KEKs that it holds. */
   keys(): Promise<HeldKeys> {
     return this.#rest.call({ method: 'GET', path: '/v1/keys' })

@@ -36,6 +36,7 @@ export {
   Heartbeat,
   heartbeatMs,
   hostUri,
+  RenewRequest,
   SessionRequest,
 } from './session.ts'
 export {

@@ -36,6 +36,10 @@ export const EnrolRequest = Type.Object(
 )
 export type EnrolRequest = Static<typeof EnrolRequest>
 
+/** What a host whose certificate is to be renewed sends to `POST /v1/renew`, over the present one; the answer is `EnrolAnswer`. */
+export const RenewRequest = Type.Object({ csr: Type.String({ maxLength: 8192 }) }, { additionalProperties: false })
+export type RenewRequest = Static<typeof RenewRequest>
+
 export const EnrolAnswer = Type.Object(
   {
     hostId: Type.String(),

@@ -5,6 +5,7 @@ import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
+import { addHostCertificate } from './certificate.ts'
 import { addHostCheck } from './host-check.ts'
 import { addHostCrypto } from './host-crypto.ts'
 import { addHostKeys } from './keys-usage.ts'
@@ -64,6 +65,7 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .action((name: string) => cli.remove('host', name, (client) => client.deleteHost(name)))
   addHostCrypto(host, cli)
   addHostCheck(host, cli)
+  addHostCertificate(host, cli)
 }
 
 function hostSheet(host: Host, paint: Paint): string {

@@ -1,4 +1,4 @@
-import type { ExposedKey, RebootCheckList, UsedKeyHealth } from '@cryptvisor/control-plane-api'
+import type { CertificateEntry, ExposedKey, RebootCheckList, UsedKeyHealth } from '@cryptvisor/control-plane-api'
 import { cannedTime } from './canned.ts'
 
 export const cannedHealth: UsedKeyHealth = {
@@ -38,4 +38,14 @@ export const cannedCheck: RebootCheckList = {
       text: '2 of the 2 keys that it needs can be had now',
     },
   ],
+}
+
+export const cannedCertificate: CertificateEntry = {
+  kind: 'host',
+  what: 'host host-a',
+  subject: 'CN=host-a',
+  notAfter: cannedTime,
+  daysLeft: 12,
+  state: 'yellow',
+  renewsItself: true,
 }

@@ -1,4 +1,5 @@
 import {
+  CertificateList,
   DecommissionHost,
   ExposedKeyList,
   HostKeyChoice,
@@ -14,7 +15,7 @@ import {
   VerifyKeys,
 } from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
-import { cannedCheck, cannedExposed, cannedHealth } from './canned-hosts.ts'
+import { cannedCertificate, cannedCheck, cannedExposed, cannedHealth } from './canned-hosts.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
 const api = '/api/v1'
@@ -62,6 +63,10 @@ export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>)
       async () => cannedCheck,
     )
   }
+  server.post(`${api}/hosts/:name/renew-certificate`, async (_request, reply) => reply.code(202).send())
+  server.get(`${api}/certificates`, { schema: { response: { 200: CertificateList } } }, async () => ({
+    certificates: [cannedCertificate],
+  }))
   server.get(`${api}/key-health`, { schema: { response: { 200: KeyHealthList } } }, async () => ({
     keys: [cannedHealth],
   }))

@@ -8,6 +8,7 @@ import type { Certificates } from './certificates.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { takeNextCertificate } from './host-certificates.ts'
 import { notEnrolled, recordSessionBegin } from './host-session-record.ts'
 import { defaultWatchLimits, type WatchLimits, watchHost } from './host-watch.ts'
 import type { Log } from './log.ts'
@@ -118,6 +119,8 @@ export class HostSessions implements HostConnections {
       .where('certificate_serial', '=', serialNumber)
       .executeTakeFirst()
     if (host !== undefined && uris.length === 1 && uris[0] === hostUri(host.id)) return host
+    const next = host === undefined ? await takeNextCertificate(this.#events, info) : null
+    if (next !== null) return next
     const renewed = host === undefined ? await acceptRenewedCertificate(this.#events, info) : null
     if (renewed !== null) return renewed
     throw notEnrolled()

@@ -13,6 +13,7 @@ import { AuditTrail } from './audit/audit-trail.ts'
 import { AuditWatch } from './audit/audit-watch.ts'
 import { Origins } from './audit/origins.ts'
 import { Bearers } from './bearers.ts'
+import { CertificateInventory } from './certificate-inventory.ts'
 import type { Certificates } from './certificates.ts'
 import type { Clock } from './clock.ts'
 import { Clusters } from './clusters.ts'
@@ -20,6 +21,7 @@ import { Datastores } from './datastores.ts'
 import { Enrolment } from './enrolment.ts'
 import { EventLog } from './events.ts'
 import { Groups } from './groups.ts'
+import { HostCertificates } from './host-certificates.ts'
 import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
 import { Folders } from './inventory/folders.ts'
@@ -104,6 +106,8 @@ export class Platform implements AsyncDisposable {
   readonly sessions: HostSessions
   readonly hosts: Hosts
   readonly enrolment: Enrolment
+  readonly hostCertificates: HostCertificates
+  readonly certificateInventory: CertificateInventory
   readonly pendingClientKeys: PendingClientKeys
   readonly keyProviders: ProviderRegistry
   readonly providerHealth: ProviderHealth
@@ -172,6 +176,8 @@ export class Platform implements AsyncDisposable {
     this.policies = new Policies(database, this.events, observer, clock)
     this.sessions = new HostSessions(database, this.events, certificates, agentIdentity, observer, clock, log)
     this.hosts = new Hosts(database, this.events, this.sessions, observer, clock)
+    this.hostCertificates = new HostCertificates(database, certificates, this.sessions)
+    this.certificateInventory = new CertificateInventory(database, certificates.ca, clock)
     this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)
     const store = new ProviderStore(barrier, settings.kmip)
     this.pendingClientKeys = new PendingClientKeys(database, barrier, clock)

@@ -23,11 +23,3 @@ export interface ExposedKeyRow {
   reason: 'removed' | 'moved' | 'decommissioned'
   exposed_at: number
 }
-
-/** That somebody was told how little time a certificate has left; once for each stage. */
-export interface CertificateNoticeRow {
-  /** SHA-256 of the certificate or, of a host's, its serial number. */
-  certificate: string
-  stage: '60-days' | '30-days' | '7-days' | 'expired'
-  noticed_at: number
-}

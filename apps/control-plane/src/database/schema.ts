@@ -4,7 +4,7 @@ import type { FolderRow, GroupMemberRow, PermissionRow, UserGroupRow } from './a
 import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
-import type { CertificateNoticeRow, ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
+import type { ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmErasingRow, VmKeyRow } from './key-life-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
 import type { NotificationLossRow, NotificationTargetRow } from './notification-rows.ts'
@@ -283,7 +283,6 @@ export interface Schema {
   unregistered_vm: UnregisteredVmRow
   key_health: KeyHealthRow
   exposed_key: ExposedKeyRow
-  certificate_notice: CertificateNoticeRow
   request_key: RequestKeyRow
   audit: AuditRow
   alarm: AlarmRow

@@ -1,5 +1,12 @@
 import { Readable } from 'node:stream'
-import { EnrolAnswer, EnrolRequest, type Heartbeat, heartbeatMs, SessionRequest } from '@cryptvisor/host-agent-api'
+import {
+  EnrolAnswer,
+  EnrolRequest,
+  type Heartbeat,
+  heartbeatMs,
+  RenewRequest,
+  SessionRequest,
+} from '@cryptvisor/host-agent-api'
 import { buildServer, goodClientCertificate, type RestServer, type TlsIdentity } from '@cryptvisor/rest'
 import type { FastifyBaseLogger } from 'fastify'
 import type { HostSession } from '../app/host-sessions.ts'
@@ -21,7 +28,7 @@ const connectionLimits: ConnectionLimits = { connectionsMax: 20_000, connections
  * certificates and take it when there is none.
  */
 export async function buildHostsServer(
-  { enrolment, sessions, epoch }: Platform,
+  { enrolment, hostCertificates, sessions, epoch }: Platform,
   tls: TlsIdentity,
   version: string,
   logger?: FastifyBaseLogger,
@@ -41,6 +48,21 @@ export async function buildHostsServer(
     url: '/v1/enroll',
     schema: { summary: 'Enrol a host with a one-time token', body: EnrolRequest, response: { 200: EnrolAnswer } },
     handler: ({ body }) => enrolment.enrol(body),
+  })
+  server.route({
+    method: 'POST',
+    url: '/v1/renew',
+    schema: {
+      summary: 'Certify another key of a host, which takes the place of its present one when it is used',
+      body: RenewRequest,
+      response: { 200: EnrolAnswer },
+    },
+    // Before the body is read: who it is.
+    onRequest: async ({ raw }) => {
+      await sessions.authenticate(goodClientCertificate(raw)?.raw ?? null)
+    },
+    handler: async ({ body, raw }) =>
+      hostCertificates.renew(await sessions.authenticate(goodClientCertificate(raw)?.raw ?? null), body.csr),
   })
   server.route({
     method: 'POST',

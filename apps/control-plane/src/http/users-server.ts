@@ -7,6 +7,7 @@ import { ErrorAnswer, guardRoutes } from './access.ts'
 import { accessRoutes } from './access-routes.ts'
 import { alarmRoutes } from './alarm-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
+import { certificateRoutes } from './certificate-routes.ts'
 import { toRestError } from './error-table.ts'
 import { eventRoutes } from './event-routes.ts'
 import { folderRoutes } from './folder-routes.ts'
@@ -62,6 +63,7 @@ export async function buildUsersServer(
     healthRoutes(platform),
     accessRoutes(platform),
     inventoryRoutes(platform),
+    certificateRoutes(platform),
     policyRoutes(platform),
     folderRoutes(platform),
     permissionRoutes(platform),

@@ -11,6 +11,8 @@ export interface HostRoutesContext {
   /** What does not change while the agent runs. */
   readonly identity: Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>
   keyMemory(): Promise<HostStatus['keyMemory']>
+  /** Has the host's certificate renewed soon. */
+  renew(): void
 }
 
 const Nothing = Type.Null({ description: 'No content' })
@@ -18,7 +20,7 @@ const Nothing = Type.Null({ description: 'No content' })
 /** `/v1/host`, `/v1/keys` and `/v1/host-key`. */
 export function addHostRoutes(
   app: RestServer,
-  { keys, cryptoSupported, identity, keyMemory }: HostRoutesContext,
+  { keys, cryptoSupported, identity, keyMemory, renew }: HostRoutesContext,
 ): void {
   const requireCrypto = () => {
     if (!cryptoSupported) throw new AgentError('crypto-unsupported', 'this host does not support encryption')
@@ -28,6 +30,11 @@ export function addHostRoutes(
     const { hostKey } = keys
     const cryptoState = !cryptoSupported ? 'incapable' : hostKey === null ? 'prepared' : 'safe'
     return { ...identity, cryptoState, hostKey, keysHeldCount: keys.count, keyMemory: await keyMemory() } as const
+  })
+
+  app.post('/v1/renew-certificate', { schema: { response: { 202: Nothing } } }, async (_request, reply) => {
+    renew()
+    return await reply.code(202).send(null)
   })
 
   app.get('/v1/keys', { schema: { response: { 200: HeldKeys } } }, async () => ({ keys: keys.keys }))

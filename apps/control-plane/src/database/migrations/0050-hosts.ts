@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-/** What is known of hosts beside their host key, of locked VMs, of keys that were looked at, and of certificates. */
+/** What is known of hosts beside their host key, of locked VMsand of keys that were looked at. */
 export async function addHostStates(db: Kysely<unknown>): Promise<void> {
   await addHostColumns(db)
   await db.schema
@@ -11,7 +11,6 @@ export async function addHostStates(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('vm').addColumn('lock_since', 'bigint').execute()
   await createKeyHealth(db)
   await createExposedKeys(db)
-  await createCertificateNotices(db)
 }
 
 async function addHostColumns(db: Kysely<unknown>): Promise<void> {
@@ -55,15 +54,5 @@ async function createExposedKeys(db: Kysely<unknown>): Promise<void> {
     .addColumn('reason', 'text', (column) => column.notNull())
     .addColumn('exposed_at', 'bigint', (column) => column.notNull())
     .addPrimaryKeyConstraint('exposed_key_primary', ['provider', 'key_id', 'host_id'])
-    .execute()
-}
-
-async function createCertificateNotices(db: Kysely<unknown>): Promise<void> {
-  await db.schema
-    .createTable('certificate_notice')
-    .addColumn('certificate', 'text', (column) => column.notNull())
-    .addColumn('stage', 'text', (column) => column.notNull())
-    .addColumn('noticed_at', 'bigint', (column) => column.notNull())
-    .addPrimaryKeyConstraint('certificate_notice_primary', ['certificate', 'stage'])
     .execute()
 }
