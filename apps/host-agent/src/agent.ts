@@ -9,6 +9,8 @@ import type { AgentConfig } from './config.ts'
 import { ControlPlaneEpoch } from './control-plane-epoch.ts'
 import { Datastores } from './datastore/datastores.ts'
 import { Devices } from './disk/devices.ts'
+import { writeCoreDumpHelper } from './dumps/core-pattern.ts'
+import { writeDumpKey } from './dumps/dump-key.ts'
 import { type Enrolled, readEnrolled } from './enrolled.ts'
 import { KeyCache } from './key-cache.ts'
 import { BulkLimit } from './operation/bulk-limit.ts'
@@ -19,6 +21,7 @@ import { runTool } from './process/tool.ts'
 import { keepRenewingSession, type SessionParts, shownBy } from './renewing-session.ts'
 import { admitControlPlane } from './rest/caller.ts'
 import { addDatastoreRoutes } from './rest/datastore-routes.ts'
+import { addDumpRoutes } from './rest/dump-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
 import { addHostRoutes } from './rest/host-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
@@ -85,9 +88,10 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   }
   const operations = stack.use(new Operations(host, log))
   const status = await identityOf(config)
+  await writeCoreDumpHelper(folder)
   const epoch = await ControlPlaneEpoch.open(folder)
   const wish = new RenewalWish()
-  const app = await buildApp(enrolled, host, operations, { status, epoch, wish }, log)
+  const app = await buildApp(folder, enrolled, host, operations, { status, epoch, wish }, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
   startSession({ folder, enrolled, epoch, app, wish }, status.bootId, log, stack)
@@ -104,6 +108,7 @@ async function identityOf({ hostId, name, hardwareUuid }: AgentConfig): Promise<
 }
 
 async function buildApp(
+  folder: string,
   { identity, ca }: Enrolled,
   host: OperationHost,
   operations: Operations,
@@ -119,7 +124,11 @@ async function buildApp(
     logger,
   })
   app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket, epoch.known))
-  addHostRoutes(app, { ...host, identity: status, keyMemory: keyMemoryLevel, renew: () => wish.wish() })
+  addHostRoutes(app, {
+    ...{ ...host, identity: status, keyMemory: keyMemoryLevel, renew: () => wish.wish() },
+    sealDumpsWith: (key, hostKey) => writeDumpKey(folder, key, hostKey),
+  })
+  addDumpRoutes(app, host.keys, folder)
   addVmRoutes(app, host)
   addLayerRoutes(app, host)
   addOperationRoutes(app, operations)

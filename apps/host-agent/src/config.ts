@@ -44,6 +44,12 @@ export const agentFiles = {
   ca: (folder: string) => join(folder, 'ca.crt'),
   /** What the control plane that it works for is at least (`ControlPlaneEpoch`). */
   epoch: (folder: string) => join(folder, 'control-plane-epoch.json'),
+  /** The public part of what seals core dumps. */
+  dumpKey: (folder: string) => join(folder, 'dump-key.json'),
+  /** Sealed core dumps. */
+  dumps: (folder: string) => join(folder, 'dumps'),
+  /** What the kernel starts with a core dump on its standard input. */
+  coreDumpHelper: (folder: string) => join(folder, 'core-dump'),
 } as const
 
 /** No file of the agent's own is longer. */

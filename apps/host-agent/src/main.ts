@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
+import { kekSizeBytes } from '@cryptvisor/host-agent-api'
+import { readSecret } from '@cryptvisor/rest'
 import { destination, type Logger, pino } from 'pino'
 import { AgentError } from './agent-error.ts'
 import type { EnrolOptions } from './enrol.ts'
@@ -17,6 +20,12 @@ const usage = `Usage:
   host-agent set-control-plane --dir D [--url URL] [--accept-older]
       says where the control plane is after it moved (its listener for hosts), for the next start; --accept-older: the
       host works again for a control plane that was replaced by a restore, if that is the right one after all
+  host-agent core-pattern --dir D
+      prints the settings with which the kernel hands core dumps to this host's helper; changes nothing
+  host-agent core-dump --dir D --pid N --command C
+      seals the core dump on standard input to the host key; the kernel starts it
+  host-agent decrypt-core --file F > DUMP
+      opens a sealed core dump; the 32 bytes of the host key that it names come on standard input
 `
 
 /** The largest token, with room to spare. */
@@ -29,7 +38,13 @@ async function main(args: readonly string[]): Promise<void> {
   if (command === 'enroll') return await runEnrol(rest)
   if (command === 'serve') return await runServe(rest)
   if (command === 'set-control-plane') return await runSetControlPlane(rest)
-  throw new AgentError('bad-usage', `expected the command «enroll», «serve» or «set-control-plane»\n${usage}`)
+  if (command === 'core-pattern') return await runCorePattern(rest)
+  if (command === 'core-dump') return await runCoreDump(rest)
+  if (command === 'decrypt-core') return await runDecryptCore(rest)
+  throw new AgentError(
+    'bad-usage',
+    `expected the command «enroll», «serve», «set-control-plane» or one of core dumps\n${usage}`,
+  )
 }
 
 async function runEnrol(args: readonly string[]): Promise<void> {
@@ -68,6 +83,30 @@ async function runSetControlPlane(args: readonly string[]): Promise<void> {
   const folder = required(chosen['dir'], '--dir')
   const { name, controlPlaneUrl } = await setControlPlane({ folder, url: chosen['url'] ?? null, acceptOlder })
   say({ name, controlPlaneUrl, restart: true })
+}
+
+async function runCorePattern(args: readonly string[]): Promise<void> {
+  const folder = required(parse(args, { dir: { type: 'string' } })['dir'], '--dir')
+  const { corePatternSettings } = await import('./dumps/core-pattern.ts')
+  process.stdout.write(corePatternSettings(folder))
+}
+
+async function runCoreDump(args: readonly string[]): Promise<void> {
+  const options = parse(args, { dir: { type: 'string' }, pid: { type: 'string' }, command: { type: 'string' } })
+  const folder = required(options['dir'], '--dir')
+  const pid = Number(options['pid'] ?? '0')
+  if (!Number.isSafeInteger(pid) || pid < 0) throw new AgentError('bad-usage', `--pid: expected a number\n${usage}`)
+  const { writeDump } = await import('./dumps/write-dump.ts')
+  const name = await writeDump(process.stdin, { folder, pid, command: options['command'] ?? '', now: new Date() })
+  say({ dump: name })
+}
+
+async function runDecryptCore(args: readonly string[]): Promise<void> {
+  const path = required(parse(args, { file: { type: 'string' } })['file'], '--file')
+  const { OpenedDump } = await import('./dumps/read-dump.ts')
+  await using dump = await OpenedDump.open(path)
+  using hostKey = await readSecret(process.stdin, kekSizeBytes)
+  await pipeline(dump.plain(hostKey), process.stdout)
 }
 
 async function runServe(args: readonly string[]): Promise<void> {

@@ -1,5 +1,13 @@
 /** Why a cryptographic function refused its input. */
-export type CryptoErrorCode = 'key-size' | 'weak-key' | 'data-size' | 'sector-range' | 'overlap' | 'memory' | 'disposed'
+export type CryptoErrorCode =
+  | 'key-size'
+  | 'weak-key'
+  | 'data-size'
+  | 'sector-range'
+  | 'overlap'
+  | 'memory'
+  | 'disposed'
+  | 'not-authentic'
 
 /** Thrown by everything in this package. Texts name sizes and fields, never contents. */
 export class CryptoError extends Error {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { pathOf, type RestClient, type StreamedAnswer } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import type { BrowseDatastore, FoundFolders, FoundVm, InspectVm } from './datastore.ts'
+import type { CoreDumps } from './dumps.ts'
 import type { HostStatus } from './host.ts'
 import type { ComparedKey, HeldKeys, KeyReference } from './keys.ts'
 import type {
@@ -60,6 +61,21 @@ export class HostAgentClient {
   /** `PUT /v1/host-key`: says which held KEK is the host key, which makes the host crypto-safe. */
   async setHostKey(key: KeyReference): Promise<void> {
     await this.#rest.call({ method: 'PUT', path: '/v1/host-key', json: key })
+  }
+
+  /** `GET /v1/dumps`: the core dumps that lie sealed on the host. */
+  dumps(): Promise<CoreDumps> {
+    return this.#rest.call({ method: 'GET', path: '/v1/dumps' })
+  }
+
+  /** `POST /v1/dumps/{dump}/open`, or `…/open-with-key` for a host key that the host does not hold: the dump, plain. */
+  openDump(dump: string, hostKey: Secret | null, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: pathOf('v1', 'dumps', dump, hostKey === null ? 'open' : 'open-with-key'),
+      ...(hostKey === null ? {} : { content: hostKey }),
+      ...(signal === undefined ? {} : { signal }),
+    })
   }
 
   /** `POST /v1/vms/{vmId}/unlock`: opens every key record with the keys held, and says whether that works. */

@@ -1,5 +1,6 @@
 import { ComparedKey, HeldKeys, HostStatus, KeyReference, kekSizeBytes } from '@cryptvisor/host-agent-api'
 import { type RestServer, readSecret } from '@cryptvisor/rest'
+import type { Secret } from '@cryptvisor/secret'
 import { Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 import type { KeyCache } from '../key-cache.ts'
@@ -13,6 +14,8 @@ export interface HostRoutesContext {
   keyMemory(): Promise<HostStatus['keyMemory']>
   /** Has the host's certificate renewed soon. */
   renew(): void
+  /** Leaves what core dumps are sealed with from now on; on disk when it resolves. */
+  sealDumpsWith(key: KeyReference, hostKey: Secret): Promise<void>
 }
 
 const Nothing = Type.Null({ description: 'No content' })
@@ -20,7 +23,7 @@ const Nothing = Type.Null({ description: 'No content' })
 /** `/v1/host`, `/v1/keys` and `/v1/host-key`. */
 export function addHostRoutes(
   app: RestServer,
-  { keys, cryptoSupported, identity, keyMemory, renew }: HostRoutesContext,
+  { keys, cryptoSupported, identity, keyMemory, renew, sealDumpsWith }: HostRoutesContext,
 ): void {
   const requireCrypto = () => {
     if (!cryptoSupported) throw new AgentError('crypto-unsupported', 'this host does not support encryption')
@@ -69,6 +72,8 @@ export function addHostRoutes(
 
   app.put('/v1/host-key', { schema: { body: KeyReference, response: { 204: Nothing } } }, async (request, reply) => {
     requireCrypto()
+    using loan = keys.borrow(request.body)
+    if (loan !== null) await sealDumpsWith(request.body, loan.kek)
     keys.setHostKey(request.body)
     return await reply.code(204).send(null)
   })
