@@ -38,7 +38,10 @@ function failureOfCall(error: RestClientError, noun: string | undefined): Failur
         code: error.answerCode ?? `status-${error.status}`,
         message,
         field,
-        next: afterStatus(error.status, listCommand(noun, field)),
+        next:
+          error.answerCode === 'second-factor-required'
+            ? 'set one up: cryptvisor user totp enroll'
+            : afterStatus(error.status, listCommand(noun, field)),
       }
     case 'unreachable':
     case 'timeout':

@@ -33,14 +33,14 @@ export async function getPassword(
   return oneLine(password)
 }
 
-async function readPasswordFile(path: string): Promise<string> {
+async function readPasswordFile(path: string, option = '--password-file'): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
     // Node's file errors carry the system's code.
     const { code } = cause as NodeJS.ErrnoException
-    throw new CliError('bad-file', `--password-file: ${path} cannot be read: ${code}`, {
-      field: '--password-file',
+    throw new CliError('bad-file', `${option}: ${path} cannot be read: ${code}`, {
+      field: option,
       cause,
     })
   }
@@ -63,6 +63,22 @@ export async function readAll(stdin: Input): Promise<string> {
     if (size > passwordBytesMax) break
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The code of a second factor, from a file or the terminal. Throws `CliError`. */
+export async function getCode(codeFile: string | undefined, surroundings: Surroundings): Promise<string> {
+  if (codeFile !== undefined) return oneLine(await readPasswordFile(codeFile, '--code-file'))
+  if (surroundings.stdin.isTTY !== true) {
+    throw new CliError(
+      'bad-password',
+      'a code of the second factor is needed, and there is no terminal to ask for it on',
+      {
+        next: 'give it by --code-file FILE, or let programs use an API token (cryptvisor token add)',
+      },
+    )
+  }
+  const [code = ''] = await ask(surroundings, ['Code of the second factor: '])
+  return oneLine(code)
 }
 
 /** Takes one line end off. */

@@ -6,7 +6,12 @@ const UserName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-
 const Password = Type.String({ minLength: 12, maxLength: 256, description: 'At least 12 characters' })
 
 export const LoginRequest = Type.Object(
-  { user: Type.String({ maxLength: 64 }), password: Type.String({ maxLength: 256 }) },
+  {
+    user: Type.String({ maxLength: 64 }),
+    password: Type.String({ maxLength: 256 }),
+    /** Of the second factor, or a recovery code; asked for with `second-factor-required`. */
+    code: Type.Optional(Type.String({ maxLength: 40 })),
+  },
   { additionalProperties: false },
 )
 export type LoginRequest = Static<typeof LoginRequest>
@@ -21,6 +26,7 @@ export const User = Type.Object({
   role: Nullable(Name),
   createdAt: Time,
   lockedUntil: Nullable(Time),
+  secondFactor: Type.Boolean({ description: 'Whether logins need a code' }),
 })
 export type User = Static<typeof User>
 export const UserList = Type.Object({ users: Type.Array(User) })

@@ -131,6 +131,7 @@ import type {
 } from './policies.ts'
 import type { RebootCheckList } from './reboot-check.ts'
 import type { AcceptVm, DatastoreContent, Reconciliation, RegisterVm, VmComparison } from './registration.ts'
+import type { LoginRule, NewSecondFactor, RecoveryCodes, SecondFactorCode, SecondFactorState } from './second-factor.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
 import type {
@@ -195,6 +196,29 @@ export class ControlPlaneClient {
   }
   async endSessions(user: string): Promise<void> {
     await this.#send('DELETE', api('users', user, 'sessions'))
+  }
+  secondFactor(): Promise<SecondFactorState> {
+    return this.#get(api('me', 'second-factor'))
+  }
+  /** The only time that the secret is shown. */
+  enrollSecondFactor(): Promise<NewSecondFactor> {
+    return this.#send('POST', api('me', 'second-factor'))
+  }
+  /** The only time that the recovery codes are shown. */
+  confirmSecondFactor(body: SecondFactorCode): Promise<RecoveryCodes> {
+    return this.#send('POST', api('me', 'second-factor', 'confirm'), body)
+  }
+  async disableSecondFactor(body: SecondFactorCode): Promise<void> {
+    await this.#send('POST', api('me', 'second-factor', 'disable'), body)
+  }
+  async resetSecondFactor(user: string): Promise<void> {
+    await this.#send('DELETE', api('users', user, 'second-factor'))
+  }
+  loginRule(): Promise<LoginRule> {
+    return this.#get(api('login-rule'))
+  }
+  setLoginRule(body: LoginRule): Promise<LoginRule> {
+    return this.#send('PUT', api('login-rule'), body)
   }
   groups(): Promise<Static<typeof GroupList>> {
     return this.#get(api('groups'))

@@ -213,6 +213,11 @@ export const eventTypes = {
   'user.login': ['info', 'A user logged in', 'UserLoginSessionEvent'],
   'user.login-failed': ['warning', 'A login failed', 'BadUsernameSessionEvent'],
   'user.changed': ['info', 'A user, group, role or token was made, changed or removed', null],
+  'user.second-factor-changed': [
+    'warning',
+    'A second factor was set up, taken off or used up, or who needs one was changed',
+    null,
+  ],
   'permission.changed': ['info', 'A permission was given, changed or taken away', 'PermissionUpdatedEvent'],
   'folder.changed': ['info', 'A folder was made, renamed, moved or removed', null],
   'vm.moved': ['info', 'A VM was moved to another folder', null],

@@ -27,6 +27,7 @@ export { isPrivilege, type Privilege, privilegeMeanings, privileges, systemRoles
 export * from './reboot-check.ts'
 export * from './registration.ts'
 export * from './rehearsal.ts'
+export * from './second-factor.ts'
 export * from './system.ts'
 export * from './tasks.ts'
 export * from './vms.ts'

@@ -10,6 +10,7 @@ import { formatTime } from '../quantity.ts'
 import { table } from '../table.ts'
 import { addUserPassword } from './user-password.ts'
 import { addUserSessions } from './user-sessions.ts'
+import { addUserTotp } from './user-totp.ts'
 
 interface ChangeOptions extends PasswordOptions {
   readonly passwordPrompt?: boolean
@@ -27,10 +28,11 @@ export function addUser(program: CliCommand, cli: Cli): void {
         async (client) => (await client.users()).users,
         (users) =>
           table(
-            ['NAME', 'ROLE', 'CREATED', 'LOCKED UNTIL'],
-            users.map(({ name, role, createdAt, lockedUntil }) => [
+            ['NAME', 'ROLE', 'SECOND FACTOR', 'CREATED', 'LOCKED UNTIL'],
+            users.map(({ name, role, createdAt, lockedUntil, secondFactor }) => [
               name,
               role,
+              secondFactor ? 'yes' : 'no',
               formatTime(createdAt),
               lockedUntil === null ? null : cli.paint('red', formatTime(lockedUntil)),
             ]),
@@ -85,6 +87,7 @@ export function addUser(program: CliCommand, cli: Cli): void {
     })
   addUserPassword(user, cli)
   addUserSessions(user, cli)
+  addUserTotp(user, cli)
   user
     .command('remove')
     .description('remove a user; sessions and tokens end at once')

@@ -113,7 +113,13 @@ export const cannedProvider: KeyProvider = {
   wrapping: null,
 }
 
-export const cannedUser: User = { name: 'admin', role: 'Admin', createdAt: cannedTime, lockedUntil: null }
+export const cannedUser: User = {
+  name: 'admin',
+  role: 'Admin',
+  createdAt: cannedTime,
+  lockedUntil: null,
+  secondFactor: false,
+}
 
 export function cannedEvent(id: number, about: Partial<Event> = {}): Event {
   return {

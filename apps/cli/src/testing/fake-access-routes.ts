@@ -6,12 +6,17 @@ import {
   FolderList,
   Group,
   GroupList,
+  LoginRule,
   MoveTo,
+  NewSecondFactor,
   Permission,
   PermissionCheck,
   PermissionList,
+  RecoveryCodes,
   RemovePermission,
   RenameFolder,
+  SecondFactorCode,
+  SecondFactorState,
   SessionList,
   SetPermission,
   Vm,
@@ -54,6 +59,7 @@ export function addFakeAccess(server: RestServer): void {
       because: name === 'web' ? [] : [{ ...permission, has: false }],
     }
   })
+  addFakeSecondFactors(server)
   server.post(`${api}/me/password`, { schema: { body: ChangePassword } }, async (_request, reply) =>
     reply.code(204).send(),
   )
@@ -66,6 +72,35 @@ export function addFakeAccess(server: RestServer): void {
   }))
   server.delete(`${api}/sessions/:id`, async (_request, reply) => reply.code(204).send())
   server.delete(`${api}/users/:name/sessions`, async (_request, reply) => reply.code(204).send())
+}
+
+function addFakeSecondFactors(server: RestServer): void {
+  const mine = `${api}/me/second-factor`
+  server.get(mine, { schema: { response: { 200: SecondFactorState } } }, async () => ({
+    confirmedAt: cannedTime,
+    recoveryCodesLeft: 7,
+    required: true,
+  }))
+  server.post(mine, { schema: { response: { 201: NewSecondFactor } } }, async (_request, reply) =>
+    reply.code(201).send({ uri: 'otpauth://totp/Cryptvisor:kim?secret=MZXW6YTB', secret: 'MZXW6YTB' }),
+  )
+  server.post(
+    `${mine}/confirm`,
+    { schema: { body: SecondFactorCode, response: { 200: RecoveryCodes } } },
+    async () => ({ recoveryCodes: ['abcd-efgh-ijkl-mnop'] }),
+  )
+  server.post(`${mine}/disable`, { schema: { body: SecondFactorCode } }, async (_request, reply) =>
+    reply.code(204).send(),
+  )
+  server.delete(`${api}/users/:name/second-factor`, async (_request, reply) => reply.code(204).send())
+  server.get(`${api}/login-rule`, { schema: { response: { 200: LoginRule } } }, async () => ({
+    secondFactor: 'administrators' as const,
+  }))
+  server.put(
+    `${api}/login-rule`,
+    { schema: { body: LoginRule, response: { 200: LoginRule } } },
+    async ({ body }) => body,
+  )
 }
 
 function addFakeFolders(server: RestServer): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { privileges } from '@cryptvisor/control-plane-api'
 import { openControlPlaneDatabase } from '../database/open.ts'
+import { testSecondFactors } from '../testing/test-second-factors.ts'
 import { Bearers, type Caller } from './bearers.ts'
 import { eventsPerMinuteMax } from './event-allowance.ts'
 import { EventLog } from './events.ts'
@@ -22,7 +23,8 @@ async function setUp() {
   const events = new EventLog(database, clock)
   const bearers = new Bearers(database, clock)
   const users = new Users(database, events, clock)
-  const logins = new Logins(database, events, bearers, clock)
+  const secondFactors = await testSecondFactors(database, events, clock)
+  const logins = new Logins(database, events, bearers, secondFactors, clock)
   await users.setAdministrator('admin', password)
   const callerOf = async (token: string): Promise<Caller> => {
     const caller = await bearers.authenticate(token)

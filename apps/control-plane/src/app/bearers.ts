@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts'
 import { type ObjectPath, rootPath } from './inventory/inventory-object.ts'
 import { Grants } from './permissions/grants.ts'
 import type { Principal } from './ports.ts'
+import { lacksSecondFactor } from './second-factor/login-rule.ts'
 
 /** 256 bits; a token cannot be guessed, so its SHA-256 needs no salt. */
 const tokenSizeBytes = 32
@@ -25,6 +26,8 @@ export interface Caller extends Principal {
   readonly grants: Grants
   /** Whether there may be an object on which they have the privilege. */
   canSomewhere(privilege: Privilege): boolean
+  /** They have to set up a second factor before anything else; never so for API tokens. */
+  readonly lacksSecondFactor: boolean
   readonly bearer: { readonly id: string; readonly kind: BearerRow['kind'] }
 }
 
@@ -98,13 +101,15 @@ export class Bearers {
     if (found.last_used_at === null || found.last_used_at + lastUsedStepMs <= now) {
       await this.#database.updateTable('bearer').set({ last_used_at: now }).where('id', '=', found.id).execute()
     }
-    const grants = await Grants.read(this.#database, found.user_name)
-    return callerOf(found.user_name, grants, { id: found.id, kind: found.kind })
+    const { id, kind, user_name: name } = found
+    const grants = await Grants.read(this.#database, name)
+    const lacks = kind === 'session' && (await lacksSecondFactor(this.#database, name, grants))
+    return callerOf(name, grants, { id, kind }, lacks)
   }
 }
 
 /** Whoever has these permissions. */
-function callerOf(name: string, grants: Grants, bearer: Caller['bearer']): Caller {
+function callerOf(name: string, grants: Grants, bearer: Caller['bearer'], lacksSecondFactor: boolean): Caller {
   const own = grants.all.find(({ object, to }) => object.kind === 'root' && to.kind === 'user')
   return {
     name,
@@ -114,6 +119,7 @@ function callerOf(name: string, grants: Grants, bearer: Caller['bearer']): Calle
     can: (privilege: Privilege, on: ObjectPath) => grants.can(privilege, on),
     canSomewhere: (privilege: Privilege) => grants.canSomewhere(privilege),
     grantedOn: grants.all.map(({ object }) => object),
+    lacksSecondFactor,
     bearer,
   }
 }

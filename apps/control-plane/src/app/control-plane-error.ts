@@ -1,6 +1,7 @@
 /** Everything that business code refuses or fails with; `http/error-table.ts` maps each code to a status. */
 export type ControlPlaneErrorCode =
   | 'not-logged-in'
+  | 'second-factor-required'
   | 'too-busy'
   | 'no-privilege'
   | 'not-found'

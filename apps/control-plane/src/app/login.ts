@@ -9,6 +9,7 @@ import { EventAllowance } from './event-allowance.ts'
 import type { EventLog } from './events.ts'
 import { countFailure, forgetFailures, isLockedOut } from './lock-out.ts'
 import { hashPassword, verifyPassword } from './password.ts'
+import type { SecondFactors } from './second-factor/second-factors.ts'
 import { Turns } from './turns.ts'
 
 /** How long a login lasts. */
@@ -24,16 +25,24 @@ export class Logins {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
   readonly #bearers: Bearers
+  readonly #secondFactors: SecondFactors
   readonly #clock: Clock
   readonly #failures: EventAllowance
   readonly #turns = new Turns(passwordChecksAtOnceMax)
   /** Checked for a user who does not exist, so that the answer takes as long. */
   readonly #nobody = hashPassword('no user has this password')
 
-  constructor(database: Kysely<Schema>, events: EventLog, bearers: Bearers, clock: Clock) {
+  constructor(
+    database: Kysely<Schema>,
+    events: EventLog,
+    bearers: Bearers,
+    secondFactors: SecondFactors,
+    clock: Clock,
+  ) {
     this.#database = database
     this.#events = events
     this.#bearers = bearers
+    this.#secondFactors = secondFactors
     this.#clock = clock
     this.#failures = new EventAllowance(clock)
     // Whoever awaits it next sees the failure.
@@ -42,9 +51,10 @@ export class Logins {
 
   /**
    * Begins a session for whoever asks from `address`. Throws `not-logged-in`, with one text and after the same work
-   * whether the user does not exist, is locked out there or has another password; `too-busy`.
+   * whether the user does not exist, is locked out there or has another password; `second-factor-required` where the password
+   * is right and a code has to come with it, or was wrong, which counts like a wrong password; `too-busy`.
    */
-  async logIn(name: string, password: string, address: string): Promise<LoginAnswer> {
+  async logIn(name: string, password: string, address: string, code?: string): Promise<LoginAnswer> {
     const group = addressGroup(address)
     return this.#turns.take(name, group, async () => {
       const user = await this.#database.selectFrom('user').selectAll().where('name', '=', name).executeTakeFirst()
@@ -57,16 +67,30 @@ export class Logins {
           'user name or password is wrong; after several wrong passwords even the right one is refused for a while',
         )
       }
-      return this.#events.transaction(async (transaction, record) => {
+      const answer = await this.#events.transaction(async (transaction, record) => {
         // They may have been changed while the password was checked.
         const now = await transaction.selectFrom('user').selectAll().where('name', '=', name).executeTakeFirst()
         if (now?.password_hash !== user.password_hash) {
           throw new ControlPlaneError('not-logged-in', 'the user was changed just now: log in again')
         }
+        const factor = await this.#secondFactors.use(transaction, record, user.name, code)
+        if (factor === 'missing' || factor === 'wrong') return factor
         await record({ type: 'user.login', text: `${user.name} logged in from ${address}`, user: user.name })
         await forgetFailures(transaction, user.name, group)
         return this.#begin(transaction, user, address)
       })
+      if (typeof answer === 'object') return answer
+      if (answer === 'missing') {
+        throw new ControlPlaneError(
+          'second-factor-required',
+          'code: give the code of your second factor with the password',
+          {
+            field: 'code',
+          },
+        )
+      }
+      await this.#refuse(user, false, address)
+      throw wrongCode('second-factor-required')
     })
   }
 
@@ -115,6 +139,39 @@ export class Logins {
         await forgetFailures(transaction, user.name)
         await record({ type: 'user.changed', text: `user ${user.name} has a new password`, user: user.name })
       })
+    })
+  }
+
+  /**
+   * Takes the second factor of `caller` off, for a code of it. Throws `invalid` for a wrong code, which counts as a failed
+   * login from `address`, while locked out, and where there is none; `too-busy`.
+   */
+  async disableSecondFactor(caller: Caller, code: string, address: string): Promise<void> {
+    const { name } = caller
+    if (caller.bearer.kind !== 'session') {
+      throw new ControlPlaneError(
+        'invalid',
+        'an API token cannot take off the second factor: log in with your password',
+      )
+    }
+    const group = addressGroup(address)
+    await this.#turns.take(name, group, async () => {
+      const user = await this.#database.selectFrom('user').selectAll().where('name', '=', name).executeTakeFirst()
+      const locked = await isLockedOut(this.#database, name, group, this.#clock())
+      const outcome = locked
+        ? 'wrong'
+        : await this.#events.transaction(async (transaction, record) => {
+            const used = await this.#secondFactors.use(transaction, record, name, code)
+            if (used === 'right') {
+              await this.#secondFactors.disable(transaction, record, name)
+              await forgetFailures(transaction, name, group)
+            }
+            return used
+          })
+      if (outcome === 'none') throw new ControlPlaneError('invalid', 'you have no second factor')
+      if (outcome === 'right') return
+      await this.#refuse(user, locked, address)
+      throw wrongCode('invalid')
     })
   }
 
@@ -174,4 +231,10 @@ export class Logins {
 
 async function isUser(transaction: Transaction<Schema>, name: string): Promise<boolean> {
   return (await transaction.selectFrom('user').select('name').where('name', '=', name).executeTakeFirst()) !== undefined
+}
+
+function wrongCode(code: 'invalid' | 'second-factor-required'): ControlPlaneError {
+  const message =
+    'code: it is wrong, or was used already: wait for the next one; after several wrong codes even the right one is refused for a while'
+  return new ControlPlaneError(code, message, { field: 'code' })
 }

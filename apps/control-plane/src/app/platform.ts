@@ -48,6 +48,7 @@ import { ProviderRegistry } from './provider-registry.ts'
 import { ProviderStore } from './provider-store.ts'
 import { RequestKeys } from './request-keys.ts'
 import { Roles } from './roles.ts'
+import { SecondFactors } from './second-factor/second-factors.ts'
 import type { Settings } from './settings.ts'
 import { Backups } from './system/backups.ts'
 import { Metrics } from './system/metrics.ts'
@@ -90,6 +91,7 @@ export class Platform implements AsyncDisposable {
   readonly delivery: Delivery
   readonly clock: Clock
   readonly bearers: Bearers
+  readonly secondFactors: SecondFactors
   readonly logins: Logins
   readonly users: Users
   readonly roles: Roles
@@ -161,7 +163,8 @@ export class Platform implements AsyncDisposable {
     })
     this.auditWatch = new AuditWatch(this.auditLog, this.events, log)
     this.bearers = new Bearers(database, clock)
-    this.logins = new Logins(database, this.events, this.bearers, clock)
+    this.secondFactors = new SecondFactors(database, this.events, barrier, clock)
+    this.logins = new Logins(database, this.events, this.bearers, this.secondFactors, clock)
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)

@@ -12,6 +12,8 @@ import { adminRole, requireAdministrator } from './permissions/last-administrato
 import { putPermission } from './permissions/permission-store.ts'
 import type { Principal } from './ports.ts'
 import { privilegesOfRole } from './role-lookup.ts'
+import { hasSecondFactor } from './second-factor/login-rule.ts'
+import { removeSecondFactor } from './second-factor/second-factors.ts'
 import { orExists } from './unique.ts'
 
 /**
@@ -33,7 +35,15 @@ export class Users {
     const rows = await this.#database.selectFrom('user').selectAll().orderBy('name').execute()
     const roles = await rootRoles(this.#database)
     const locks = await this.#locks(this.#database)
-    return rows.map((row) => toUser(row, roles.get(row.name) ?? null, locks.get(row.name) ?? null))
+    const factors = await this.#database
+      .selectFrom('second_factor')
+      .selectAll()
+      .where('confirmed_at', 'is not', null)
+      .execute()
+    const withFactor = new Set(factors.map(({ user_name }) => user_name))
+    return rows.map((row) =>
+      toUser(row, roles.get(row.name) ?? null, locks.get(row.name) ?? null, withFactor.has(row.name)),
+    )
   }
 
   /**
@@ -53,7 +63,7 @@ export class Users {
         await record({ type: 'user.changed', text, user: by.name })
       }),
     )
-    return toUser(row, role ?? null, null)
+    return toUser(row, role ?? null, null, false)
   }
 
   /**
@@ -83,7 +93,8 @@ export class Users {
         await record({ type: 'user.changed', text: `user ${name} ${what.join(' and ')}`, user: by.name })
       }
       const role = (await rootRoles(transaction)).get(name) ?? null
-      return toUser(row, role, (await this.#locks(transaction)).get(name) ?? null)
+      const lockedUntil = (await this.#locks(transaction)).get(name) ?? null
+      return toUser(row, role, lockedUntil, await hasSecondFactor(transaction, name))
     })
   }
 
@@ -100,7 +111,7 @@ export class Users {
 
   /**
    * Makes `name` an administrator with this password, whatever was before: for setting up, and for whoever has the
-   * machine and lost the password. Sessions and API tokens that the user had are over: who made them is not known then.
+   * machine and lost password or second factor. Sessions and API tokens that the user had are over: who made them is not known then.
    */
   async setAdministrator(name: string, password: string): Promise<void> {
     const values = { password_hash: await hashPassword(password) }
@@ -113,6 +124,7 @@ export class Users {
       await this.#giveRole(transaction, name, adminRole)
       await transaction.deleteFrom('bearer').where('user_name', '=', name).execute()
       await forgetFailures(transaction, name)
+      await removeSecondFactor(transaction, name)
       const text = `${name} was made an administrator with a new password, on the machine itself`
       await record({ type: 'user.changed', text })
     })
@@ -155,12 +167,13 @@ async function rootRoles(database: Kysely<Schema>): Promise<ReadonlyMap<string, 
   return new Map(rows.map(({ user_name, role_name }) => [user_name ?? '', role_name]))
 }
 
-function toUser(row: UserRow, role: string | null, lockedUntil: number | null): User {
+function toUser(row: UserRow, role: string | null, lockedUntil: number | null, secondFactor: boolean): User {
   return {
     name: row.name,
     role,
     createdAt: timeText(row.created_at),
     lockedUntil: timeTextOrNull(lockedUntil),
+    secondFactor,
   }
 }
 

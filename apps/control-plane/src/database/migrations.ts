@@ -23,6 +23,7 @@ import { addApprovals } from './migrations/0071-approvals.ts'
 import { addErasures } from './migrations/0072-erasures.ts'
 import { addErasing } from './migrations/0073-erasing.ts'
 import { createCampaigns } from './migrations/0080-campaigns.ts'
+import { addSecondFactors } from './migrations/0100-second-factor.ts'
 import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
@@ -56,6 +57,7 @@ export const migrations: readonly Migration[] = [
   { name: '0072-erasures', up: addErasures },
   { name: '0073-erasing', up: addErasing },
   { name: '0080-campaigns', up: createCampaigns },
+  { name: '0100-second-factor', up: addSecondFactors },
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },

@@ -6,6 +6,7 @@ import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts
 import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
 import type { ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmErasingRow, VmKeyRow } from './key-life-rows.ts'
+import type { LoginRuleRow, RecoveryCodeRow, SecondFactorRow } from './login-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
 import type { NotificationLossRow, NotificationTargetRow } from './notification-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
@@ -277,6 +278,9 @@ export interface Schema {
   permission: PermissionRow
   login_failure: LoginFailureRow
   bearer: BearerRow
+  second_factor: SecondFactorRow
+  recovery_code: RecoveryCodeRow
+  login_rule: LoginRuleRow
   sealed: SealedRow
   installation: InstallationRow
   backup_schedule: BackupScheduleRow

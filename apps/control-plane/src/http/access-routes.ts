@@ -28,12 +28,12 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
       url: '/api/v1/login',
       config: { access: 'public', idempotencyKey: false },
       schema: { tags: ['access'], summary: 'Log in', body: LoginRequest, response: { 200: LoginAnswer } },
-      handler: ({ body, ip }) => logins.logIn(body.user, body.password, ip),
+      handler: ({ body, ip }) => logins.logIn(body.user, body.password, ip, body.code),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/logout',
-      config: { access: 'logged-in', idempotencyKey: false },
+      config: { access: 'logged-in', beforeSecondFactor: true, idempotencyKey: false },
       schema: {
         tags: ['access'],
         summary: 'End this session, or make this API token worthless',

@@ -77,6 +77,12 @@ export function guardRoutes(
     }
     callers.set(request, caller)
     request.log = request.log.child({ user: caller.name })
+    if (caller.lacksSecondFactor && request.routeOptions.config.beforeSecondFactor !== true) {
+      throw new ControlPlaneError(
+        'second-factor-required',
+        'a second factor is required of you: set one up with `user totp enroll`, then everything works again',
+      )
+    }
     if (access === 'logged-in') return
     const { on } = request.routeOptions.config
     if (on === undefined) {

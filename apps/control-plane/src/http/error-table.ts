@@ -4,6 +4,7 @@ import { ControlPlaneError, type ControlPlaneErrorCode } from '../app/control-pl
 /** The HTTP status of each error of the business code (RFC 9110, 15.5 and 15.6; 423 is RFC 4918, 429 is RFC 6585). */
 const statuses: Readonly<Record<ControlPlaneErrorCode, ErrorStatus>> = {
   'not-logged-in': 401,
+  'second-factor-required': 401,
   'too-busy': 429,
   'no-privilege': 403,
   'not-found': 404,

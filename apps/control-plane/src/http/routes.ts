@@ -37,6 +37,8 @@ declare module 'fastify' {
      * `isRehearsed` says so.
      */
     rehearse?: boolean
+    /** Works in sessions that have to set up a second factor before anything else (`second-factor/login-rule.ts`). */
+    beforeSecondFactor?: boolean
     /** `false`: takes no `Idempotency-Key`, since the request or its answer holds a secret, which is not kept. */
     idempotencyKey?: boolean
   }

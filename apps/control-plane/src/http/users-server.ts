@@ -25,6 +25,7 @@ import { reportRoutes } from './report-routes.ts'
 import { auditRequests } from './request-audit.ts'
 import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
+import { secondFactorRoutes } from './second-factor-routes.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
 import { systemRoutes } from './system-routes.ts'
 
@@ -62,6 +63,7 @@ export async function buildUsersServer(
   for (const addRoutes of [
     healthRoutes(platform),
     accessRoutes(platform),
+    secondFactorRoutes(platform),
     inventoryRoutes(platform),
     certificateRoutes(platform),
     policyRoutes(platform),

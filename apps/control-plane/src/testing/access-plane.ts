@@ -10,6 +10,7 @@ import { Roles } from '../app/roles.ts'
 import { UserSessions } from '../app/user-sessions.ts'
 import { Users } from '../app/users.ts'
 import { openControlPlaneDatabase } from '../database/open.ts'
+import { testSecondFactors } from './test-second-factors.ts'
 
 const password = 'correct horse battery'
 
@@ -21,16 +22,17 @@ export async function openAccessPlane() {
   const events = new EventLog(database, clock)
   const bearers = new Bearers(database, clock)
   const users = new Users(database, events, clock)
-  const logins = new Logins(database, events, bearers, clock)
+  const secondFactors = await testSecondFactors(database, events, clock)
+  const logins = new Logins(database, events, bearers, secondFactors, clock)
   await users.setAdministrator('admin', password)
-  const logIn = async (name = 'admin', tried = password, address = '192.0.2.1'): Promise<Caller> => {
-    const caller = await bearers.authenticate((await logins.logIn(name, tried, address)).token)
+  const logIn = async (name = 'admin', tried = password, address = '192.0.2.1', code?: string): Promise<Caller> => {
+    const caller = await bearers.authenticate((await logins.logIn(name, tried, address, code)).token)
     assert.ok(caller !== null)
     return caller
   }
   const admin = await logIn()
   return {
-    ...{ database, events, bearers, users, logins, logIn, admin, password },
+    ...{ database, events, bearers, users, secondFactors, logins, logIn, admin, password },
     roles: new Roles(database, events),
     groups: new Groups(database, events, clock),
     permissions: new Permissions(database, events, clock),
@@ -46,6 +48,7 @@ export async function openAccessPlane() {
       const user: CreateUser = { name, password, ...(role === undefined ? {} : { role }) }
       return users.create(user, admin)
     },
+    now: clock,
     pass: (ms: number) => {
       now += ms
     },
