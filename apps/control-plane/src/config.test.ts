@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { temporaryFolder } from '@cryptvisor/testkit'
-import { type Config, configPath, defaultKmip, labelsOf, readConfig, writeConfig } from './config.ts'
+import { type Config, configPath, defaultKmip, labelsOf, readConfig, verificationOf, writeConfig } from './config.ts'
 
 const good: Config = {
   version: 1,
@@ -79,4 +79,15 @@ test('keys are labelled as the configuration says', () => {
   })
   const own = { vendor: 'a', product: 'b' }
   assert.deepEqual(labelsOf({ ...good, labels: own }, '1.2'), { ...own, productVersion: '1.2' })
+})
+
+test('of how keys are read back, either setting alone is enough', async (context) => {
+  const folder = temporaryFolder(context)
+  const settings = async (keyVerification: Config['keyVerification']) => {
+    await writeConfig(folder, { ...good, ...(keyVerification === undefined ? {} : { keyVerification }) })
+    return verificationOf(await readConfig(folder))
+  }
+  assert.deepEqual(await settings(undefined), { everyMs: 21_600_000, atOnceMax: 4 })
+  assert.deepEqual(await settings({ everyMinutes: 1 }), { everyMs: 60_000, atOnceMax: 4 })
+  assert.deepEqual(await settings({ atOnceMax: 9 }), { everyMs: 21_600_000, atOnceMax: 9 })
 })

@@ -46,8 +46,8 @@ export const Config = Type.Object(
     keyVerification: Type.Optional(
       Type.Object(
         {
-          everyMinutes: Type.Integer({ minimum: 1, maximum: 43_200 }),
-          atOnceMax: Type.Integer({ minimum: 1, maximum: 64 }),
+          everyMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 43_200 })),
+          atOnceMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
         },
         { additionalProperties: false },
       ),
@@ -132,10 +132,12 @@ export function kmipOf(config: Pick<Config, 'kmip'>): KmipSettings {
   return { probeIntervalMs: defaultProbeIntervalMs, ...config.kmip }
 }
 
-/** How often keys in use are read back. */
-export function verificationOf({ keyVerification }: Config): VerificationSettings {
-  if (keyVerification === undefined) return defaultVerification
-  return { everyMs: keyVerification.everyMinutes * 60_000, atOnceMax: keyVerification.atOnceMax }
+/** How often keys in use are read back; each of the two that is left out is as by default. */
+export function verificationOf({ keyVerification: { everyMinutes, atOnceMax } = {} }: Config): VerificationSettings {
+  return {
+    everyMs: everyMinutes === undefined ? defaultVerification.everyMs : everyMinutes * 60_000,
+    atOnceMax: atOnceMax ?? defaultVerification.atOnceMax,
+  }
 }
 
 /** What KEKs are labelled with. */
