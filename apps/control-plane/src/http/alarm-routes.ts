@@ -29,7 +29,7 @@ const AlarmQuery = Type.Object(
 )
 
 /** Alarms, their definitions, and how long events are kept. */
-export function alarmRoutes({ alarms, retention }: Platform): Routes {
+export function alarmRoutes({ alarms, retention, scopes }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -41,28 +41,33 @@ export function alarmRoutes({ alarms, retention }: Platform): Routes {
         querystring: AlarmQuery,
         response: { 200: AlarmList },
       },
-      handler: async ({ query }) => ({ alarms: await alarms.list({ limit: alarmsPerAnswerMax, ...query }) }),
+      handler: async ({ query, principal }) => {
+        const scope = await scopes.of(principal, 'System.Read')
+        return { alarms: await alarms.list({ limit: alarmsPerAnswerMax, ...query, scope }) }
+      },
     })
     server.route({
       method: 'GET',
       url: '/api/v1/alarms/:id',
       config: { access: ['System.Read'] },
       schema: { tags: ['alarms'], summary: 'An alarm', params: ById, response: { 200: Alarm } },
-      handler: async ({ params }) => alarms.show(params.id),
+      handler: async ({ params, principal }) => alarms.show(params.id, await scopes.of(principal, 'System.Read')),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/alarms/:id/acknowledge',
       config: { access: ['Alarm.Acknowledge'], rehearse: true },
       schema: { tags: ['alarms'], summary: 'Say that somebody takes care', params: ById, response: { 200: Alarm } },
-      handler: async ({ params, principal }) => alarms.acknowledge(params.id, principal),
+      handler: async ({ params, principal }) =>
+        alarms.acknowledge(params.id, principal, await scopes.of(principal, 'System.Read')),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/alarms/:id/clear',
       config: { access: ['Alarm.SetStatus'], rehearse: true },
       schema: { tags: ['alarms'], summary: 'Clear an alarm by hand', params: ById, response: { 200: Alarm } },
-      handler: async ({ params, principal }) => alarms.clear(params.id, principal),
+      handler: async ({ params, principal }) =>
+        alarms.clear(params.id, principal, await scopes.of(principal, 'System.Read')),
     })
     server.route({
       method: 'GET',

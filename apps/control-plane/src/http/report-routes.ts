@@ -3,6 +3,7 @@ import { CoverageFormat } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import { Type } from 'typebox'
 import type { Clock } from '../app/clock.ts'
+import type { Scopes } from '../app/permissions/scope.ts'
 import { coverageReport } from '../app/reports/coverage-report.ts'
 import { coverageTexts } from '../app/reports/coverage-text.ts'
 import type { Schema } from '../database/schema.ts'
@@ -12,9 +13,11 @@ import type { Routes } from './routes.ts'
 export function reportRoutes({
   database,
   clock,
+  scopes,
 }: {
   readonly database: Kysely<Schema>
   readonly clock: Clock
+  readonly scopes: Scopes
 }): Routes {
   const text = { schema: Type.Unsafe<Readable>({}) }
   return (server) => {
@@ -29,12 +32,13 @@ export function reportRoutes({
         querystring: Type.Object({ format: Type.Optional(CoverageFormat) }, { additionalProperties: false }),
         response: { 200: { content: { 'application/json': text, 'text/csv': text, 'text/html': text } } },
       },
-      handler: async ({ query }, reply) => {
+      handler: async ({ query, principal }, reply) => {
         const { format = 'json' } = query
+        const scope = await scopes.of(principal, 'System.Read')
         return reply
           .type(coverageTexts[format].contentType)
           .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-          .send(Readable.from(coverageReport(database, clock, format)))
+          .send(Readable.from(coverageReport(database, clock, format, scope)))
       },
     })
   }

@@ -12,6 +12,7 @@ import type { AlarmDefinition } from './alarm-definition.ts'
 const removals: Readonly<Partial<Record<EventType, readonly AlarmRow['object_kind'][]>>> = {
   'vm.deleted': ['vm'],
   'vm.unregistered': ['vm'],
+  'vm.crypto.erased': ['vm'],
   'key-provider.removed': ['key-provider'],
   'host.removed': ['host'],
   'host.decommissioned': ['host'],

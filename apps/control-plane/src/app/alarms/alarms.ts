@@ -3,12 +3,13 @@ import type {
   AlarmDefinition as AlarmDefinitionView,
   ChangeAlarmDefinition,
 } from '@cryptvisor/control-plane-api'
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, type SqlBool, sql, type Transaction } from 'kysely'
 import type { AlarmRow } from '../../database/alarm-rows.ts'
 import type { Schema } from '../../database/schema.ts'
 import { type Clock, timeText, timeTextOrNull } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
+import type { Scope } from '../permissions/scope.ts'
 import type { Principal } from '../ports.ts'
 import type { AlarmBook } from './alarm-book.ts'
 import type { AlarmDefinition } from './alarm-definition.ts'
@@ -38,15 +39,19 @@ export class Alarms {
     this.#clock = clock
   }
 
-  /** Red ones first, then the newest; those that were cleared only when `all` says so. */
+  /**
+   * Red ones first, then the newest; those that were cleared only when `all` says so. With a scope only those of VMs and
+   * hosts in it, and of what is neither.
+   */
   async list(query: {
     readonly state?: Alarm['state'] | undefined
     readonly severity?: Alarm['severity'] | undefined
     readonly object?: string | undefined
     readonly all?: boolean | undefined
     readonly limit: number
+    readonly scope?: Scope | undefined
   }): Promise<Alarm[]> {
-    let found = this.#database.selectFrom('alarm').selectAll().limit(Math.min(query.limit, alarmsPerAnswerMax))
+    let found = within(this.#database, query.scope).limit(Math.min(query.limit, alarmsPerAnswerMax))
     if (query.severity !== undefined) found = found.where('severity', '=', query.severity)
     if (query.object !== undefined) found = found.where('object', '=', query.object)
     if (query.state === 'cleared') found = found.where('cleared_at', 'is not', null)
@@ -58,15 +63,15 @@ export class Alarms {
     return rows.map((row) => this.#view(row))
   }
 
-  /** Throws `not-found`. */
-  async show(id: string): Promise<Alarm> {
-    return this.#view(await find(this.#database, id))
+  /** Throws `not-found`, also for one that lies out of `scope`. */
+  async show(id: string, scope?: Scope): Promise<Alarm> {
+    return this.#view(await find(this.#database, id, scope))
   }
 
   /** Says that somebody takes care. It stays until its cause is gone. Throws `not-found`, `invalid` for a cleared one. */
-  async acknowledge(id: string, principal: Principal): Promise<Alarm> {
+  async acknowledge(id: string, principal: Principal, scope?: Scope): Promise<Alarm> {
     return this.#events.transaction(async (transaction, record) => {
-      const row = await findOpen(transaction, id)
+      const row = await findOpen(transaction, id, scope)
       if (row.acknowledged_at !== null) return this.#view(row)
       const change = { acknowledged_at: this.#clock(), acknowledged_by: principal.name }
       await transaction.updateTable('alarm').set(change).where('id', '=', id).execute()
@@ -77,9 +82,9 @@ export class Alarms {
   }
 
   /** Clears an alarm by hand; where its cause goes on it is raised anew. Throws as `acknowledge`. */
-  async clear(id: string, principal: Principal): Promise<Alarm> {
+  async clear(id: string, principal: Principal, scope?: Scope): Promise<Alarm> {
     return this.#events.transaction(async (transaction, record) => {
-      const row = await findOpen(transaction, id)
+      const row = await findOpen(transaction, id, scope)
       const change = { cleared_at: this.#clock(), cleared_by: principal.name }
       await transaction.updateTable('alarm').set(change).where('id', '=', id).execute()
       const text = `${principal.name} cleared the alarm ${row.definition} of ${row.object} by hand`
@@ -167,14 +172,50 @@ function viewOf(definition: AlarmDefinition, enabled: boolean, threshold: number
   }
 }
 
-async function find(database: Kysely<Schema> | Transaction<Schema>, id: string): Promise<AlarmRow> {
-  const row = await database.selectFrom('alarm').selectAll().where('id', '=', id).executeTakeFirst()
+/** Alarms, but those of VMs and hosts that are out of the scope. */
+function within(database: Kysely<Schema> | Transaction<Schema>, scope: Scope | undefined) {
+  const all = database.selectFrom('alarm').selectAll()
+  if (scope === undefined || scope.everywhere) return all
+  const { vmIds, hostIds } = scope
+  return all
+    .where((where) =>
+      where.or([
+        where('object_kind', '!=', 'vm'),
+        where.not(
+          where.exists(
+            where
+              .selectFrom('vm')
+              .select('vm.id')
+              .whereRef('vm.name', '=', 'alarm.object')
+              .where('vm.id', 'not in', vmIds),
+          ),
+        ),
+      ]),
+    )
+    .where((where) =>
+      where.or([
+        where('object_kind', 'not in', ['host', 'certificate']),
+        where.not(
+          where.exists(
+            where
+              .selectFrom('host')
+              .select('host.id')
+              .where(sql<SqlBool>`alarm.object in (host.name, 'certificate of host ' || host.name)`)
+              .where('host.id', 'not in', hostIds),
+          ),
+        ),
+      ]),
+    )
+}
+
+async function find(database: Kysely<Schema> | Transaction<Schema>, id: string, scope?: Scope): Promise<AlarmRow> {
+  const row = await within(database, scope).where('id', '=', id).executeTakeFirst()
   if (row !== undefined) return row
   throw new ControlPlaneError('not-found', `there is no alarm ${id}: see «alarm list --all»`)
 }
 
-async function findOpen(transaction: Transaction<Schema>, id: string): Promise<AlarmRow> {
-  const row = await find(transaction, id)
+async function findOpen(transaction: Transaction<Schema>, id: string, scope?: Scope): Promise<AlarmRow> {
+  const row = await find(transaction, id, scope)
   if (row.cleared_at === null) return row
   throw new ControlPlaneError('invalid', `the alarm ${id} is over since ${timeText(row.cleared_at)}`, { field: 'id' })
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CoverageFormat, type CoverageReport, encryptionPolicy } from '@cryptvisor/control-plane-api'
+import type { Scope } from '../permissions/scope.ts'
 import { admin, World } from '../work/testing/world.ts'
 import { coverageReport } from './coverage-report.ts'
 import { coverageTexts } from './coverage-text.ts'
 
+const everything = { everywhere: true } as Scope
 const textOf = async (world: World, format: CoverageFormat) =>
-  (await Array.fromAsync(coverageReport(world.process.database, Date.now, format))).join('')
+  (await Array.fromAsync(coverageReport(world.process.database, Date.now, format, everything))).join('')
 
 test('what is plain comes first, each part with policy, key, its age and state; the totals are right', async (context) => {
   const world = await World.start(context)
@@ -91,7 +93,7 @@ test('thousands of VMs come page by page, each once, in order', async (context) 
       .values({ ...vm, id: name, name, folder: name })
       .execute()
   }
-  const pieces = await Array.fromAsync(coverageReport(database, Date.now, 'json'))
+  const pieces = await Array.fromAsync(coverageReport(database, Date.now, 'json', everything))
   assert.ok(pieces.length > 4)
   const { rows } = JSON.parse(pieces.join('')) as CoverageReport
   const names = rows.filter(({ part }) => part === 'VM Home').map((row) => row.vm)

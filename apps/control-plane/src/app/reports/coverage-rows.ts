@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely'
 import type { Schema } from '../../database/schema.ts'
 import { type Clock, timeTextOrNull } from '../clock.ts'
 import { keyText } from '../key-reference.ts'
+import type { Scope } from '../permissions/scope.ts'
 import { parseEncryption } from '../work/vms/vm-store.ts'
 
 const dayMs = 86_400_000
@@ -14,12 +15,16 @@ const pageSize = 500
 /** In this order: what is plain comes first. */
 const classes = ['plain', 'partial', 'encrypted'] as const
 
-/** VM Home and every disk of every VM, page by page, so that no number of VMs is held in memory. */
-export async function* coverageRows(database: Kysely<Schema>, clock: Clock): AsyncGenerator<CoverageRow[]> {
+/** VM Home and every disk of every VM in `scope`, page by page, so that no number of VMs is held in memory. */
+export async function* coverageRows(
+  database: Kysely<Schema>,
+  clock: Clock,
+  scope: Pick<Scope, 'everywhere' | 'vmIds'>,
+): AsyncGenerator<CoverageRow[]> {
   for (const of of classes) {
     let after = ''
     for (;;) {
-      const vms = await page(database, of, after)
+      const vms = await page(database, of, after, scope)
       const last = vms.at(-1)
       if (last === undefined) break
       yield await rowsOf(database, vms, clock())
@@ -30,7 +35,12 @@ export async function* coverageRows(database: Kysely<Schema>, clock: Clock): Asy
 
 type PageVm = Awaited<ReturnType<typeof page>>[number]
 
-async function page(database: Kysely<Schema>, of: (typeof classes)[number], after: string) {
+async function page(
+  database: Kysely<Schema>,
+  of: (typeof classes)[number],
+  after: string,
+  { everywhere, vmIds }: Pick<Scope, 'everywhere' | 'vmIds'>,
+) {
   let select = database
     .selectFrom('vm')
     .innerJoin('host', 'host.id', 'vm.host_id')
@@ -42,6 +52,7 @@ async function page(database: Kysely<Schema>, of: (typeof classes)[number], afte
     .where('vm.name', '>', after)
     .orderBy('vm.name')
     .limit(pageSize)
+  if (!everywhere) select = select.where('vm.id', 'in', vmIds)
   if (of === 'plain') select = select.where('vm.encryption', 'is', null)
   else {
     const isPartial = of === 'partial'

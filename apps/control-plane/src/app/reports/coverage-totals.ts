@@ -1,12 +1,17 @@
 import type { CoverageTotals } from '@cryptvisor/control-plane-api'
 import { type Kysely, sql } from 'kysely'
 import type { Schema } from '../../database/schema.ts'
+import type { Scope } from '../permissions/scope.ts'
 
-/** How much of the inventory is encrypted now; counted by the database. */
-export async function coverageTotals(database: Kysely<Schema>): Promise<CoverageTotals> {
+/** How much of what is in `scope` is encrypted now; counted by the database. */
+export async function coverageTotals(
+  database: Kysely<Schema>,
+  { everywhere, vmIds }: Pick<Scope, 'everywhere' | 'vmIds'>,
+): Promise<CoverageTotals> {
   const vms = await database
     .selectFrom('vm')
     .select((select) => [select.fn.countAll<number>().as('all'), select.fn.count<number>('encryption').as('encrypted')])
+    .$if(!everywhere, (select) => select.where('vm.id', 'in', vmIds))
     .executeTakeFirstOrThrow()
   const partial = await database
     .selectFrom('vm')
@@ -14,6 +19,7 @@ export async function coverageTotals(database: Kysely<Schema>): Promise<Coverage
     .select((select) => select.fn.count<number>('vm.id').distinct().as('count'))
     .where('vm.encryption', 'is not', null)
     .where('disk.encryption', 'is', null)
+    .$if(!everywhere, (select) => select.where('vm.id', 'in', vmIds))
     .executeTakeFirstOrThrow()
   const disks = await database
     .selectFrom('disk')
@@ -22,11 +28,13 @@ export async function coverageTotals(database: Kysely<Schema>): Promise<Coverage
       select.fn.count<number>('encryption').as('encrypted'),
       select.fn.coalesce(select.fn.sum<number>('virtual_bytes'), sql<number>`0`).as('bytes'),
     ])
+    .$if(!everywhere, (select) => select.where('disk.vm_id', 'in', vmIds))
     .executeTakeFirstOrThrow()
   const encrypted = await database
     .selectFrom('disk')
     .select((select) => select.fn.coalesce(select.fn.sum<number>('virtual_bytes'), sql<number>`0`).as('bytes'))
     .where('encryption', 'is not', null)
+    .$if(!everywhere, (select) => select.where('disk.vm_id', 'in', vmIds))
     .executeTakeFirstOrThrow()
   const encryptedVms = Number(vms.encrypted) - Number(partial.count)
   return {

@@ -71,7 +71,7 @@ export function campaignRoutes(campaigns: Campaigns): Routes {
         ),
         response: { 200: CampaignReport },
       },
-      handler: ({ params, query }) => campaigns.report(params.name, query.run),
+      handler: ({ params, query, principal }) => campaigns.report(params.name, principal, query.run),
     })
     for (const [verb, summary] of [
       ['start', 'Begin a run now'],

@@ -19,7 +19,7 @@ async function worldWith(context: Parameters<typeof World.start>[0], names: read
 const shallow: CampaignPlan = { selection: {}, depth: 'shallow' }
 
 async function reportOf(world: World, name = 'yearly'): Promise<CampaignReport | null> {
-  return world.work.campaigns.report(name).catch((error: unknown) => {
+  return world.work.campaigns.report(name, admin).catch((error: unknown) => {
     if (error instanceof ControlPlaneError && error.code === 'not-found') return null
     throw error
   })
@@ -147,7 +147,7 @@ test('paused, nothing more begins; cancelled, the rest is left out; another run 
   await campaigns.resume('yearly', admin)
   await campaigns.startRun('yearly', admin)
   assert.equal((await ended(world)).run.counts.done, 3)
-  assert.equal((await campaigns.report('yearly', 1)).run.state, 'cancelled')
+  assert.equal((await campaigns.report('yearly', admin, 1)).run.state, 'cancelled')
   await campaigns.remove('yearly', admin)
   await assert.rejects(campaigns.show('yearly'), /no campaign/)
 })

@@ -8,6 +8,7 @@ import type {
 import { v7 } from 'uuid'
 import type { CampaignRow } from '../../../database/campaign-rows.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { Scope } from '../../permissions/scope.ts'
 import type { Principal } from '../../ports.ts'
 import { isRehearsed } from '../../rehearsal.ts'
 import { orExists } from '../../unique.ts'
@@ -175,8 +176,8 @@ export class Campaigns {
     })
   }
 
-  /** What became of the last run, or of run `number`. Throws `not-found`. */
-  async report(nameOrId: string, number?: number): Promise<CampaignReport> {
+  /** What became of the last run, or of run `number`; of the VMs that `by` may see. Throws `not-found`. */
+  async report(nameOrId: string, by: Principal, number?: number): Promise<CampaignReport> {
     const { database } = this.#work
     const row = await findCampaign(database, nameOrId)
     const run = await findRun(database, row.id, number)
@@ -184,10 +185,20 @@ export class Campaigns {
       const which = number === undefined ? 'has not run yet' : `has no run ${number}`
       throw new ControlPlaneError('not-found', `the campaign ${row.name} ${which}`)
     }
+    const scope = await Scope.of(database, by, 'System.Read')
     const items = await database
       .selectFrom('campaign_item')
       .selectAll()
       .where('run_id', '=', run.id)
+      .$if(!scope.everywhere, (select) =>
+        select.where((where) =>
+          where.or([
+            where('vm_id', 'in', scope.vmIds),
+            // Those that are gone.
+            where('vm_id', 'not in', where.selectFrom('vm').select('vm.id')),
+          ]),
+        ),
+      )
       .orderBy('vm_name')
       .execute()
     return { campaign: row.name, run: await runView(database, run), items: items.map(itemView) }
