@@ -10,6 +10,7 @@ import type { Principal } from '../../ports.ts'
 import { orExists } from '../../unique.ts'
 import type { Database, WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
+import { requireNoOrder } from '../keys/orders/order-store.ts'
 import { requireCapableHost, requireConnection, requireIdle } from '../vms/change-request.ts'
 import { requireFreeDevice } from '../vms/device-claim.ts'
 import { findVm, hostsOfCluster } from '../vms/lookup.ts'
@@ -168,6 +169,9 @@ export class Registration {
     const keys = keysOf(found)
     await this.#work.events.transaction(async (transaction, record) => {
       await this.#requireFree(transaction, datastore, host, found)
+      // Since they were proven somebody may have ordered their end.
+      await requireProviders(transaction, `VM ${found.name}`, keys)
+      for (const key of keys) await requireNoOrder(transaction, key)
       const policy = await transaction
         .selectFrom('policy')
         .select(['id', 'version'])

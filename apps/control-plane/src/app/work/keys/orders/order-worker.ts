@@ -14,6 +14,7 @@ import { referenceOf, setKeyState } from '../key-rows.ts'
 import { Outages } from '../outages.ts'
 import { destroyAtProvider, revokeAtProvider } from '../provider-destroy.ts'
 import { keyUsers } from '../usage/key-usage.ts'
+import { takeFromProvider } from '../wrapping/wrapping-rows.ts'
 import { updateOrder } from './order-store.ts'
 
 /** How long nobody looks when nothing is due: the clock may be set meanwhile. */
@@ -155,6 +156,7 @@ export class OrderWorker {
       const now = this.#work.clock()
       await updateOrder(transaction, row.id, { state: 'done', problem: null, ended_at: now })
       if (row.action === 'destroy') await setKeyState(transaction, key, 'destroyed', now)
+      await takeFromProvider(transaction, key, now)
       const type = row.impact === null ? doneEvents[row.action] : forcedEvents[row.action]
       const by = row.approved_by === null ? row.user_name : `${row.user_name}, approved by ${row.approved_by}`
       const text = `Key ${row.key_id} of provider ${row.provider} was ${done[row.action]} (by ${by}${row.reason === null ? '' : `: «${row.reason}»`}); the provider says: ${answer ?? 'there is no such key'}`

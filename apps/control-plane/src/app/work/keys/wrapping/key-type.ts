@@ -7,6 +7,7 @@ import type { Database, WorkContext } from '../../context.ts'
 import { findProvider } from '../../vms/lookup.ts'
 import { findKey, insertKey, retireIfUnused, setKeyState } from '../key-rows.ts'
 import type { Kms, Purpose } from '../kms.ts'
+import { requireNoOrder } from '../orders/order-store.ts'
 import { findWrapping } from './wrapping-rows.ts'
 
 const dayMs = 86_400_000
@@ -91,6 +92,7 @@ async function rowFor(
 
 /** The chosen key becomes the provider's; one that is a VM's or a host's own stays theirs. */
 async function claim(transaction: Database, key: KeyReference, now: number): Promise<void> {
+  await requireNoOrder(transaction, key)
   const row = await findKey(transaction, key)
   if (row === null) {
     const owner = { kind: 'key-provider' as const, id: key.provider, name: key.provider }

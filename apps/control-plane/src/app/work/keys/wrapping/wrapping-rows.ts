@@ -29,3 +29,18 @@ export async function currentWrappingKey(
 export async function isShared(database: Database, key: KeyReference): Promise<boolean> {
   return (await findKey(database, key))?.owner_kind === 'key-provider'
 }
+
+/** Its provider gives the key to nobody any more; where the provider makes its wrapping keys, another one is due now. */
+export async function takeFromProvider(
+  database: Database,
+  { provider, keyId }: KeyReference,
+  now: number,
+): Promise<void> {
+  await database
+    .updateTable('wrapping_key')
+    .set({ key_id: null, since: null, due_at: now })
+    .where('provider', '=', provider)
+    .where('key_id', '=', keyId)
+    .where('rotation_ms', 'is not', null)
+    .execute()
+}
