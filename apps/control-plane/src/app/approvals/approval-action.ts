@@ -23,6 +23,8 @@ export interface ApprovalAction<Request> {
   readonly name: string
   /** What whoever approves needs, beside being somebody else. */
   readonly privileges: readonly Privilege[]
+  /** Throws `no-privilege` or `not-found` for whoever may not have it done to the very object; for both users. */
+  requireMay?(database: Database, request: Request, by: Principal): Promise<void>
   /** What dies by it, from the database as it is. Throws `ControlPlaneError` when it cannot be done (any more). */
   impact(database: Database, request: Request): Promise<Impact>
   /** Begins it. What it does in the database happens in the transaction that uses the approval up, and nothing before. */

@@ -41,11 +41,14 @@ interface Stored<Request> {
  */
 export class Approvals {
   readonly #work: WorkContext
+  readonly #principalOf: (user: string) => Promise<Principal>
   // Each action reads the requests that it wrote itself.
   readonly #actions = new Map<string, ApprovalAction<unknown>>()
 
-  constructor(work: WorkContext) {
+  /** `principalOf`: a user with what they may do now. */
+  constructor(work: WorkContext, principalOf: (user: string) => Promise<Principal>) {
     this.#work = work
+    this.#principalOf = principalOf
   }
 
   /** Makes an action known; once for each, before anything is asked for. */
@@ -60,6 +63,7 @@ export class Approvals {
     by: Principal,
   ): Promise<Approval> {
     const now = this.#work.clock()
+    await action.requireMay?.(this.#work.database, request, by)
     const row = await this.#work.events.transaction(async (transaction, record) => {
       const waiting = await transaction
         .selectFrom('approval')
@@ -117,7 +121,8 @@ export class Approvals {
 
   /**
    * Lets it happen. Throws `no-privilege` for whoever asked for it and whoever lacks a privilege, `approval-outdated`
-   * when it is over, or would destroy something else than what was shown.
+   * when it is over, whoever asked
+   * for it may not do so any more, or it would destroy something else than what was shown.
    */
   async approve(id: string, { digest, comment }: ApproveRequest, by: Principal): Promise<Approval> {
     const row = await this.#row(this.#work.database, id)
@@ -130,6 +135,8 @@ export class Approvals {
       )
     }
     const { request, about } = storedOf(row)
+    await action.requireMay?.(this.#work.database, request, by)
+    await this.#requireStillMay(row, action)
     await action.carryOut(request, {
       approvalId: id,
       requestedBy: row.requested_by,
@@ -199,6 +206,22 @@ export class Approvals {
       .set({ state, decided_by: by.name, decided_at: this.#work.clock(), comment: comment ?? null, ...more })
       .where('id', '=', id)
       .execute()
+  }
+
+  /** Whoever asked may have been removed since, or have lost what it takes: then one person would be left to decide. */
+  async #requireStillMay(row: ApprovalRow, action: ApprovalAction<unknown>): Promise<void> {
+    try {
+      const requester = await this.#principalOf(row.requested_by)
+      requirePrivileges(requester, action.privileges)
+      await action.requireMay?.(this.#work.database, storedOf(row).request, requester)
+    } catch (error) {
+      if (!(error instanceof ControlPlaneError)) throw error
+      throw new ControlPlaneError(
+        'approval-outdated',
+        `${row.requested_by}, who asked for this, may not have it done any more: ask for it anew, and have somebody else approve that`,
+        { cause: error },
+      )
+    }
   }
 
   #requirePending(row: ApprovalRow): void {

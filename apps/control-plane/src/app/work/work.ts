@@ -233,7 +233,7 @@ export class Work implements HostObserver {
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
     this.#directory = new KeyDirectory(this.#context, kms)
-    this.keyLives = new KeyLives(this.#context, kms, settings.keyDestroyAfterMs)
+    this.keyLives = new KeyLives(this.#context, kms, settings.keyDestroyAfterMs, principalOf)
     const again = (hostId: string) => this.#catchUp.again(hostId)
     this.registration = new Registration(this.#context, handOver, again)
     this.reconciliation = new Reconciliation(this.#context, handOver, again)

@@ -107,6 +107,22 @@ test('it needs the name, a second person, and the privileges of both', async (co
   assert.equal(world.kms.keys.get('key-4')?.state, 'Active')
 })
 
+test('both need the privilege on the very VM, not on the root alone', async (context) => {
+  const world = await encryptedWorld(context)
+  const { erasures, keyLives } = world.work
+  const kept = (name: string, readable: boolean): Principal => ({
+    ...admin,
+    name,
+    can: (privilege, [object]) => object.kind !== 'vm' || (readable && privilege === 'System.Read'),
+  })
+  const ask = (by: Principal) => erasures.request('web', { confirm: 'web' }, by)
+  await assert.rejects(ask(kept('kim', true)), refusal('no-privilege', /Inventory.Delete on VM web/))
+  await assert.rejects(ask(kept('kim', false)), refusal('not-found', /./))
+  const { id, digest } = await ask(admin)
+  await assert.rejects(keyLives.approvals.approve(id, { digest }, kept('eve', true)), refusal('no-privilege', /VM web/))
+  assert.equal((await world.work.showVm('web')).task, null)
+})
+
 test('a plain VM, one whose keys others share, and one whose host is away cannot be erased; the text says what to do', async (context) => {
   const world = await encryptedWorld(context)
   const { erasures } = world.work

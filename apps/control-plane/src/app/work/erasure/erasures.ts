@@ -1,6 +1,7 @@
 import type { Approval, EraseVm, Erasure, ErasureCertificate, Impact } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { ErasureRow } from '../../../database/key-life-rows.ts'
+import { requirePrivileges } from '../../access-control.ts'
 import type { ApprovalAction } from '../../approvals/approval-action.ts'
 import type { Approvals } from '../../approvals/approvals.ts'
 import { impactOf, usersText } from '../../approvals/impact.ts'
@@ -46,6 +47,7 @@ export class Erasures {
   /** Asks for a second user's approval. Throws `invalid` when the name was not typed, `in-use` when others share its keys. */
   async request(nameOrId: string, { confirm, reason }: EraseVm, by: Principal): Promise<Approval> {
     const vm = await findVm(this.#work.database, nameOrId)
+    requirePrivileges(by, ['VirtualMachine.Inventory.Delete'], vm.objectPath)
     if (confirm !== vm.row.name) {
       throw new ControlPlaneError(
         'invalid',
@@ -94,6 +96,8 @@ export class Erasures {
     return {
       name: 'vm.erase',
       privileges: ['Cryptographer.ManageKeys', 'VirtualMachine.Inventory.Delete'],
+      requireMay: async (database, { vmId }, by) =>
+        requirePrivileges(by, ['VirtualMachine.Inventory.Delete'], (await findVm(database, vmId)).objectPath),
       impact: (database, { vmId }) => this.#impact(database, vmId),
       carryOut: async ({ vmId }, decision) => {
         const vm = await findVm(this.#work.database, vmId)

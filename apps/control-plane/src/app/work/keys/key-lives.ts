@@ -1,6 +1,7 @@
 import type { KeyUsageGraph } from '@cryptvisor/control-plane-api'
 import { Approvals } from '../../approvals/approvals.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { findProvider, findVm } from '../vms/lookup.ts'
 import type { Kms } from './kms.ts'
@@ -28,10 +29,10 @@ export class KeyLives {
   readonly #work: WorkContext
   readonly #worker: OrderWorker
 
-  constructor(work: WorkContext, kms: Kms, destroyAfterMs: number) {
+  constructor(work: WorkContext, kms: Kms, destroyAfterMs: number, principalOf: (user: string) => Promise<Principal>) {
     this.#work = work
     this.#worker = new OrderWorker(work)
-    this.approvals = new Approvals(work)
+    this.approvals = new Approvals(work, principalOf)
     this.orders = new KeyOrders(work, kms, this.approvals, this.#worker, destroyAfterMs)
     this.retired = new RetiredKeys(work, this.orders)
     this.orphans = new KeyOrphans(work, kms)

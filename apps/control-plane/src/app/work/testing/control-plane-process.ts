@@ -34,6 +34,8 @@ export class ControlPlaneProcess {
   readonly work: Work
   readonly database: Kysely<Schema>
   /** Reads events past the faults. */
+  /** Users who may do nothing any more. */
+  readonly removedUsers = new Set<string>()
   readonly log: EventLog
   /** What the work wrote into its log. */
   readonly logged: { readonly level: string; readonly fields: object; readonly text: string }[] = []
@@ -65,7 +67,7 @@ export class ControlPlaneProcess {
       },
       signer: testSigner(),
       timings: { ...shortTimings, ...timings },
-      principalOf: async (user) => everywhere(user, privileges),
+      principalOf: async (user) => everywhere(user, this.removedUsers.has(user) ? [] : privileges),
     })
   }
 

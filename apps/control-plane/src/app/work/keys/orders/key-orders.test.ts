@@ -233,3 +233,41 @@ test('retired keys are destroyed in bulk by their age, and no others', async (co
   await world.until(async () => (await orders.list(true)).length === 0)
   assert.deepEqual([world.kms.keys.get('key-3')?.state, world.kms.keys.get('key-4')?.state], ['Destroyed', 'Active'])
 })
+
+test('what somebody asked for who may not do it any more is not done, whoever approves it', async (context) => {
+  const world = await encryptedWorld(context)
+  const { orders, approvals } = world.work.keyLives
+  const { approval } = await orders.destroy('vault', 'key-3', { force: true, afterSeconds: 0 }, admin)
+  assert.ok(approval)
+  world.process.removedUsers.add('ada')
+  await assert.rejects(
+    approvals.approve(approval.id, { digest: approval.digest }, eve),
+    refusal('approval-outdated', /ada, who asked for this, may not/),
+  )
+  assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
+})
+
+test('a key whose end is ordered becomes no wrapping key; one that was destroyed is followed by another one', async (context) => {
+  const world = await rekeyedWorld(context)
+  const { orders, approvals } = world.work.keyLives
+  await orders.destroy('vault', 'key-3', { afterSeconds: 3600 }, admin)
+  await assert.rejects(
+    world.work.setKeyType(admin, 'vault', { keyType: 'wrapped', wrappingKey: 'key-3' }),
+    refusal('in-use', /key-3 of provider vault is going to be destroyed/),
+  )
+  await world.work.setKeyType(admin, 'vault', { keyType: 'wrapped' })
+  const first = await world.ended(await world.work.rekeyVm(admin, 'web', { depth: 'shallow' }))
+  assert.equal(first.state, 'success', first.error?.message)
+  const { database } = world.process
+  const keyId = async () =>
+    (await database.selectFrom('wrapping_key').select('key_id').executeTakeFirst())?.key_id ?? ''
+  const before = await keyId()
+  const { approval } = await orders.destroy('vault', before, { force: true, afterSeconds: 0 }, admin)
+  assert.ok(approval)
+  await approvals.approve(approval.id, { digest: approval.digest }, eve)
+  assert.equal(world.kms.keys.get(before)?.state, 'Destroyed')
+  await world.plainVm('later')
+  const second = await world.ended(await world.work.changePolicy(admin, 'later', { policy: encryptionPolicy }))
+  assert.equal(second.state, 'success', second.error?.message)
+  assert.notEqual(await keyId(), before)
+})
