@@ -23,7 +23,8 @@ async function eventOf(lab: LabUnderTest, type: string, vm: string): Promise<Eve
 
 /** Everything of a VM that an operation which fails must leave as it was. */
 async function stateOf(lab: LabUnderTest, name: string): Promise<unknown> {
-  const { task: _task, lock: _lock, ...vm } = await lab.vm(name)
+  // Whether it complies is not known while it is locked.
+  const { task: _task, lock: _lock, compliance: _compliance, ...vm } = await lab.vm(name)
   const files = (await succeed('find', [vm.path, '-type', 'f', '-printf', '%P\n'])).split('\n').toSorted()
   return { vm, files, sums: await Promise.all(vm.disks.map(({ path }) => sha256(path))) }
 }
