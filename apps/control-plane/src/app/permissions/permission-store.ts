@@ -10,7 +10,7 @@ export interface Grantee {
   readonly name: string
 }
 
-/** Such as «user ada». */
+/** Such as `user ada`. */
 export const describeGrantee = ({ kind, name }: Grantee): string => `${kind} ${name}`
 
 /** On what. */

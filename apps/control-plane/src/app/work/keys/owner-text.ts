@@ -1,6 +1,6 @@
 import type { KeyUser } from '@cryptvisor/control-plane-api'
 
-/** «VM web», «host host-a», «key provider kms», «datastore fast». */
+/** Who has a part that needs a key, in words: `VM web`, `host host-a`, `key provider kms`, `datastore fast`. */
 export function ownerText(kind: KeyUser['owner']['kind'], name: string): string {
   switch (kind) {
     case 'vm':

@@ -53,17 +53,11 @@ function sagaOf(
   }
 }
 
-/** One life of a process that carries the saga out; it dies where `faults` says so, and writes nothing more then. */
-async function live(
-  database: Kysely<Schema>,
-  taskId: string,
-  saga: SagaDefinition<Counting>,
-  faults: Faults,
-  cancelled = false,
-): Promise<void> {
+/** What a process works with that dies where `faults` says so. */
+function workOf(database: Kysely<Schema>, faults: Faults): WorkContext {
   const faulty = database.withPlugin(new FaultyDatabase(faults))
   const note = () => undefined
-  const work: WorkContext = {
+  return {
     database: faulty,
     events: new EventLog(faulty, Date.now),
     audit: { note: async () => {} },
@@ -75,6 +69,17 @@ async function live(
     timings: shortTimings,
     stopping: new AbortController().signal,
   }
+}
+
+/** One life of a process that carries the saga out; it dies where `faults` says so, and writes nothing more then. */
+async function live(
+  database: Kysely<Schema>,
+  taskId: string,
+  saga: SagaDefinition<Counting>,
+  faults: Faults,
+  cancelled = false,
+): Promise<void> {
+  const work = workOf(database, faults)
   const run = new TaskRun(work, taskId)
   if (cancelled) run.cancel()
   await new StepSaga(work, saga, run).toEnd()
@@ -147,6 +152,46 @@ test('a step that only goes forward is tried again until it works, and says so',
   assert.equal((await getTask(database, id)).state, 'success')
   assert.deepEqual([...outside.keys()], names)
 })
+
+test('a fault of ours, such as a full disk, takes nothing back; one that stays does', async (context) => {
+  const database = await openControlPlaneDatabase(':memory:')
+  context.after(() => database.destroy())
+  for (const [lasting, state] of [
+    [3, 'success'],
+    [100, 'error'],
+  ] as const) {
+    const outside: Outside = new Map()
+    const id = await newTask(database)
+    let count = 0
+    const saga = sagaOf(outside, new Faults(), { names })
+    const [one, two, three] = saga.steps
+    assert.ok(one && two && three)
+    const full: typeof two = {
+      ...two,
+      act: async (run) => {
+        if (count++ < lasting) throw new Error('the disk is full')
+        return two.act(run)
+      },
+    }
+    const run = await carryOut(database, id, { ...saga, steps: [one, full, three] })
+    assert.equal((await getTask(database, id)).state, state)
+    assert.equal(outside.size, state === 'success' ? 3 : 0)
+    assert.ok(run > 1)
+  }
+})
+
+/** As whoever carries tasks out does: again and again, until it is over. Gives how often that took. */
+async function carryOut(database: Kysely<Schema>, id: string, saga: SagaDefinition<Counting>): Promise<number> {
+  const run = new TaskRun(workOf(database, new Faults()), id)
+  for (let count = 1; ; count++) {
+    try {
+      await new StepSaga(workOf(database, new Faults()), saga, run).toEnd()
+      return count
+    } catch (error) {
+      if (count > 20) throw error
+    }
+  }
+}
 
 for (const [what, options] of [
   ['that succeeds', { names }],

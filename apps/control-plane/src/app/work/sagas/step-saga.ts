@@ -10,6 +10,9 @@ import { updateTask } from '../tasks/task-store.ts'
 import type { RecordWith, SagaDefinition, SagaRun, SagaState, SagaStep } from './definition.ts'
 import { formatSagaContext, parseSagaContext, type SagaContext } from './saga-context.ts'
 
+/** A step that fails so often for a fault of ours is given up. */
+const faultsMax = 5
+
 /**
  * Carries one saga of steps out, from wherever it stands. What it does next is in the database before it does it, and so
  * is what it undoes next: killed at any point, it goes on there after the next start.
@@ -59,9 +62,13 @@ export class StepSaga {
       await run.step(step.name)
       const change = forwardOnly ? await this.#insist(step, run) : await step.act(run)
       await this.#save({ ...run.context, index: context.index + 1, state: { ...run.state, ...change } })
+      this.#run.faultCount = 0
     } catch (error) {
       this.#work.stopping.throwIfAborted()
       if (forwardOnly) throw error
+      // A full disk, say, is no reason to take anything back: whoever carries tasks out tries the step again.
+      const isTold = error instanceof ControlPlaneError || this.#run.cancelling.aborted
+      if (!isTold && this.#run.faultCount++ < faultsMax) throw error
       await this.#save({ ...run.context, direction: 'back', failure: this.#failureOf(error) })
     }
   }

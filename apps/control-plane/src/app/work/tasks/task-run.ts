@@ -30,6 +30,8 @@ export class TaskRun {
   readonly #meter = new ProgressMeter()
   /** The operation that a host carries out now, as far as is known. */
   operation: RunningOperation | null = null
+  /** How often the present step failed for a fault of ours, such as a full disk. */
+  faultCount = 0
 
   constructor(work: WorkContext, id: string) {
     this.#work = work
