@@ -58,6 +58,7 @@ import type {
   SetCryptoMode,
   StartedForHosts,
 } from './host-crypto.ts'
+import type { HostDumpList } from './host-dumps.ts'
 import type {
   Cluster,
   ClusterList,
@@ -352,6 +353,18 @@ export class ControlPlaneClient {
   }
   checkClusterReboot(cluster: string): Promise<RebootCheckList> {
     return this.#rest.call({ method: 'GET', path: api('clusters', cluster, 'check-reboot'), timeoutMs: 600_000 })
+  }
+  /** Core dumps that lie sealed on a host. */
+  hostDumps(host: string): Promise<Static<typeof HostDumpList>> {
+    return this.#get(api('hosts', host, 'dumps'))
+  }
+  /** A core dump of a host, opened, as it comes. */
+  openHostDump(host: string, dump: string, signal?: AbortSignal): Promise<StreamedAnswer> {
+    return this.#rest.stream({
+      method: 'POST',
+      path: api('hosts', host, 'dumps', dump, 'open'),
+      ...(signal === undefined ? {} : { signal }),
+    })
   }
   exposedKeys(query: { host?: string } = {}): Promise<Static<typeof ExposedKeyList>> {
     return this.#rest.call({ method: 'GET', path: api('exposed-keys'), query })

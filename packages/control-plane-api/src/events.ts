@@ -156,6 +156,7 @@ export const eventTypes = {
   'host.crypto.keys-sent': ['info', 'A host was given the keys of its cluster', 'com.vmware.vc.crypto.Operation'],
   'host.crypto.keys-forgotten': ['info', 'A host that was removed forgot its keys', 'com.vmware.vc.crypto.Operation'],
   'host.crypto.key-exposed': ['warning', 'A host that was removed may still hold a key', null],
+  'host.core-dump-opened': ['info', 'A core dump of a host is opened and read out, plain', null],
   'vm.created': ['info', 'A VM was created', 'VmCreatedEvent'],
   'vm.deleted': ['info', 'A VM was deleted', 'VmRemovedEvent'],
   'vm.disk-added': ['info', 'A disk was added', 'VmReconfiguredEvent'],

@@ -14,6 +14,7 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['host rekey --cluster main', ['POST /clusters/main/rekey-hosts', {}]],
   ['host move host-b --cluster test', ['POST /hosts/host-b/move', { cluster: 'test' }]],
   ['host decommission host-b --accept-exposure', ['POST /hosts/host-b/decommission', { acceptExposure: true }]],
+  ['host dumps host-b', ['GET /hosts/host-b/dumps']],
   ['host exposed-keys', ['GET /exposed-keys']],
   ['host exposed-keys host-b', ['GET /exposed-keys?host=host-b']],
   ['cluster crypto-mode main force-enable', ['PUT /clusters/main/crypto-mode', { mode: 'force-enable' }]],

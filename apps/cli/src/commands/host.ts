@@ -8,6 +8,7 @@ import { sheet, table } from '../table.ts'
 import { addHostCertificate } from './certificate.ts'
 import { addHostCheck } from './host-check.ts'
 import { addHostCrypto } from './host-crypto.ts'
+import { addHostDumps } from './host-dumps.ts'
 import { addHostKeys } from './keys-usage.ts'
 
 /** `host`: the machines that run VMs. */
@@ -64,6 +65,7 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('host', name, (client) => client.deleteHost(name)))
   addHostCrypto(host, cli)
+  addHostDumps(host, cli)
   addHostCheck(host, cli)
   addHostCertificate(host, cli)
 }

@@ -1,5 +1,19 @@
-import type { CertificateEntry, ExposedKey, RebootCheckList, UsedKeyHealth } from '@cryptvisor/control-plane-api'
+import type {
+  CertificateEntry,
+  ExposedKey,
+  HostDump,
+  RebootCheckList,
+  UsedKeyHealth,
+} from '@cryptvisor/control-plane-api'
 import { cannedTime } from './canned.ts'
+
+export const cannedDump: HostDump = {
+  name: 'dump-1.core',
+  createdAt: cannedTime,
+  process: { pid: 77, command: 'qemu' },
+  sizeBytes: 4096,
+  key: { provider: 'kms', keyId: 'host-key' },
+}
 
 export const cannedHealth: UsedKeyHealth = {
   provider: 'kms',

@@ -2,6 +2,7 @@ import {
   CertificateList,
   DecommissionHost,
   ExposedKeyList,
+  HostDumpList,
   HostKeyChoice,
   KeyHealthList,
   MoveHost,
@@ -15,7 +16,7 @@ import {
   VerifyKeys,
 } from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
-import { cannedCertificate, cannedCheck, cannedExposed, cannedHealth } from './canned-hosts.ts'
+import { cannedCertificate, cannedCheck, cannedDump, cannedExposed, cannedHealth } from './canned-hosts.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
 const api = '/api/v1'
@@ -48,6 +49,13 @@ export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>)
   server.put(`${api}/clusters/:name/crypto-mode`, { schema: { body: SetCryptoMode } }, async (_request, reply) =>
     reply.code(204).send(),
   )
+  server.get(`${api}/hosts/:name/dumps`, { schema: { response: { 200: HostDumpList } } }, async () => ({
+    dumps: [cannedDump],
+  }))
+  server.post(`${api}/hosts/:name/dumps/:dump/open`, async (_request, reply) => {
+    const { exported } = await made
+    return reply.type('application/octet-stream').header('content-length', exported.length).send(exported)
+  })
   server.get(`${api}/exposed-keys`, { schema: { response: { 200: ExposedKeyList } } }, async () => ({
     keys: [cannedExposed],
   }))

@@ -63,6 +63,7 @@ import { Erasures } from './erasure/erasures.ts'
 import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
+import { HostDumps } from './hosts/host-dumps.ts'
 import { leave } from './hosts/host-leaving.ts'
 import { clusterOf, hostNamed } from './hosts/host-lookup.ts'
 import { checkReboot } from './hosts/reboot-check.ts'
@@ -152,6 +153,8 @@ export class Work implements HostObserver {
   readonly #verifySaga: SagaDefinition<VerifyState>
   /** The encryption of hosts. */
   readonly hosts: HostAdministration
+  /** Core dumps that lie on hosts. */
+  readonly dumps: HostDumps
   /** VMs that lie on datastores already, and those that are to be forgotten. */
   readonly registration: Registration
   /** What datastores say of VMs after a restore. */
@@ -232,6 +235,7 @@ export class Work implements HostObserver {
     this.campaigns = new Campaigns(this.#context, this.#requests, this.#runner, principalOf)
     this.#unlock = new VmUnlock(this.#context, handOver, this.#locks, keyStates)
     this.#exports = new DiskExports(this.#context, handOver)
+    this.dumps = new HostDumps(this.#context, kms)
     this.#directory = new KeyDirectory(this.#context, kms)
     this.keyLives = new KeyLives(this.#context, kms, settings.keyDestroyAfterMs, principalOf)
     const again = (hostId: string) => this.#catchUp.again(hostId)

@@ -5,6 +5,7 @@ import { campaignRoutes, providerMigrationRoutes } from './campaign-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
 import { erasureRoutes } from './erasure-routes.ts'
 import { hostCryptoRoutes } from './host-crypto-routes.ts'
+import { hostDumpRoutes } from './host-dump-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
 import { keyRoutes } from './key-routes.ts'
@@ -24,6 +25,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     keyRoutes(work),
     keyHealthRoutes(work),
     hostCryptoRoutes(work),
+    hostDumpRoutes(work.dumps),
     keyTypeRoutes(work),
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),
