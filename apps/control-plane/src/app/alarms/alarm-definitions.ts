@@ -8,6 +8,7 @@ import {
   manyOrphans,
   oldBackup,
   providersOfHealth,
+  vmsWithRevokedKeys,
 } from './alarm-looks.ts'
 
 /** Every condition that raises an alarm. What raises is an event type, or a look at the state, or both. */
@@ -36,6 +37,7 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     objectKind: 'vm',
     raisedBy: ['vm.crypto.key-revoked', 'vm.crypto.stopped'],
     clearedBy: ['vm.crypto.key-restored'],
+    look: vmsWithRevokedKeys,
     advice: 'Bring the key back in the key server, or rekey the VM while its host still holds the key: «vm rekey»',
   },
   {

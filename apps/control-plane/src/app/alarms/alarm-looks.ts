@@ -25,6 +25,21 @@ export async function lockedVms(database: Database): Promise<StandingList> {
   }
 }
 
+/** VMs that use a key which was found revoked or gone; no longer so once they were given another one. */
+export async function vmsWithRevokedKeys(database: Database): Promise<StandingList> {
+  const rows = await database
+    .selectFrom('vm_revocation')
+    .innerJoin('vm', 'vm.id', 'vm_revocation.vm_id')
+    .select(['vm.name', 'vm_revocation.provider', 'vm_revocation.key_id'])
+    .execute()
+  return {
+    holds: rows.map(({ name, provider, key_id: keyId }) => ({
+      object: name,
+      text: `VM ${name} uses key ${keyId} of provider ${provider}, which was revoked or is gone`,
+    })),
+  }
+}
+
 /** Key providers whose last probe found this colour. */
 export function providersOfHealth(health: 'yellow' | 'red'): (database: Database) => Promise<StandingList> {
   return async (database) => {

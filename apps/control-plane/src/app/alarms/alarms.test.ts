@@ -161,6 +161,16 @@ test('each certificate has its alarm 60, 30 and 7 days ahead and when it is over
   assert.deepEqual(await lines(), [])
 })
 
+test('the alarm of a revoked key goes when the VM was given another key', async () => {
+  await using setUp = await openAlarms()
+  const { book, events, database, lines } = setUp
+  await events.record({ type: 'vm.crypto.key-revoked', vm: 'db1', provider: 'kms', keyId: '7', text: 'revoked' })
+  assert.deepEqual(await lines(), ['vm.key-revoked db1 raised 1'])
+  // A rekey has taken the VM's row out of vm_revocation.
+  await book.reconcile(events, database)
+  assert.deepEqual(await lines(), [])
+})
+
 test('a key that an event told of stays an alarm until it was looked at again', async () => {
   await using setUp = await openAlarms()
   const { book, events, database, lines, pass } = setUp
