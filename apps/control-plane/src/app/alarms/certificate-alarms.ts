@@ -42,7 +42,7 @@ export function certificateAlarms(ca: string): AlarmDefinition[] {
       return { holds: found.map((each) => standing(each, now)) }
     },
     advice:
-      'Those of hosts, and clients’ under our own CA, renew themselves while both sides can be reached; others have to be made anew: «key-provider --help», docs/trouble.md',
+      'Those of hosts, and clients’ under our own CA, renew themselves while both sides can be reached; others have to be made anew: «certificate list» names them, docs/hosts.md and docs/key-providers.md say how',
   }))
 }
 

@@ -198,6 +198,22 @@ test('what happened after a backup is shown, accepted after it was proved, and n
   await assert.rejects(reconciliation.accept(admin, 'web', found + 1), isRefused('invalid', /by now/))
   await assert.rejects(reconciliation.accept(admin, 'deleted', 1), isRefused('invalid', /is missing/))
   assert.deepEqual((await stateOf(restored)).vms, before.vms)
+  // Somebody may order the end of a key that it needs, between the look and the acceptance.
+  const order = {
+    id: 'o',
+    provider: 'vault',
+    key_id: newKey?.keyId ?? '',
+    action: 'destroy',
+    state: 'scheduled',
+  } as const
+  const later = Date.now() + 86_400_000
+  const none = { approved_by: null, approval_id: null, reason: null, impact: null, problem: null, ended_at: null }
+  await restored.process.database
+    .insertInto('key_order')
+    .values({ ...order, ...none, cause: 'cessation-of-operation', due_at: later, user_name: 'eve', created_at: 1 })
+    .execute()
+  await assert.rejects(reconciliation.accept(admin, 'web', found), isRefused('in-use', /going to be destroyed/))
+  await restored.process.database.deleteFrom('key_order').execute()
   await reconciliation.accept(admin, 'web', found)
   const web = await restored.work.showVm('web')
   assert.deepEqual([web.lock.state, web.home.key], ['unlocked', newKey])

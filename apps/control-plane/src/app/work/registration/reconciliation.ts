@@ -10,6 +10,7 @@ import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { inParallel } from '../in-parallel.ts'
 import { settleKeys } from '../keys/key-rows.ts'
+import { requireNoOrder } from '../keys/orders/order-store.ts'
 import { requireConnection, requireIdle } from '../vms/change-request.ts'
 import { requireFreeDevice } from '../vms/device-claim.ts'
 import { findVm, hostsOfCluster } from '../vms/lookup.ts'
@@ -108,6 +109,9 @@ export class Reconciliation {
         throw new ControlPlaneError('vm-busy', `VM ${vm.row.name} was changed at this very moment: look, and try again`)
       }
       const keys = keysOf(found)
+      // Since they were proven somebody may have ordered their end.
+      await requireProviders(transaction, `VM ${found.name}`, keys)
+      for (const key of keys) await requireNoOrder(transaction, key)
       await adoptKeys(transaction, { id: vm.row.id, name: vm.row.name }, keys, this.#work.clock())
       await storeAuthority(transaction, found)
       const settled = { id: vm.row.id, before: keysOf(known), used: keys }
