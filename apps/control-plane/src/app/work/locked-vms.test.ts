@@ -194,3 +194,16 @@ test('a host that missed a key is caught up: it refused it, it was away, or the 
   assert.equal(await holds(), true)
   await assertWhole(world)
 })
+
+test('a VM on a host that takes no keys says so, and what to do; it opens when the host takes them again', async (context) => {
+  const world = await encryptedWorld(context)
+  world.hostA.cryptoSupported = false
+  await restartHostA(world)
+  await world.until(async () => (await lockOf(world)).state === 'locked')
+  const lock = await lockOf(world)
+  assert.equal(lock.cause, 'host-incapable')
+  assert.match(lock.text ?? '', /host-a takes no keys: set «crypto» to «supported»/)
+  world.hostA.cryptoSupported = true
+  await restartHostA(world)
+  await world.until(async () => (await lockOf(world)).state === 'unlocked')
+})

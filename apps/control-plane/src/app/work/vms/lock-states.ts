@@ -2,7 +2,7 @@ import type { LockCause } from '@cryptvisor/control-plane-api'
 import type { KeyReference, LockState } from '@cryptvisor/host-agent-api'
 import type { VmRevocationRow } from '../../../database/policy-rows.ts'
 import type { HostRow, VmRow } from '../../../database/schema.ts'
-import type { ControlPlaneError } from '../../control-plane-error.ts'
+import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { stopOf, stopText } from '../policies/revocation-rows.ts'
@@ -58,7 +58,8 @@ export class LockStates {
     if (stop !== null) return this.#keepStopped(vm, stop, user)
     const lock = await connection.client.unlock(authorityOf(vm))
     const missingKeys = lock.reason?.missingKeys ?? []
-    const reason = why(missingKeys)
+    const lacksKeys = lock.reason?.code === 'key-not-held'
+    const reason = why(missingKeys) ?? (lacksKeys && !connection.cryptoSupported ? takesNoKeys(vm.hostName) : null)
     const text = lock.reason === null ? null : `${lock.reason.text}${reason === null ? '' : `: ${reason.message}`}`
     await this.keep(vm, { state: lock.state, text, missingKeys, cause: causeOf(lock, reason) }, user, telling)
     return lock
@@ -110,6 +111,13 @@ export class LockStates {
       await this.#work.events.record({ type: 'vm.crypto.unlocked', ...named, text, user })
     }
   }
+}
+
+function takesNoKeys(host: string): ControlPlaneError {
+  return new ControlPlaneError(
+    'host-incapable',
+    `host ${host} takes no keys: set «crypto» to «supported» in the configuration of its agent, and start it anew`,
+  )
 }
 
 /** That a key is missing was known already, and why. */
