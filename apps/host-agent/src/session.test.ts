@@ -86,7 +86,7 @@ test('an agent keeps what it has met over a restart, and works for no control pl
   assert.equal(await restarted.meet(6), false)
   assert.equal(restarted.known, 7)
   plane.sessions[0]?.stream.write('{"heartbeat":2,"epoch":6}\n')
-  await eventually(() => plane.sessions.length === 2)
+  await eventually(() => plane.sessions.length >= 2)
   assert.equal(plane.sessions[1]?.request.epoch, 7)
   assert.ok(texts.some((text) => text.includes('was replaced by a restore')))
 })
