@@ -42,11 +42,11 @@ export async function pathOfId(
     case 'vm':
       return vmPath(database, 'id', id)
     case 'host':
-      return hostPath(database, 'id', id)
+      return pathInCluster(database, 'host', 'id', id)
     case 'cluster':
       return clusterPathWhere(database, 'id', id)
     case 'datastore':
-      return datastorePath(database, 'id', id)
+      return pathInCluster(database, 'datastore', 'id', id)
     case 'key-provider':
       return findPath(database, { kind, name: id }, kind)
     case 'policy':
@@ -70,11 +70,11 @@ async function findPath(
     case 'vm':
       return (await vmPath(database, 'id', name)) ?? vmPath(database, 'name', name)
     case 'host':
-      return (await hostPath(database, 'id', name)) ?? hostPath(database, 'name', name)
+      return (await pathInCluster(database, 'host', 'id', name)) ?? pathInCluster(database, 'host', 'name', name)
     case 'cluster':
       return clusterPathWhere(database, 'name', name)
     case 'datastore':
-      return datastorePath(database, 'name', name)
+      return pathInCluster(database, 'datastore', 'name', name)
     case 'key-provider': {
       const row = await database.selectFrom('key_provider').select('name').where('name', '=', name).executeTakeFirst()
       return row === undefined ? null : providerPath(row.name)
@@ -97,31 +97,25 @@ async function vmPath(database: Kysely<Schema>, column: Column, value: string): 
   return within({ kind: 'vm', id: row.id, name: row.name }, tree.pathOf(row.folder_id))
 }
 
-async function hostPath(database: Kysely<Schema>, column: Column, value: string): Promise<ObjectPath | null> {
-  const row = await database
-    .selectFrom('host')
-    .innerJoin('cluster', 'cluster.id', 'host.cluster_id')
-    .select(['host.id', 'host.name', 'cluster.id as cluster_id', 'cluster.name as cluster'])
-    .where(`host.${column}`, '=', value)
-    .executeTakeFirst()
-  if (row === undefined) return null
-  return within({ kind: 'host', id: row.id, name: row.name }, clusterPath(row.cluster_id, row.cluster))
+/** Of what lies in a cluster. */
+async function pathInCluster(
+  database: Kysely<Schema>,
+  kind: 'host' | 'datastore',
+  column: Column,
+  value: string,
+): Promise<ObjectPath | null> {
+  const columns = ['id', 'name', 'cluster_id'] as const
+  const row =
+    kind === 'host'
+      ? await database.selectFrom('host').select(columns).where(column, '=', value).executeTakeFirst()
+      : await database.selectFrom('datastore').select(columns).where(column, '=', value).executeTakeFirst()
+  const cluster = row === undefined ? null : await clusterPathWhere(database, 'id', row.cluster_id)
+  return row === undefined || cluster === null ? null : within({ kind, id: row.id, name: row.name }, cluster)
 }
 
 async function clusterPathWhere(database: Kysely<Schema>, column: Column, value: string): Promise<ObjectPath | null> {
   const row = await database.selectFrom('cluster').selectAll().where(column, '=', value).executeTakeFirst()
   return row === undefined ? null : clusterPath(row.id, row.name)
-}
-
-async function datastorePath(database: Kysely<Schema>, column: Column, value: string): Promise<ObjectPath | null> {
-  const row = await database
-    .selectFrom('datastore')
-    .innerJoin('cluster', 'cluster.id', 'datastore.cluster_id')
-    .select(['datastore.id', 'datastore.name', 'cluster.id as cluster_id', 'cluster.name as cluster'])
-    .where(`datastore.${column}`, '=', value)
-    .executeTakeFirst()
-  if (row === undefined) return null
-  return within({ kind: 'datastore', id: row.id, name: row.name }, clusterPath(row.cluster_id, row.cluster))
 }
 
 async function policyPathWhere(database: Kysely<Schema>, column: Column, value: string): Promise<ObjectPath | null> {

@@ -11,6 +11,7 @@ import { isOver } from '../tasks/task-view.ts'
 import type { VmRequests } from '../vms/vm-requests.ts'
 import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
 import { countsOf, oldKeysOf } from './campaign-store.ts'
+import { againMs, isProviderTrouble, ProviderTrouble } from './provider-trouble.ts'
 import { isOpen } from './schedule.ts'
 import { atOnceDefault, perHostDefault } from './selection.ts'
 import { WindowPauses } from './window-pauses.ts'
@@ -27,14 +28,12 @@ export interface OpenRun {
 
 const triesDefault = 3
 
-/** After a failure a VM is tried again, and after one of a key provider any VM; the wait doubles so often at most. */
-const doublingsMax = 5
-
 /** Brings one run a step further: looks how its tasks are, and begins as many as may be under way. */
 export class CampaignAdvance {
   readonly #work: WorkContext
   readonly #requests: VmRequests
   readonly #pauses: WindowPauses
+  readonly #trouble: ProviderTrouble
   readonly #principalOf: (user: string) => Promise<Principal>
 
   constructor(
@@ -47,6 +46,7 @@ export class CampaignAdvance {
     this.#principalOf = principalOf
     this.#requests = requests
     this.#pauses = new WindowPauses(work, runner)
+    this.#trouble = new ProviderTrouble(work)
   }
 
   async advance(open: OpenRun): Promise<void> {
@@ -102,7 +102,7 @@ export class CampaignAdvance {
         new_provider: task.key_provider,
         new_key_id: task.key_id,
       })
-      await this.#troubleOver(runId)
+      await this.#trouble.over(runId)
       return
     }
     const text = task.error_message ?? 'its task failed'
@@ -110,9 +110,9 @@ export class CampaignAdvance {
       await this.#setItem(item, { state: 'skipped', text: 'its task was cancelled' })
     } else if (isProviderTrouble(task.error_code)) {
       await this.#setItem(item, { state: 'pending', text, tries: item.tries - 1 })
-      await this.#trouble(runId, campaign, text)
+      await this.#trouble.began(runId, campaign, text)
     } else if (item.tries < triesMax) {
-      const retryAt = this.#work.clock() + this.#delayMs(item.tries - 1)
+      const retryAt = this.#work.clock() + againMs(this.#work.timings, item.tries - 1)
       await this.#setItem(item, { state: 'pending', text: `tried ${item.tries} times: ${text}`, retry_at: retryAt })
     } else {
       await this.#setItem(item, { state: 'failed', text })
@@ -190,10 +190,10 @@ export class CampaignAdvance {
       if (!(error instanceof ControlPlaneError)) throw error
       if (error.code === 'cancelled') return false
       if (isProviderTrouble(error.code)) {
-        await this.#trouble(run.id, name, error.message)
+        await this.#trouble.began(run.id, name, error.message)
       } else if (error.code === 'vm-busy' || error.code === 'host-disconnected' || error.code === 'send-key-failed') {
         // That is not the VM's fault: it is tried again for as long as the run goes on.
-        await this.#setItem(item, { text: error.message, retry_at: clock() + this.#delayMs(0) })
+        await this.#setItem(item, { text: error.message, retry_at: clock() + againMs(this.#work.timings, 0) })
       } else if (error.code === 'not-found') {
         await this.#setItem(item, { state: 'skipped', text: error.message })
       } else {
@@ -213,33 +213,6 @@ export class CampaignAdvance {
       .groupBy('vm.host_id')
       .execute()
     return new Map(rows.map(({ host_id, count }) => [host_id, Number(count)]))
-  }
-
-  async #trouble(runId: string, campaign: string, text: string): Promise<void> {
-    const run = await this.#run(runId)
-    if (run === null) return
-    await this.#work.events.transaction(async (transaction, record) => {
-      await transaction
-        .updateTable('campaign_run')
-        .set({
-          trouble_count: run.trouble_count + 1,
-          trouble_until: this.#work.clock() + this.#delayMs(run.trouble_count),
-          waits_for: `a key provider: ${text}`,
-        })
-        .where('id', '=', runId)
-        .execute()
-      if (run.trouble_count > 0) return
-      await record({ type: 'campaign.waiting', text: `The rekey campaign ${campaign} waits: ${text}` })
-    })
-  }
-
-  async #troubleOver(runId: string): Promise<void> {
-    await this.#work.database
-      .updateTable('campaign_run')
-      .set({ trouble_count: 0, trouble_until: null, waits_for: null })
-      .where('id', '=', runId)
-      .where('trouble_count', '>', 0)
-      .execute()
   }
 
   async #sayWaiting(run: CampaignRunRow, reason: string | null): Promise<void> {
@@ -281,10 +254,6 @@ export class CampaignAdvance {
       .execute()
   }
 
-  #delayMs(count: number): number {
-    return this.#work.timings.campaignRetryMs * 2 ** Math.min(Math.max(count, 0), doublingsMax)
-  }
-
   async #run(id: string): Promise<CampaignRunRow | null> {
     const select = this.#work.database.selectFrom('campaign_run').selectAll().where('id', '=', id)
     return (await select.executeTakeFirst()) ?? null
@@ -292,7 +261,3 @@ export class CampaignAdvance {
 }
 
 const troubleOf = (run: CampaignRunRow) => (run.trouble_count > 0 ? run.waits_for : null)
-
-function isProviderTrouble(code: string | null): boolean {
-  return code === 'kms-unreachable' || code === 'no-key-provider'
-}

@@ -60,7 +60,7 @@ export class StepSaga {
     try {
       if (!forwardOnly) this.#run.throwIfCancelled()
       await run.step(step.name)
-      const change = forwardOnly ? await this.#insist(step, run) : await step.act(run)
+      const change = forwardOnly ? await this.#insist(step.name, run, () => step.act(run)) : await step.act(run)
       await this.#save({ ...run.context, index: context.index + 1, state: { ...run.state, ...change } })
       this.#run.faultCount = 0
     } catch (error) {
@@ -73,36 +73,28 @@ export class StepSaga {
     }
   }
 
-  /** Does a step that cannot be taken back until it is done; the task says what it waits for. */
-  async #insist(step: SagaStep<SagaState>, run: OneRun): Promise<Partial<SagaState> | undefined> {
+  async #undo(step: SagaStep<SagaState>, context: SagaContext, run: OneRun): Promise<void> {
+    const { undo } = step
+    if (undo !== undefined) {
+      const text = `undoing: ${step.name}`
+      await run.step(text)
+      await this.#insist(text, run, () => undo.call(step, run))
+    }
+    await this.#save({ ...run.context, index: context.index - 1 })
+  }
+
+  /** Does what there is no way back from until it is done; the task says what it waits for. */
+  async #insist<Result>(text: string, run: OneRun, act: () => Promise<Result>): Promise<Result> {
     for (let failureCount = 0; ; failureCount++) {
       try {
-        return await step.act(run)
+        return await act()
       } catch (error) {
         this.#work.stopping.throwIfAborted()
         if (!(error instanceof ControlPlaneError)) throw error
-        await run.step(`${step.name}: ${error.message}. It is tried again until it works`)
+        await run.step(`${text}: ${error.message}. It is tried again until it works`)
         await pause(retryDelayMs(this.#work.timings, failureCount), this.#work.stopping)
       }
     }
-  }
-
-  async #undo(step: SagaStep<SagaState>, context: SagaContext, run: OneRun): Promise<void> {
-    if (step.undo !== undefined) {
-      await run.step(`undoing: ${step.name}`)
-      for (let failureCount = 0; ; failureCount++) {
-        try {
-          await step.undo(run)
-          break
-        } catch (error) {
-          this.#work.stopping.throwIfAborted()
-          if (!(error instanceof ControlPlaneError)) throw error
-          await run.step(`undoing: ${step.name}: ${error.message}. It is tried again until it works`)
-          await pause(retryDelayMs(this.#work.timings, failureCount), this.#work.stopping)
-        }
-      }
-    }
-    await this.#save({ ...run.context, index: context.index - 1 })
   }
 
   async #succeed(run: OneRun): Promise<void> {
