@@ -530,7 +530,6 @@ export class ControlPlaneClient {
   keys(query: { provider?: string; offset?: number; limit?: number } = {}): Promise<Static<typeof KeyList>> {
     return this.#rest.call({ method: 'GET', path: api('keys'), query })
   }
-  /** KEKs in use with what reading them back found; `bad`: only those that are not as they should be. */
   /** All that needs a key provider. */
   providerReferences(name: string): Promise<Static<typeof ProviderReferenceList>> {
     return this.#rest.call({ method: 'GET', path: api('key-providers', name, 'references') })
@@ -566,6 +565,7 @@ export class ControlPlaneClient {
   campaignReport(name: string, run?: number): Promise<CampaignReport> {
     return this.#rest.call({ method: 'GET', path: api('campaigns', name, 'report'), query: { run } })
   }
+  /** KEKs in use with what reading them back found; `bad`: only those that are not as they should be. */
   keyHealth(query: { provider?: string; bad?: boolean } = {}): Promise<Static<typeof KeyHealthList>> {
     return this.#rest.call({ method: 'GET', path: api('key-health'), query })
   }

@@ -1,10 +1,9 @@
-import type { Campaign, CampaignReport } from '@cryptvisor/control-plane-api'
+import { type Campaign, type CampaignReport, csvRow } from '@cryptvisor/control-plane-api'
 import { Option } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { type PlanOptions, planOf, planOptions } from '../campaign-plan.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
-import { csv } from '../csv.ts'
 import { keyName } from '../key-name.ts'
 import { line } from '../printable.ts'
 import { formatDuration, formatSize, formatTime } from '../quantity.ts'
@@ -123,7 +122,7 @@ export function addCampaign(program: CliCommand, cli: Cli): void {
     .action((name: string, { run, format }: { run?: number; format: string }) =>
       cli.showAnswer(
         (client) => client.campaignReport(name, run),
-        (report) => (format === 'csv' ? csv(reportCells(report)) : reportTable(report)),
+        (report) => (format === 'csv' ? reportCells(report).map(csvRow).join('') : reportTable(report)),
       ),
     )
   campaign

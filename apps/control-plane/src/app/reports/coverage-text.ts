@@ -1,4 +1,4 @@
-import type { CoverageFormat, CoverageRow, CoverageTotals } from '@cryptvisor/control-plane-api'
+import { type CoverageFormat, type CoverageRow, type CoverageTotals, csvRow } from '@cryptvisor/control-plane-api'
 
 /** A report as its beginning, each row, and its end. Every line ends. */
 export interface CoverageText {
@@ -26,11 +26,10 @@ const columns = [
   ['Lock', 'lock'],
 ] as const satisfies readonly (readonly [string, keyof CoverageRow])[]
 
-/** RFC 4180; a cell that a spreadsheet would take for a formula begins with an apostrophe. */
 const csv: CoverageText = {
   contentType: 'text/csv; charset=utf-8; header=present',
-  begin: () => `${columns.map(([title]) => csvCell(title)).join(',')}\r\n`,
-  row: (row) => `${columns.map(([, name]) => csvCell(cellOf(row[name]))).join(',')}\r\n`,
+  begin: () => csvRow(columns.map(([title]) => title)),
+  row: (row) => csvRow(columns.map(([, name]) => cellOf(row[name]))),
   end: () => '',
 }
 
@@ -74,11 +73,6 @@ export const coverageTexts: Readonly<Record<CoverageFormat, CoverageText>> = { c
 function cellOf(value: CoverageRow[keyof CoverageRow]): string {
   if (value === null) return ''
   return typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value)
-}
-
-function csvCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 
 function escaped(text: string): string {

@@ -125,7 +125,7 @@ async function withTrouble(
 async function assertTold(world: World, flow: Flow, task: Task): Promise<void> {
   // A trouble may last as long as two keys are asked for: a host's and the VM's.
   await assertWhole(world, 2)
-  const { state, error } = await world.work.showTask(task.id)
+  const { state, error } = await world.work.tasks.show(task.id)
   assert.equal(state === 'success', await flow.happened(world), 'the task says what happened')
   assert.equal(state === 'error', error !== null)
   const count = async (type: EventType) =>

@@ -120,11 +120,11 @@ test('nobody changes the source while it is cloned, and a cancelled clone leaves
   const world = await encryptedWorld(context)
   world.hostA.looks = 1_000_000
   const task = await world.work.cloneVm(admin, 'web', { name: 'copy' })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
   for (const name of ['web', 'copy']) {
     await assert.rejects(world.work.deleteVm(admin, name), { code: 'vm-busy' })
   }
-  await world.work.cancelTask(task.id)
+  await world.work.tasks.cancel(task.id)
   assert.equal((await world.ended(task)).state, 'cancelled')
   assert.deepEqual(
     (await world.work.listVms(admin)).map(({ name, task }) => [name, task]),

@@ -55,7 +55,7 @@ for (const [number, flow] of flows.entries()) {
         await context.test(`${killedAt}${restarted ? ', and the agents too' : ''}`, async () => {
           await assertWhole(world, 1)
           if (asked === null) return
-          const { state, error } = await world.work.showTask(asked.id)
+          const { state, error } = await world.work.tasks.show(asked.id)
           assert.equal(state === 'success', await flow.happened(world), 'the task says what happened')
           if (!restarted) assert.equal(error, null, 'a restart of the control plane alone changes nothing')
           const count = async (type: EventType) =>

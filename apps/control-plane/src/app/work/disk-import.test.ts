@@ -87,11 +87,11 @@ test('an import that is paused longer than its content may be silent goes on whe
   }
   const sent = world.work.sendContent(task.id, Readable.from(chunks(contentBytes)), contentBytes, never)
   await taken.promise
-  await world.work.pauseTask(task.id)
+  await world.work.tasks.pause(task.id)
   const until = Date.now() + 300
   await world.until(() => Date.now() > until)
   gate.resolve()
-  await world.work.resumeTask(task.id).catch(() => undefined)
+  await world.work.tasks.resume(task.id).catch(() => undefined)
   assert.equal((await sent).state, 'success')
   await assertWhole(world)
 })
@@ -106,7 +106,7 @@ test('content that breaks off fails the import and leaves nothing', async (conte
     })(),
   )
   await assert.rejects(world.work.sendContent(task.id, content, sizeBytes, never), { code: 'invalid' })
-  assert.equal((await world.work.showTask(task.id)).state, 'error')
+  assert.equal((await world.work.tasks.show(task.id)).state, 'error')
   assert.equal((await world.work.listDisks('web')).length, 2)
   await assertWhole(world)
 })
@@ -173,7 +173,7 @@ test('an import is cancelled while it waits', async (context) => {
   const world = await World.start(context)
   const task = await importing(world)
   await world.until(() => world.hostA.operations.size > 0)
-  await world.work.cancelTask(task.id)
+  await world.work.tasks.cancel(task.id)
   assert.equal((await world.ended(task)).state, 'cancelled')
   await assertWhole(world)
 })

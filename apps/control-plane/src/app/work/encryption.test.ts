@@ -165,8 +165,8 @@ test('a cancelled task leaves all as it was', async (context) => {
   await world.plainVm()
   world.hostA.looks = 1_000_000
   const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
-  const shown = await world.work.cancelTask(task.id)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
+  const shown = await world.work.tasks.cancel(task.id)
   assert.ok(shown.cancelRequested)
   const ended = await world.ended(task)
   assert.equal(ended.state, 'cancelled')
@@ -174,7 +174,7 @@ test('a cancelled task leaves all as it was', async (context) => {
   assert.equal((await world.work.showVm('web')).encryption, 'plain')
   assert.equal(world.kms.keys.get('key-3')?.state, 'Destroyed')
   assert.equal((await world.eventsOf('kms.crypto.key-destroyed')).length, 1)
-  assert.equal((await world.work.cancelTask(task.id)).state, 'cancelled', 'once more changes nothing')
+  assert.equal((await world.work.tasks.cancel(task.id)).state, 'cancelled', 'once more changes nothing')
   await assertWhole(world)
 })
 
@@ -183,13 +183,13 @@ test('a cancellation is remembered while the host is away', async (context) => {
   await world.plainVm()
   world.hostA.looks = 1_000_000
   const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
   world.hostA.running = false
   await world.disconnect(world.hostA)
-  await world.until(async () => /waiting for host-a to come back/.test((await world.work.showTask(task.id)).step))
-  assert.equal((await world.work.cancelTask(task.id)).state, 'running')
+  await world.until(async () => /waiting for host-a to come back/.test((await world.work.tasks.show(task.id)).step))
+  assert.equal((await world.work.tasks.cancel(task.id)).state, 'running')
   await world.reboot()
-  assert.equal((await world.work.showTask(task.id)).state, 'running')
+  assert.equal((await world.work.tasks.show(task.id)).state, 'running')
   world.hostA.running = true
   await world.connect(world.hostA)
   assert.equal((await world.ended(task)).state, 'cancelled')
@@ -205,11 +205,11 @@ test('tasks of different VMs run at once, a second one of the same VM is refused
     await world.work.changePolicy(admin, 'one', { policy: encryptionPolicy }),
     await world.work.changePolicy(admin, 'two', { policy: encryptionPolicy }),
   ]
-  await world.until(async () => (await world.work.listTasks(admin, { state: 'running' })).length === 2)
+  await world.until(async () => (await world.work.tasks.list(admin, { state: 'running' })).length === 2)
   await assert.rejects(world.work.changePolicy(admin, 'one', { policy: encryptionPolicy }), { code: 'vm-busy' })
   await assert.rejects(world.work.deleteVm(admin, 'two'), { code: 'vm-busy' })
   assert.equal((await world.work.showVm('one')).task, tasks[0]?.id)
-  for (const task of tasks) await world.work.cancelTask(task.id)
+  for (const task of tasks) await world.work.tasks.cancel(task.id)
   for (const task of tasks) assert.equal((await world.ended(task)).state, 'cancelled')
   await assertWhole(world)
 })

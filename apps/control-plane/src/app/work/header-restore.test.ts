@@ -96,7 +96,7 @@ test('what has no header, or a VM that is busy, is refused before anything happe
   const task = await restore(0)
   await assert.rejects(world.work.backupHeader(admin, 'web', 0, never), { code: 'vm-busy' })
   await assert.rejects(world.work.sendContent(task.id, content(), 12, never), { code: 'invalid', message: /announced/ })
-  await world.work.cancelTask(task.id)
+  await world.work.tasks.cancel(task.id)
   assert.equal((await world.ended(task)).state, 'cancelled')
   await world.disconnect(world.hostA)
   await assert.rejects(world.work.backupHeader(admin, 'web', 0, never), { code: 'host-disconnected' })

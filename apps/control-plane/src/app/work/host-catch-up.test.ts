@@ -109,7 +109,7 @@ test('the host restarts in the middle of an operation that it had committed: the
   await world.plainVm()
   world.hostA.looks = 1_000_000
   const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
   const stored = world.datastore.vms.get('web')
   assert.ok(stored?.journal)
   const { next } = stored.journal
@@ -133,7 +133,7 @@ test('an agent that claims something else than it was asked for: nothing is undo
   await world.plainVm()
   world.hostA.looks = 1_000_000
   const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
   const journal = world.datastore.vms.get('web')?.journal
   assert.ok(journal)
   journal.next.disks.splice(1)

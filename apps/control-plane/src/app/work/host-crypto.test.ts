@@ -244,7 +244,7 @@ test('one task at a time has a host', async (context) => {
     world.work.forHosts((hosts) => hosts.disable(admin, 'host-b')),
     { code: 'in-use', message: new RegExp(task.id) },
   )
-  await world.until(async () => (await world.work.showTask(task.id)).step === 'handing the new host key over')
+  await world.until(async () => (await world.work.tasks.show(task.id)).step === 'handing the new host key over')
   await world.until(() => {
     letGo()
     return world.hostB.keys.size === 3 || world.hostB.hostKey !== 'vault/key-2'

@@ -10,7 +10,7 @@ async function underWay(world: World): Promise<Task> {
   await world.plainVm()
   world.hostA.looks = 1_000_000
   const task = await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
   return task
 }
 
@@ -29,7 +29,7 @@ for (const traces of [true, false]) {
     const world = await World.start(context)
     const task = await underWay(world)
     await killAgent(world, traces)
-    await world.until(async () => /waiting for host-a to come back/.test((await world.work.showTask(task.id)).step))
+    await world.until(async () => /waiting for host-a to come back/.test((await world.work.tasks.show(task.id)).step))
     await world.connect(world.hostA)
     const ended = await world.ended(task)
     assert.equal(ended.error?.code, 'agent-failed')
@@ -82,7 +82,7 @@ test('the key server is down when the host comes back: the task waits for it, an
   const begin = world.process.faults.points.length
   const tries = () => world.process.faults.points.slice(begin).filter(({ name }) => name === 'kms getKey').length
   await world.until(() => tries() > 4)
-  const shown = await world.work.showTask(task.id)
+  const shown = await world.work.tasks.show(task.id)
   assert.equal(shown.state, 'running')
   assert.match(shown.step, /waiting for host-a: .*vault/)
   const told = await world.eventsOf('kms.crypto.connection-error')
@@ -102,8 +102,8 @@ test('files that are neither old nor new: the task waits, and ends without undoi
   assert.ok(stored)
   stored.authority = { ...stored.authority, generation: 77 }
   await world.connect(world.hostA)
-  await world.until(async () => /vm\.json differs/.test((await world.work.showTask(task.id)).step))
-  await world.work.cancelTask(task.id)
+  await world.until(async () => /vm\.json differs/.test((await world.work.tasks.show(task.id)).step))
+  await world.work.tasks.cancel(task.id)
   const ended = await world.ended(task)
   assert.match(ended.error?.message ?? '', /every key is kept/)
   assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
@@ -116,9 +116,9 @@ test('a device that was rewritten in part, and cannot be gone on with: no key is
   await killAgent(world, true)
   world.hostA.refuseRecovery = { code: 'refused', message: 'the device is not what the journal says' }
   await world.connect(world.hostA)
-  await world.until(async () => /not what the journal says/.test((await world.work.showTask(task.id)).step))
-  assert.equal((await world.work.showTask(task.id)).state, 'running', 'it waits for somebody to look')
-  await world.work.cancelTask(task.id)
+  await world.until(async () => /not what the journal says/.test((await world.work.tasks.show(task.id)).step))
+  assert.equal((await world.work.tasks.show(task.id)).state, 'running', 'it waits for somebody to look')
+  await world.work.tasks.cancel(task.id)
   const ended = await world.ended(task)
   assert.match(ended.error?.message ?? '', /not what the journal says.*every key is kept/)
   assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
@@ -153,7 +153,7 @@ test('a KEK that is given up while another host is being given it is taken away 
   }
   const connected = world.connect(world.hostB)
   await asked.promise
-  await world.work.cancelTask(task.id)
+  await world.work.tasks.cancel(task.id)
   await world.ended(task)
   gate.resolve()
   await connected

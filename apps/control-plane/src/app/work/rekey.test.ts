@@ -68,7 +68,7 @@ test('an agent that died in the middle of a rekey is given both KEKs before it i
   const world = await encryptedWorld(context)
   world.hostA.looks = 1_000_000
   const task = await world.work.rekeyVm(admin, 'web', { depth: 'shallow' })
-  await world.until(async () => (await world.work.showTask(task.id)).doneBytes !== 0)
+  await world.until(async () => (await world.work.tasks.show(task.id)).doneBytes !== 0)
   world.hostA.running = false
   await world.disconnect(world.hostA)
   world.hostA.restart()

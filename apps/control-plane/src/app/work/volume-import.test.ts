@@ -83,7 +83,7 @@ test('a passphrase is taken by an import of a volume that waits for it, and by n
   using passphrase = Secret.random(16)
   const left = world.work.sendPassphrase(volume.id, passphrase, AbortSignal.abort())
   await assert.rejects(left, { code: 'cancelled' }, 'a sender who left is no fault of ours')
-  await world.work.cancelTask(volume.id)
+  await world.work.tasks.cancel(volume.id)
   await world.ended(volume)
 })
 

@@ -32,14 +32,14 @@ export function taskRoutes(work: Work): Routes {
         querystring: TaskQuery,
         response: { 200: TaskList },
       },
-      handler: async ({ query, principal }) => ({ tasks: await work.listTasks(principal, query) }),
+      handler: async ({ query, principal }) => ({ tasks: await work.tasks.list(principal, query) }),
     })
     server.route({
       method: 'GET',
       url: '/api/v1/tasks/:id',
       config: { access: ['System.Read'], on: theTargetOfOthers },
       schema: { tags: ['tasks'], summary: 'One task', params: ById, response: { 200: Task } },
-      handler: ({ params }) => work.showTask(params.id),
+      handler: ({ params }) => work.tasks.show(params.id),
     })
     server.route({
       method: 'POST',
@@ -51,7 +51,7 @@ export function taskRoutes(work: Work): Routes {
         params: ById,
         response: { 200: Task },
       },
-      handler: ({ params }) => work.cancelTask(params.id),
+      handler: ({ params }) => work.tasks.cancel(params.id),
     })
     server.route({
       method: 'POST',
@@ -64,14 +64,14 @@ export function taskRoutes(work: Work): Routes {
         params: ById,
         response: { 200: Task },
       },
-      handler: ({ params }) => work.pauseTask(params.id),
+      handler: ({ params }) => work.tasks.pause(params.id),
     })
     server.route({
       method: 'POST',
       url: '/api/v1/tasks/:id/resume',
       config: { access: ['Global.CancelTask'], on: theTarget },
       schema: { tags: ['tasks'], summary: 'Let a paused task go on', params: ById, response: { 200: Task } },
-      handler: ({ params }) => work.resumeTask(params.id),
+      handler: ({ params }) => work.tasks.resume(params.id),
     })
     server.route({
       method: 'PUT',
@@ -84,7 +84,7 @@ export function taskRoutes(work: Work): Routes {
         body: TaskSpeed,
         response: { 200: Task },
       },
-      handler: ({ params, body }) => work.limitTask(params.id, body),
+      handler: ({ params, body }) => work.tasks.limit(params.id, body),
     })
     server.route({
       method: 'PUT',
@@ -99,7 +99,7 @@ export function taskRoutes(work: Work): Routes {
         response: { 204: Nothing },
       },
       handler: async ({ params, body, headers, principal }, reply) => {
-        requireOwner(await work.showTask(params.id), principal)
+        requireOwner(await work.tasks.show(params.id), principal)
         const sizeBytes = secretSizeOf(headers['content-length'], passphraseSizeMax, 'a passphrase')
         using passphrase = await readSecret(body, sizeBytes)
         await work.sendPassphrase(params.id, passphrase, untilClosed(reply.raw))
@@ -119,7 +119,7 @@ export function taskRoutes(work: Work): Routes {
         response: { 200: Task },
       },
       handler: async ({ params, body, headers, principal }, reply) => {
-        requireOwner(await work.showTask(params.id), principal)
+        requireOwner(await work.tasks.show(params.id), principal)
         if (!(body instanceof Readable)) {
           throw new RestError(415, 'wrong-content-type', 'content-type: expected application/octet-stream', {
             field: 'content-type',

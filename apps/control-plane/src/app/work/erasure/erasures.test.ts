@@ -36,7 +36,7 @@ async function encryptedWorld(...args: Parameters<typeof World.start>): Promise<
 async function erase(world: World, name = 'web'): Promise<Task> {
   const { id, digest } = await world.work.erasures.request(name, { confirm: name, reason: 'leaving' }, admin)
   const { task } = await world.work.keyLives.approvals.approve(id, { digest }, eve)
-  return world.work.showTask(task ?? '')
+  return world.work.tasks.show(task ?? '')
 }
 
 /** Nothing of the VM is left, and the certificate says so. */
@@ -156,12 +156,12 @@ test('a key server that is away at the beginning: all is as it was; in the middl
   })
   const task = await erase(world)
   await world.until(async () =>
-    /1 of 2 keys are destroyed; key key-3 is not/.test((await world.work.showTask(task.id)).step),
+    /1 of 2 keys are destroyed; key key-3 is not/.test((await world.work.tasks.show(task.id)).step),
   )
-  assert.equal((await world.work.cancelTask(task.id)).state, 'running')
+  assert.equal((await world.work.tasks.cancel(task.id)).state, 'running')
   assert.deepEqual(await world.work.erasures.list(), [])
   await world.reboot()
-  await world.until(async () => (await world.work.showTask(task.id)).step.includes('key-3 is not'))
+  await world.until(async () => (await world.work.tasks.show(task.id)).step.includes('key-3 is not'))
   world.kms.down = false
   await succeed(world, task)
   await assertErased(world)
@@ -195,7 +195,7 @@ test('the control plane is killed at every point of an erasure, with the agents 
   const first = await ready.fork(context)
   const begin = first.process.faults.points.length
   const { task } = await first.work.keyLives.approvals.approve(id, { digest }, eve)
-  await succeed(first, await first.work.showTask(task ?? ''))
+  await succeed(first, await first.work.tasks.show(task ?? ''))
   await assertErased(first)
   const points = first.process.faults.points.slice(begin)
   const chosen = [...points.keys()].filter((index) => {

@@ -33,9 +33,9 @@ export class ControlPlaneProcess {
   readonly faults = new Faults()
   readonly work: Work
   readonly database: Kysely<Schema>
-  /** Reads events past the faults. */
   /** Users who may do nothing any more. */
   readonly removedUsers = new Set<string>()
+  /** Reads events past the faults. */
   readonly log: EventLog
   /** What the work wrote into its log. */
   readonly logged: { readonly level: string; readonly fields: object; readonly text: string }[] = []
