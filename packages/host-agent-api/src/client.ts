@@ -5,6 +5,7 @@ import type { BrowseDatastore, FoundFolders, FoundVm, InspectVm } from './datast
 import type { CoreDumps } from './dumps.ts'
 import type { HostStatus } from './host.ts'
 import type { ComparedKey, HeldKeys, KeyReference } from './keys.ts'
+import type { ChangePower, MachineList, MachineStatus, PowerOn } from './machine.ts'
 import type {
   BackupHeader,
   ExportDisk,
@@ -203,4 +204,38 @@ export class HostAgentClient {
   async forgetOperation(operationId: string): Promise<void> {
     await this.#rest.call({ method: 'DELETE', path: pathOf('v1', 'operations', operationId) })
   }
+
+  /** `GET /v1/machines`: the VMs that have a QEMU on this host, and those that ended and were not forgotten yet. */
+  machines(): Promise<MachineList> {
+    return this.#rest.call({ method: 'GET', path: '/v1/machines' })
+  }
+
+  /** `PUT /v1/machines/{vmId}`: starts a VM; answers when its guest runs. 409 with another lease, or while the VM is busy. */
+  powerOn(request: PowerOn, signal?: AbortSignal): Promise<MachineStatus> {
+    return this.#rest.call({
+      method: 'PUT',
+      path: pathOf('v1', 'machines', request.vm.vmId),
+      json: request,
+      timeoutMs: powerTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  /** `POST /v1/machines/{vmId}/power`; `power-off` answers when QEMU is gone and the VM's lock is free. 404 where it does not run. */
+  changePower(vmId: string, change: ChangePower): Promise<MachineStatus> {
+    return this.#rest.call({
+      method: 'POST',
+      path: pathOf('v1', 'machines', vmId, 'power'),
+      json: change,
+      timeoutMs: powerTimeoutMs,
+    })
+  }
+
+  /** `DELETE /v1/machines/{vmId}`: its end is on record. Refused (409) while it runs; fine where there is none. */
+  async forgetMachine(vmId: string): Promise<void> {
+    await this.#rest.call({ method: 'DELETE', path: pathOf('v1', 'machines', vmId) })
+  }
 }
+
+/** Starting takes as long as the host needs to open the disks and to load the firmware, on a busy machine. */
+const powerTimeoutMs = 120_000

@@ -4,6 +4,15 @@ export { CoreDump, CoreDumps } from './dumps.ts'
 export { CryptoState, HostStatus, KeyMemory } from './host.ts'
 export { ComparedKey, HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
 export {
+  Acceleration,
+  ChangePower,
+  MachineList,
+  MachineReport,
+  MachineStatus,
+  PowerAction,
+  PowerOn,
+} from './machine.ts'
+export {
   AddDisk,
   AttachDisk,
   BackupHeader,
