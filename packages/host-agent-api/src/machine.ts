@@ -53,6 +53,16 @@ export const MachineStatus = Type.Object(
       /** QEMU stopped the guest by itself: a disk gives errors. */
       Type.Literal('failed'),
     ]),
+    /**
+     * Grows each time that anything of this changes, also across starts of the agent: of two under one lease the one with the higher
+     * number is the newer one, in whatever order they arrive.
+     */
+    revision: Type.Integer({ minimum: 0 }),
+    /**
+     * How it came to be `off`; `null`: it is not. `asked`: by `power-off`; `guest`: the guest shut down, asked to or by itself;
+     * `broken`: QEMU ended without either, killed or crashed.
+     */
+    ended: Type.Union([Type.Literal('asked'), Type.Literal('guest'), Type.Literal('broken'), Type.Null()]),
     /** Why it is `off` or `failed`, in words; `null` otherwise. */
     reason: Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]),
     /** Milliseconds since 1970: when it came to this state. */
