@@ -23,6 +23,8 @@ export type LoginAnswer = Static<typeof LoginAnswer>
 /** `role`: that of the user's own permission on the root, if there is one; groups and other permissions may give more. */
 export const User = Type.Object({
   name: UserName,
+  /** The identity source that the user comes from and logs in by; `null`: our own. */
+  source: Nullable(Type.String()),
   role: Nullable(Name),
   createdAt: Time,
   lockedUntil: Nullable(Time),
@@ -46,6 +48,9 @@ export type ChangeUser = Static<typeof ChangeUser>
 /** `privileges` are those on the root; `permissions` says what there is on other objects, and through which group. */
 export const Me = Type.Object({
   name: UserName,
+  /** As `User` has it. */
+  source: Nullable(Type.String()),
+  groups: Type.Array(Type.String()),
   role: Nullable(Name),
   privileges: Type.Array(Type.String()),
   permissions: Type.Array(Permission),

@@ -60,6 +60,17 @@ import type {
 } from './host-crypto.ts'
 import type { HostDumpList } from './host-dumps.ts'
 import type {
+  BeginOidcLogin,
+  ChangeIdentitySource,
+  CreateIdentitySource,
+  FinishOidcLogin,
+  GroupMapping,
+  IdentitySource,
+  IdentitySourceList,
+  LoginSourceList,
+  OidcLoginBegun,
+} from './identity-sources.ts'
+import type {
   Cluster,
   ClusterList,
   CreateCluster,
@@ -220,6 +231,40 @@ export class ControlPlaneClient {
   }
   setLoginRule(body: LoginRule): Promise<LoginRule> {
     return this.#send('PUT', api('login-rule'), body)
+  }
+  /** For everybody, as the two that follow. */
+  loginSources(): Promise<Static<typeof LoginSourceList>> {
+    return this.#get(api('login', 'sources'))
+  }
+  beginOidcLogin(body: BeginOidcLogin): Promise<OidcLoginBegun> {
+    return this.#send('POST', api('login', 'oidc'), body)
+  }
+  finishOidcLogin(body: FinishOidcLogin): Promise<LoginAnswer> {
+    return this.#send('POST', api('login', 'oidc', 'finish'), body)
+  }
+  identitySources(): Promise<Static<typeof IdentitySourceList>> {
+    return this.#get(api('identity-sources'))
+  }
+  identitySource(name: string): Promise<IdentitySource> {
+    return this.#get(api('identity-sources', name))
+  }
+  createIdentitySource(body: CreateIdentitySource): Promise<IdentitySource> {
+    return this.#send('POST', api('identity-sources'), body)
+  }
+  changeIdentitySource(name: string, body: ChangeIdentitySource): Promise<IdentitySource> {
+    return this.#send('PATCH', api('identity-sources', name), body)
+  }
+  async deleteIdentitySource(name: string): Promise<void> {
+    await this.#send('DELETE', api('identity-sources', name))
+  }
+  async setIdentitySourceSecret(name: string, secret: Secret): Promise<void> {
+    await this.#rest.call({ method: 'PUT', path: api('identity-sources', name, 'secret'), content: secret })
+  }
+  async mapGroup(source: string, body: GroupMapping): Promise<void> {
+    await this.#send('PUT', api('identity-sources', source, 'groups'), body)
+  }
+  async unmapGroup(source: string, body: GroupMapping): Promise<void> {
+    await this.#send('POST', api('identity-sources', source, 'groups', 'remove'), body)
   }
   groups(): Promise<Static<typeof GroupList>> {
     return this.#get(api('groups'))

@@ -219,6 +219,12 @@ export const eventTypes = {
     'A second factor was set up, taken off or used up, or who needs one was changed',
     null,
   ],
+  'identity-source.changed': ['warning', 'Where users come from, or which group they get, was changed', null],
+  'identity-source.failed': [
+    'error',
+    'An identity source could not be asked, or gave an answer that does not hold',
+    null,
+  ],
   'permission.changed': ['info', 'A permission was given, changed or taken away', 'PermissionUpdatedEvent'],
   'folder.changed': ['info', 'A folder was made, renamed, moved or removed', null],
   'vm.moved': ['info', 'A VM was moved to another folder', null],

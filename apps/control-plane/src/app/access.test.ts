@@ -7,8 +7,10 @@ import { Bearers, type Caller } from './bearers.ts'
 import { eventsPerMinuteMax } from './event-allowance.ts'
 import { EventLog } from './events.ts'
 import { addressesPerUserMax, failuresFree, lockedUntil } from './lock-out.ts'
-import { Logins, sessionMs, sessionsPerUserMax } from './login.ts'
+import { Logins } from './login.ts'
+import { LoginFailures } from './login-failures.ts'
 import { Roles } from './roles.ts'
+import { sessionMs, sessionsPerUserMax } from './session-start.ts'
 import { Tokens } from './tokens.ts'
 import { turnsPerClientMax, turnsWaitingMax } from './turns.ts'
 import { Users } from './users.ts'
@@ -24,7 +26,7 @@ async function setUp() {
   const bearers = new Bearers(database, clock)
   const users = new Users(database, events, clock)
   const secondFactors = await testSecondFactors(database, events, clock)
-  const logins = new Logins(database, events, bearers, secondFactors, clock)
+  const logins = new Logins(database, events, bearers, secondFactors, new LoginFailures(events, clock), clock)
   await users.setAdministrator('admin', password)
   const callerOf = async (token: string): Promise<Caller> => {
     const caller = await bearers.authenticate(token)

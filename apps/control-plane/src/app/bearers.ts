@@ -102,10 +102,23 @@ export class Bearers {
       await this.#database.updateTable('bearer').set({ last_used_at: now }).where('id', '=', found.id).execute()
     }
     const { id, kind, user_name: name } = found
+    if (await isSwitchedOff(this.#database, name)) return null
     const grants = await Grants.read(this.#database, name)
     const lacks = kind === 'session' && (await lacksSecondFactor(this.#database, name, grants))
     return callerOf(name, grants, { id, kind }, lacks)
   }
+}
+
+/** Whether a user comes from an identity source that is switched off. */
+async function isSwitchedOff(database: Kysely<Schema>, user: string): Promise<boolean> {
+  const row = await database
+    .selectFrom('external_user')
+    .innerJoin('identity_source', 'identity_source.name', 'external_user.source_name')
+    .select('enabled')
+    .where('user_name', '=', user)
+    .where('enabled', '=', 0)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Whoever has these permissions. */

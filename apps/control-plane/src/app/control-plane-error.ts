@@ -21,6 +21,7 @@ export type ControlPlaneErrorCode =
   | 'agent-failed'
   | 'approval-outdated'
   | 'notification-failed'
+  | 'identity-source-failed'
   | 'cancelled'
 
 /** `message` is for the user: what was wrong and what to do next; `field` names the wrong input. */

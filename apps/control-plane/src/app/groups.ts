@@ -56,16 +56,26 @@ export class Groups {
       await requireUser(transaction, user)
       await transaction
         .insertInto('group_member')
-        .values({ group_name: group, user_name: user })
-        .onConflict((conflict) => conflict.doNothing())
+        .values({ group_name: group, user_name: user, from_source: 0 })
+        .onConflict((conflict) => conflict.columns(['group_name', 'user_name']).doUpdateSet({ from_source: 0 }))
         .execute()
       return `user ${user} is in group ${group} now`
     })
   }
 
-  /** Throws `not-found`, `no-privilege`, `in-use` for the last administrator. */
+  /** Throws `not-found`, `no-privilege`, `in-use` for the last administrator, `invalid` for what an identity source gives. */
   async removeMember(group: string, user: string, by: Principal): Promise<void> {
     await this.#change(group, [user], by, async (transaction) => {
+      const member = await transaction
+        .selectFrom('group_member')
+        .select('from_source')
+        .where('group_name', '=', group)
+        .where('user_name', '=', user)
+        .executeTakeFirst()
+      if (member?.from_source === 1) {
+        const message = `user: ${user} is in group ${group} by an identity source, and would be again at the next login: «identity-source unmap-group», or change it there`
+        throw new ControlPlaneError('invalid', message, { field: 'user' })
+      }
       const { numDeletedRows } = await transaction
         .deleteFrom('group_member')
         .where('group_name', '=', group)

@@ -1,22 +1,17 @@
 import type { ChangePassword, LoginAnswer } from '@cryptvisor/control-plane-api'
-import type { Kysely, Transaction } from 'kysely'
-import type { Schema, UserRow } from '../database/schema.ts'
+import type { Kysely } from 'kysely'
+import type { Schema } from '../database/schema.ts'
 import { addressGroup } from './address-group.ts'
 import type { Bearers, Caller } from './bearers.ts'
-import { type Clock, timeText } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
-import { EventAllowance } from './event-allowance.ts'
 import type { EventLog } from './events.ts'
-import { countFailure, forgetFailures, isLockedOut } from './lock-out.ts'
+import { forgetFailures, isLockedOut } from './lock-out.ts'
+import { type LoginFailures, missingCode, wrongCode } from './login-failures.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import type { SecondFactors } from './second-factor/second-factors.ts'
+import { startSession } from './session-start.ts'
 import { Turns } from './turns.ts'
-
-/** How long a login lasts. */
-export const sessionMs = 12 * 3_600_000
-
-/** A user's oldest session ends when there are more. */
-export const sessionsPerUserMax = 100
 
 const passwordChecksAtOnceMax = 2
 
@@ -27,7 +22,7 @@ export class Logins {
   readonly #bearers: Bearers
   readonly #secondFactors: SecondFactors
   readonly #clock: Clock
-  readonly #failures: EventAllowance
+  readonly #failures: LoginFailures
   readonly #turns = new Turns(passwordChecksAtOnceMax)
   /** Checked for a user who does not exist, so that the answer takes as long. */
   readonly #nobody = hashPassword('no user has this password')
@@ -37,6 +32,7 @@ export class Logins {
     events: EventLog,
     bearers: Bearers,
     secondFactors: SecondFactors,
+    failures: LoginFailures,
     clock: Clock,
   ) {
     this.#database = database
@@ -44,7 +40,7 @@ export class Logins {
     this.#bearers = bearers
     this.#secondFactors = secondFactors
     this.#clock = clock
-    this.#failures = new EventAllowance(clock)
+    this.#failures = failures
     // Whoever awaits it next sees the failure.
     this.#nobody.catch(() => {})
   }
@@ -61,7 +57,7 @@ export class Logins {
       const locked = await isLockedOut(this.#database, name, group, this.#clock())
       const right = await verifyPassword(password, user?.password_hash ?? (await this.#nobody))
       if (user === undefined || locked || !right) {
-        await this.#refuse(user, locked, address)
+        await this.#failures.add(user?.name ?? null, locked, address)
         throw new ControlPlaneError(
           'not-logged-in',
           'user name or password is wrong; after several wrong passwords even the right one is refused for a while',
@@ -77,19 +73,11 @@ export class Logins {
         if (factor === 'missing' || factor === 'wrong') return factor
         await record({ type: 'user.login', text: `${user.name} logged in from ${address}`, user: user.name })
         await forgetFailures(transaction, user.name, group)
-        return this.#begin(transaction, user, address)
+        return startSession(transaction, this.#bearers, user.name, address, this.#clock())
       })
       if (typeof answer === 'object') return answer
-      if (answer === 'missing') {
-        throw new ControlPlaneError(
-          'second-factor-required',
-          'code: give the code of your second factor with the password',
-          {
-            field: 'code',
-          },
-        )
-      }
-      await this.#refuse(user, false, address)
+      if (answer === 'missing') throw missingCode()
+      await this.#failures.add(user.name, false, address)
       throw wrongCode('second-factor-required')
     })
   }
@@ -112,7 +100,7 @@ export class Logins {
       const locked = await isLockedOut(this.#database, caller.name, group, this.#clock())
       const right = await verifyPassword(oldPassword, user?.password_hash ?? (await this.#nobody))
       if (user === undefined || locked || !right) {
-        await this.#refuse(user, locked, address)
+        await this.#failures.add(user?.name ?? null, locked, address)
         throw new ControlPlaneError(
           'invalid',
           'oldPassword: it is wrong; after several wrong passwords even the right one is refused for a while',
@@ -170,7 +158,7 @@ export class Logins {
           })
       if (outcome === 'none') throw new ControlPlaneError('invalid', 'you have no second factor')
       if (outcome === 'right') return
-      await this.#refuse(user, locked, address)
+      await this.#failures.add(user?.name ?? null, locked, address)
       throw wrongCode('invalid')
     })
   }
@@ -179,62 +167,4 @@ export class Logins {
   async logOut(caller: Caller): Promise<void> {
     await this.#bearers.remove(this.#database, caller.bearer.id)
   }
-
-  /** Attempts while locked out are not counted: whoever tries again and again by mistake gets in some time. */
-  async #refuse(user: UserRow | undefined, locked: boolean, address: string): Promise<void> {
-    await this.#events.transaction(async (transaction, record) => {
-      const now = this.#clock()
-      // Somebody who was removed meanwhile has nothing to count at.
-      const isThere = user !== undefined && (await isUser(transaction, user.name))
-      const until = isThere && !locked ? await countFailure(transaction, user.name, addressGroup(address), now) : null
-      const omittedCount = this.#failures.take(until !== null)
-      if (omittedCount === null) return
-      // A name that nobody has may be a password in the wrong field.
-      const what = user === undefined ? 'a login failed: there is no such user' : `a login as ${user.name} failed`
-      const lock = until === null ? '' : `; from there it is refused until ${timeText(until)}`
-      const more = omittedCount === 0 ? '' : `; ${omittedCount} more were not recorded one by one`
-      await record({
-        type: 'user.login-failed',
-        text: `${what} (from ${address}${lock}${more})`,
-        user: user?.name ?? null,
-      })
-    })
-  }
-
-  async #begin(transaction: Transaction<Schema>, user: UserRow, address: string): Promise<LoginAnswer> {
-    const now = this.#clock()
-    await transaction.deleteFrom('bearer').where('expires_at', '<=', now).execute()
-    const kept = transaction
-      .selectFrom('bearer')
-      .select('id')
-      .where('user_name', '=', user.name)
-      .where('kind', '=', 'session')
-      .orderBy('id', 'desc')
-      .limit(sessionsPerUserMax - 1)
-    await transaction
-      .deleteFrom('bearer')
-      .where('user_name', '=', user.name)
-      .where('kind', '=', 'session')
-      .where('id', 'not in', kept)
-      .execute()
-    const expiresAt = now + sessionMs
-    const { token } = await this.#bearers.create(transaction, {
-      kind: 'session',
-      name: 'login',
-      user: user.name,
-      expiresAt,
-      address,
-    })
-    return { token, user: user.name, expiresAt: timeText(expiresAt) }
-  }
-}
-
-async function isUser(transaction: Transaction<Schema>, name: string): Promise<boolean> {
-  return (await transaction.selectFrom('user').select('name').where('name', '=', name).executeTakeFirst()) !== undefined
-}
-
-function wrongCode(code: 'invalid' | 'second-factor-required'): ControlPlaneError {
-  const message =
-    'code: it is wrong, or was used already: wait for the next one; after several wrong codes even the right one is refused for a while'
-  return new ControlPlaneError(code, message, { field: 'code' })
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openAccessPlane } from '../testing/access-plane.ts'
 import { failuresFree } from './lock-out.ts'
-import { sessionMs } from './login.ts'
+import { sessionMs } from './session-start.ts'
 
 const home = '192.0.2.1'
 const newPassword = 'staple horse battery'

@@ -24,6 +24,10 @@ import { Groups } from './groups.ts'
 import { HostCertificates } from './host-certificates.ts'
 import { HostSessions } from './host-sessions.ts'
 import { Hosts } from './hosts.ts'
+import { Admission } from './identity/admission.ts'
+import { GroupMappings } from './identity/group-mappings.ts'
+import { IdentitySources } from './identity/identity-sources.ts'
+import { OidcLogins } from './identity/oidc/oidc-logins.ts'
 import { Folders } from './inventory/folders.ts'
 import { Objects } from './inventory/objects.ts'
 import { ClientRenewal } from './key-providers/client-renewal.ts'
@@ -37,6 +41,7 @@ import { ProviderHealth } from './key-providers/provider-health.ts'
 import { ProviderServers } from './key-providers/provider-servers.ts'
 import type { Log } from './log.ts'
 import { Logins } from './login.ts'
+import { LoginFailures } from './login-failures.ts'
 import { Delivery } from './notifications/delivery.ts'
 import { Notifications } from './notifications/notifications.ts'
 import { PendingClientKeys } from './pending-client-keys.ts'
@@ -93,6 +98,9 @@ export class Platform implements AsyncDisposable {
   readonly bearers: Bearers
   readonly secondFactors: SecondFactors
   readonly logins: Logins
+  readonly identitySources: IdentitySources
+  readonly groupMappings: GroupMappings
+  readonly oidcLogins: OidcLogins
   readonly users: Users
   readonly roles: Roles
   readonly tokens: Tokens
@@ -164,7 +172,13 @@ export class Platform implements AsyncDisposable {
     this.auditWatch = new AuditWatch(this.auditLog, this.events, log)
     this.bearers = new Bearers(database, clock)
     this.secondFactors = new SecondFactors(database, this.events, barrier, clock)
-    this.logins = new Logins(database, this.events, this.bearers, this.secondFactors, clock)
+    const failures = new LoginFailures(this.events, clock)
+    this.logins = new Logins(database, this.events, this.bearers, this.secondFactors, failures, clock)
+    this.identitySources = new IdentitySources(database, this.events, barrier, clock)
+    this.groupMappings = new GroupMappings(this.events)
+    const { events: allEvents, bearers, secondFactors, identitySources: sources } = this
+    const admission = new Admission({ events: allEvents, bearers, secondFactors, failures, clock })
+    this.oidcLogins = new OidcLogins({ database, sources, admission, failures, clock })
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)

@@ -4,6 +4,7 @@ import type { Schema, UserRow } from '../database/schema.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { sourceOf } from './identity/external-users.ts'
 import { rootPath } from './inventory/inventory-object.ts'
 import { forgetFailures } from './lock-out.ts'
 import { hashPassword } from './password.ts'
@@ -41,9 +42,24 @@ export class Users {
       .where('confirmed_at', 'is not', null)
       .execute()
     const withFactor = new Set(factors.map(({ user_name }) => user_name))
-    return rows.map((row) =>
-      toUser(row, roles.get(row.name) ?? null, locks.get(row.name) ?? null, withFactor.has(row.name)),
-    )
+    const external = await this.#database.selectFrom('external_user').select(['user_name', 'source_name']).execute()
+    const sources = new Map(external.map(({ user_name, source_name }) => [user_name, source_name]))
+    return rows.map((row) => {
+      const { name } = row
+      const [source, role, lock] = [sources.get(name), roles.get(name), locks.get(name)]
+      return toUser(row, source ?? null, role ?? null, lock ?? null, withFactor.has(name))
+    })
+  }
+
+  /** Where a user comes from, and in which groups they are. */
+  async belongings(name: string): Promise<{ readonly source: string | null; readonly groups: string[] }> {
+    const rows = await this.#database
+      .selectFrom('group_member')
+      .select('group_name')
+      .where('user_name', '=', name)
+      .orderBy('group_name')
+      .execute()
+    return { source: await sourceOf(this.#database, name), groups: rows.map(({ group_name }) => group_name) }
   }
 
   /**
@@ -57,13 +73,14 @@ export class Users {
     await orExists('name', `there is a user ${name} already: choose another`, () =>
       this.#events.transaction(async (transaction, record) => {
         await requireNoLookalike(transaction, name)
+        await requireNotOfSource(transaction, name)
         await transaction.insertInto('user').values(row).execute()
         if (role !== undefined) await this.#giveRole(transaction, name, role)
         const text = `user ${name} was made with ${role === undefined ? 'no role' : `role ${role}`}`
         await record({ type: 'user.changed', text, user: by.name })
       }),
     )
-    return toUser(row, role ?? null, null, false)
+    return toUser(row, null, role ?? null, null, false)
   }
 
   /**
@@ -81,6 +98,7 @@ export class Users {
         await requireAdministrator(transaction)
       }
       if (passwordHash !== undefined) {
+        await requireOwn(transaction, name)
         await transaction.updateTable('user').set({ password_hash: passwordHash }).where('name', '=', name).execute()
         await endSessions(transaction, name)
         await forgetFailures(transaction, name)
@@ -94,7 +112,7 @@ export class Users {
       }
       const role = (await rootRoles(transaction)).get(name) ?? null
       const lockedUntil = (await this.#locks(transaction)).get(name) ?? null
-      return toUser(row, role, lockedUntil, await hasSecondFactor(transaction, name))
+      return toUser(row, await sourceOf(transaction, name), role, lockedUntil, await hasSecondFactor(transaction, name))
     })
   }
 
@@ -116,6 +134,7 @@ export class Users {
   async setAdministrator(name: string, password: string): Promise<void> {
     const values = { password_hash: await hashPassword(password) }
     await this.#events.transaction(async (transaction, record) => {
+      await requireNotOfSource(transaction, name)
       await transaction
         .insertInto('user')
         .values({ name, created_at: this.#clock(), ...values })
@@ -167,9 +186,16 @@ async function rootRoles(database: Kysely<Schema>): Promise<ReadonlyMap<string, 
   return new Map(rows.map(({ user_name, role_name }) => [user_name ?? '', role_name]))
 }
 
-function toUser(row: UserRow, role: string | null, lockedUntil: number | null, secondFactor: boolean): User {
+function toUser(
+  row: UserRow,
+  source: string | null,
+  role: string | null,
+  lockedUntil: number | null,
+  secondFactor: boolean,
+): User {
   return {
     name: row.name,
+    source,
     role,
     createdAt: timeText(row.created_at),
     lockedUntil: timeTextOrNull(lockedUntil),
@@ -187,6 +213,23 @@ async function requireNoLookalike(transaction: Transaction<Schema>, name: string
   if (other === undefined) return
   const message = `name: there is a user ${other.name} already: choose another name`
   throw new ControlPlaneError('already-exists', message, { field: 'name' })
+}
+
+/** Throws `invalid` for a name that a user of an identity source could have. */
+async function requireNotOfSource(database: Kysely<Schema>, name: string): Promise<void> {
+  const sources = await database.selectFrom('identity_source').select('name').execute()
+  const source = sources.find((each) => name.toLowerCase().endsWith(`@${each.name}`))
+  if (source === undefined) return
+  const message = `name: users of the identity source ${source.name} are called so: choose a name without @${source.name}`
+  throw new ControlPlaneError('invalid', message, { field: 'name' })
+}
+
+/** Throws `invalid` for a user who has no password here. */
+async function requireOwn(database: Kysely<Schema>, name: string): Promise<void> {
+  const source = await sourceOf(database, name)
+  if (source === null) return
+  const message = `password: ${name} logs in by ${source} and has no password here: change it there`
+  throw new ControlPlaneError('invalid', message, { field: 'password' })
 }
 
 async function endSessions(transaction: Transaction<Schema>, user: string): Promise<void> {

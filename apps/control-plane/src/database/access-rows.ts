@@ -16,6 +16,8 @@ export interface UserGroupRow {
 export interface GroupMemberRow {
   group_name: string
   user_name: string
+  /** Whether an identity source said so, at the user's last login; else somebody here did. */
+  from_source: number
 }
 
 /** A role that a user or a group has on an object: exactly one of `user_name` and `group_name` is there. */

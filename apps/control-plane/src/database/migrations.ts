@@ -27,6 +27,7 @@ import { addSecondFactors } from './migrations/0100-second-factor.ts'
 import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
+import { addIdentitySources } from './migrations/0120-identity-sources.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -61,6 +62,7 @@ export const migrations: readonly Migration[] = [
   { name: '0110-installation', up: nameInstallation },
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
+  { name: '0120-identity-sources', up: addIdentitySources },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -5,6 +5,7 @@ import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
 import type { ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
+import type { ExternalUserRow, GroupMappingRow, IdentitySourceRow } from './identity-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmErasingRow, VmKeyRow } from './key-life-rows.ts'
 import type { LoginRuleRow, RecoveryCodeRow, SecondFactorRow } from './login-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
@@ -281,6 +282,9 @@ export interface Schema {
   second_factor: SecondFactorRow
   recovery_code: RecoveryCodeRow
   login_rule: LoginRuleRow
+  identity_source: IdentitySourceRow
+  group_mapping: GroupMappingRow
+  external_user: ExternalUserRow
   sealed: SealedRow
   installation: InstallationRow
   backup_schedule: BackupScheduleRow

@@ -51,6 +51,7 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
       schema: { tags: ['access'], summary: 'Who you are and what you may do', response: { 200: Me } },
       handler: async ({ principal }) => ({
         name: principal.name,
+        ...(await users.belongings(principal.name)),
         role: principal.role,
         privileges: [...principal.privileges],
         permissions: await permissions.ofCaller(principal),

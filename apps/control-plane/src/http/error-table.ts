@@ -24,6 +24,7 @@ const statuses: Readonly<Record<ControlPlaneErrorCode, ErrorStatus>> = {
   'agent-failed': 502,
   'approval-outdated': 409,
   'notification-failed': 502,
+  'identity-source-failed': 502,
   cancelled: 409,
 }
 

@@ -12,7 +12,10 @@ interface Document {
 const withoutDryRun: Readonly<Record<string, string>> = {
   'PUT /api/v1/notifications/{name}/secret': 'takes a secret',
   'POST /api/v1/hosts/{name}/dumps/{dump}/open': 'answers with bytes',
+  'PUT /api/v1/identity-sources/{name}/secret': 'takes a secret',
   'POST /api/v1/login': 'is no change',
+  'POST /api/v1/login/oidc': 'is no change',
+  'POST /api/v1/login/oidc/finish': 'is no change',
   'POST /api/v1/logout': 'is no change',
   'POST /api/v1/tokens': 'its answer is a secret',
   'POST /api/v1/hosts/enrolment-tokens': 'its answer is a secret',

@@ -12,6 +12,7 @@ import { toRestError } from './error-table.ts'
 import { eventRoutes } from './event-routes.ts'
 import { folderRoutes } from './folder-routes.ts'
 import { healthRoutes } from './health-routes.ts'
+import { identitySourceRoutes } from './identity-source-routes.ts'
 import { inventoryRoutes } from './inventory-routes.ts'
 import { keyProviderRoutes } from './key-provider-routes.ts'
 import { measureRequests, metricsRoutes } from './metrics-routes.ts'
@@ -64,6 +65,7 @@ export async function buildUsersServer(
     healthRoutes(platform),
     accessRoutes(platform),
     secondFactorRoutes(platform),
+    identitySourceRoutes(platform),
     inventoryRoutes(platform),
     certificateRoutes(platform),
     policyRoutes(platform),

@@ -5,6 +5,7 @@ import { EventLog } from '../app/events.ts'
 import { Groups } from '../app/groups.ts'
 import { Folders } from '../app/inventory/folders.ts'
 import { Logins } from '../app/login.ts'
+import { LoginFailures } from '../app/login-failures.ts'
 import { Permissions } from '../app/permissions/permissions.ts'
 import { Roles } from '../app/roles.ts'
 import { UserSessions } from '../app/user-sessions.ts'
@@ -23,7 +24,7 @@ export async function openAccessPlane() {
   const bearers = new Bearers(database, clock)
   const users = new Users(database, events, clock)
   const secondFactors = await testSecondFactors(database, events, clock)
-  const logins = new Logins(database, events, bearers, secondFactors, clock)
+  const logins = new Logins(database, events, bearers, secondFactors, new LoginFailures(events, clock), clock)
   await users.setAdministrator('admin', password)
   const logIn = async (name = 'admin', tried = password, address = '192.0.2.1', code?: string): Promise<Caller> => {
     const caller = await bearers.authenticate((await logins.logIn(name, tried, address, code)).token)

@@ -6,6 +6,7 @@ import { ControlPlaneError } from '../control-plane-error.ts'
 import type { ObjectPath } from '../inventory/inventory-object.ts'
 import { anythingIn, pathOfId } from '../inventory/object-paths.ts'
 import type { Principal } from '../ports.ts'
+import { privilegesOf } from '../role-privileges.ts'
 import { type Grant, Grants } from './grants.ts'
 
 /*
@@ -49,6 +50,21 @@ const lacksBelow = (by: Principal, privilege: Privilege) =>
 export async function requireCoversUser(database: Kysely<Schema>, by: Principal, user: string): Promise<void> {
   const { all } = await Grants.read(database, user)
   for (const grant of all) await requireCoversGrant(database, by, grant)
+}
+
+/** Throws `no-privilege` when a group has, anywhere, what `by` does not have there. */
+export async function requireCoversGroup(database: Kysely<Schema>, by: Principal, group: string): Promise<void> {
+  const rows = await database
+    .selectFrom('permission')
+    .innerJoin('role', 'role.name', 'permission.role_name')
+    .select(['object_kind', 'object_id', 'propagate', 'privileges'])
+    .where('group_name', '=', group)
+    .execute()
+  for (const { object_kind, object_id, propagate, privileges } of rows) {
+    // Written by us, as an `ObjectKind`.
+    const path = await pathOfId(database, { kind: object_kind as ObjectPath[number]['kind'], id: object_id })
+    if (path !== null) await requireCovered(database, by, privilegesOf(privileges), path, propagate === 1)
+  }
 }
 
 async function requireCoversGrant(database: Kysely<Schema>, by: Principal, grant: Grant): Promise<void> {

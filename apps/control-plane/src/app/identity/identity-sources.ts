@@ -1,0 +1,157 @@
+import type {
+  ChangeIdentitySource,
+  CreateIdentitySource,
+  IdentitySource,
+  LoginSource,
+} from '@cryptvisor/control-plane-api'
+import type { Barrier } from '@cryptvisor/key-store'
+import type { Secret } from '@cryptvisor/secret'
+import type { Kysely, Transaction } from 'kysely'
+import type { IdentitySourceRow } from '../../database/identity-rows.ts'
+import type { Schema } from '../../database/schema.ts'
+import type { Clock } from '../clock.ts'
+import { ControlPlaneError } from '../control-plane-error.ts'
+import type { EventLog } from '../events.ts'
+import type { Principal } from '../ports.ts'
+import { orExists } from '../unique.ts'
+import { findSource, openSourceSecret, secretContextOf, viewSource } from './identity-source.ts'
+import { checkOidcConfig } from './source-check.ts'
+import { requireCoversSource } from './source-coverage.ts'
+
+/** How many sources there are at most. */
+export const sourcesMax = 20
+
+/** Where users come from that are not our own. Secrets lie sealed and are shown to nobody. */
+export class IdentitySources {
+  readonly #database: Kysely<Schema>
+  readonly #events: EventLog
+  readonly #barrier: Barrier
+  readonly #clock: Clock
+
+  constructor(database: Kysely<Schema>, events: EventLog, barrier: Barrier, clock: Clock) {
+    this.#database = database
+    this.#events = events
+    this.#barrier = barrier
+    this.#clock = clock
+  }
+
+  /** By name. */
+  async list(): Promise<IdentitySource[]> {
+    const rows = await this.#database.selectFrom('identity_source').selectAll().orderBy('name').execute()
+    return Promise.all(rows.map((row) => viewSource(this.#database, row)))
+  }
+
+  /** Throws `not-found`. */
+  async show(name: string): Promise<IdentitySource> {
+    return viewSource(this.#database, await findSource(this.#database, name))
+  }
+
+  /** Those that one can log in by now; for everybody. */
+  async forLogin(): Promise<LoginSource[]> {
+    const rows = await this.#database
+      .selectFrom('identity_source')
+      .select('name')
+      .where('enabled', '=', 1)
+      .orderBy('name')
+      .execute()
+    return rows.map(({ name }) => ({ name, kind: 'oidc' }))
+  }
+
+  /** Throws `invalid`, `already-exists`; `in-use` while a user of our own has a name that one of its users could have. */
+  async create({ name, oidc }: CreateIdentitySource, by: Principal): Promise<IdentitySource> {
+    checkOidcConfig(oidc)
+    const row: IdentitySourceRow = {
+      name,
+      kind: 'oidc',
+      config: JSON.stringify(oidc),
+      secret_sealed: null,
+      enabled: 1,
+      created_at: this.#clock(),
+    }
+    await orExists('name', `there is an identity source ${name} already: choose another name`, () =>
+      this.#events.transaction(async (transaction, record) => {
+        const sources = await transaction.selectFrom('identity_source').select('name').execute()
+        if (sources.length >= sourcesMax) {
+          throw new ControlPlaneError('in-use', `there are ${sourcesMax} identity sources already: remove one first`)
+        }
+        await requireNoUserOf(transaction, name)
+        await transaction.insertInto('identity_source').values(row).execute()
+        await record(changed(`users of ${oidc.issuer} can log in as NAME@${name}`, by))
+      }),
+    )
+    return viewSource(this.#database, row)
+  }
+
+  /** A secret that it had is for what was before, and is gone with another `oidc`. Throws `not-found`, `invalid`, `no-privilege`. */
+  async change(name: string, change: ChangeIdentitySource, by: Principal): Promise<IdentitySource> {
+    const { enabled, oidc } = change
+    if (oidc !== undefined) checkOidcConfig(oidc)
+    return this.#events.transaction(async (transaction, record) => {
+      const before = await findSource(transaction, name)
+      await requireCoversSource(transaction, by, name)
+      const config = oidc === undefined ? before.config : JSON.stringify(oidc)
+      const values = {
+        config,
+        enabled: enabled === undefined ? before.enabled : enabled ? 1 : 0,
+        secret_sealed: config === before.config ? before.secret_sealed : null,
+      }
+      await transaction.updateTable('identity_source').set(values).where('name', '=', name).execute()
+      if (values.enabled === 0 || config !== before.config) await endSessionsOf(transaction, name)
+      const what = [
+        ...(config === before.config ? [] : ['has other settings']),
+        ...(values.enabled === before.enabled ? [] : [values.enabled === 1 ? 'is switched on' : 'is switched off']),
+      ]
+      if (what.length > 0) await record(changed(`identity source ${name} ${what.join(' and ')}`, by))
+      return viewSource(transaction, { ...before, ...values })
+    })
+  }
+
+  /** Takes the client secret; it stays the caller's. Throws `not-found`, `no-privilege`. */
+  async setSecret(name: string, secret: Secret, by: Principal): Promise<void> {
+    await this.#events.transaction(async (transaction, record) => {
+      const row = await findSource(transaction, name)
+      await requireCoversSource(transaction, by, name)
+      const secret_sealed = this.#barrier.seal(secretContextOf(row), secret)
+      await transaction.updateTable('identity_source').set({ secret_sealed }).where('name', '=', name).execute()
+      await record(changed(`identity source ${name} has a new secret`, by))
+    })
+  }
+
+  /** With its users, their permissions, sessions and tokens. Throws `not-found`, `no-privilege`. */
+  async remove(name: string, by: Principal): Promise<void> {
+    await this.#events.transaction(async (transaction, record) => {
+      await findSource(transaction, name)
+      await requireCoversSource(transaction, by, name)
+      await transaction.deleteFrom('user').where('name', 'in', usersOf(transaction, name)).execute()
+      await transaction.deleteFrom('identity_source').where('name', '=', name).execute()
+      await record(changed(`identity source ${name} was removed with its users`, by))
+    })
+  }
+
+  /** The caller disposes of it; `null`: there is none. */
+  openSecret(row: IdentitySourceRow): Secret | null {
+    return openSourceSecret(this.#barrier, row)
+  }
+}
+
+const changed = (text: string, by: Principal) => ({ type: 'identity-source.changed', text, user: by.name }) as const
+
+const usersOf = (transaction: Transaction<Schema>, source: string) =>
+  transaction.selectFrom('external_user').select('external_user.user_name').where('source_name', '=', source)
+
+/** Whoever was let in by other settings is asked again. API tokens stay, but do not work while the source is switched off. */
+async function endSessionsOf(transaction: Transaction<Schema>, source: string): Promise<void> {
+  await transaction
+    .deleteFrom('bearer')
+    .where('kind', '=', 'session')
+    .where('user_name', 'in', usersOf(transaction, source))
+    .execute()
+}
+
+async function requireNoUserOf(transaction: Transaction<Schema>, source: string): Promise<void> {
+  const users = await transaction.selectFrom('user').select('name').execute()
+  const taken = users.find(({ name }) => name.toLowerCase().endsWith(`@${source}`))
+  if (taken === undefined) return
+  const message = `name: the user ${taken.name} of our own could be taken for one of ${source}: choose another name`
+  throw new ControlPlaneError('in-use', message, { field: 'name' })
+}

@@ -1,0 +1,99 @@
+import { type Static, Type } from 'typebox'
+import { Name, Time } from './names.ts'
+
+/** The longest client secret or bind password, in bytes. */
+export const identitySourceSecretSizeMax = 1024
+
+/** Stands after the `@` in the names of its users. */
+export const IdentitySourceName = Type.String({
+  minLength: 1,
+  maxLength: 24,
+  pattern: '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$',
+  description: 'Lower-case letters, digits and hyphens; it stands after the @ in the names of its users',
+})
+
+const Pem = Type.String({ maxLength: 65_536, description: 'CA certificates, PEM; left out: those of the system' })
+const ClaimName = Type.String({ minLength: 1, maxLength: 80, pattern: '^[!-~]+$' })
+
+/** An OpenID Connect provider. */
+export const OidcConfig = Type.Object(
+  {
+    issuer: Type.String({ minLength: 1, maxLength: 512, description: 'https, or http on this machine itself' }),
+    clientId: Type.String({ minLength: 1, maxLength: 256 }),
+    scopes: Type.Optional(Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]{1,80}$' }), { maxItems: 20 })),
+    /** The claim that gives the name to show (`preferred_username`); who somebody is says `sub` alone. */
+    nameClaim: Type.Optional(ClaimName),
+    /** The claim that lists the groups (`groups`). */
+    groupsClaim: Type.Optional(ClaimName),
+    ca: Type.Optional(Pem),
+  },
+  { additionalProperties: false },
+)
+export type OidcConfig = Static<typeof OidcConfig>
+
+export const CreateIdentitySource = Type.Object(
+  { name: IdentitySourceName, oidc: OidcConfig },
+  { additionalProperties: false },
+)
+export type CreateIdentitySource = Static<typeof CreateIdentitySource>
+
+/** Takes the place of what it was. Users and mappings stay. */
+export const ChangeIdentitySource = Type.Object(
+  { enabled: Type.Optional(Type.Boolean()), oidc: Type.Optional(OidcConfig) },
+  { additionalProperties: false },
+)
+export type ChangeIdentitySource = Static<typeof ChangeIdentitySource>
+
+/** Who is in the group `external` of the source is in our group `group`, from the next login on. */
+export const GroupMapping = Type.Object(
+  { external: Type.String({ minLength: 1, maxLength: 512 }), group: Name },
+  { additionalProperties: false },
+)
+export type GroupMapping = Static<typeof GroupMapping>
+
+export const IdentitySource = Type.Object({
+  name: IdentitySourceName,
+  kind: Type.Literal('oidc'),
+  enabled: Type.Boolean(),
+  oidc: OidcConfig,
+  /** Whether it has a client secret or a bind password; shown to nobody. */
+  hasSecret: Type.Boolean(),
+  groups: Type.Array(GroupMapping),
+  userCount: Type.Integer(),
+  createdAt: Time,
+})
+export type IdentitySource = Static<typeof IdentitySource>
+export const IdentitySourceList = Type.Object({ sources: Type.Array(IdentitySource) })
+
+/** What whoever wants to log in has to know. */
+export const LoginSource = Type.Object({ name: IdentitySourceName, kind: Type.Literal('oidc') })
+export type LoginSource = Static<typeof LoginSource>
+export const LoginSourceList = Type.Object({ sources: Type.Array(LoginSource) })
+
+/** Begins a login in a browser (RFC 8252), which comes back to `redirectUri` on the user's own machine. */
+export const BeginOidcLogin = Type.Object(
+  { source: IdentitySourceName, redirectUri: Type.String({ maxLength: 200 }) },
+  { additionalProperties: false },
+)
+export type BeginOidcLogin = Static<typeof BeginOidcLogin>
+
+/** `attempt` is a secret: whoever shows it gets the session. */
+export const OidcLoginBegun = Type.Object({
+  attempt: Type.String(),
+  /** What the browser has to open. */
+  url: Type.String(),
+  expiresAt: Time,
+})
+export type OidcLoginBegun = Static<typeof OidcLoginBegun>
+
+export const FinishOidcLogin = Type.Object(
+  {
+    attempt: Type.String({ maxLength: 100 }),
+    /** The query that the provider sent the browser back with, from `?` on. */
+    query: Type.String({ maxLength: 8192 }),
+    /** Of the second factor, or a recovery code. */
+    code: Type.Optional(Type.String({ maxLength: 40 })),
+  },
+  { additionalProperties: false },
+)
+export type FinishOidcLogin = Static<typeof FinishOidcLogin>
