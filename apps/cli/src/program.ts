@@ -14,6 +14,7 @@ import { addEvent } from './commands/event.ts'
 import { addFolder } from './commands/folder.ts'
 import { addGroup } from './commands/group.ts'
 import { addHost } from './commands/host.ts'
+import { addIdentitySource } from './commands/identity-source.ts'
 import { addKeyProvider } from './commands/key-provider.ts'
 import { addKeys } from './commands/keys.ts'
 import { addLogin } from './commands/login.ts'
@@ -89,6 +90,7 @@ export function buildProgram(surroundings: Surroundings): CliCommand {
     addCampaign,
     addEvent,
     addAlarm,
+    addIdentitySource,
     addNotification,
     addAudit,
     addKeys,

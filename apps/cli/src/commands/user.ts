@@ -28,9 +28,10 @@ export function addUser(program: CliCommand, cli: Cli): void {
         async (client) => (await client.users()).users,
         (users) =>
           table(
-            ['NAME', 'ROLE', 'SECOND FACTOR', 'CREATED', 'LOCKED UNTIL'],
-            users.map(({ name, role, createdAt, lockedUntil, secondFactor }) => [
+            ['NAME', 'SOURCE', 'ROLE', 'SECOND FACTOR', 'CREATED', 'LOCKED UNTIL'],
+            users.map(({ name, source, role, createdAt, lockedUntil, secondFactor }) => [
               name,
+              source,
               role,
               secondFactor ? 'yes' : 'no',
               formatTime(createdAt),

@@ -12,9 +12,11 @@ export function addWhoami(program: CliCommand, cli: Cli): void {
     .action(() =>
       cli.showAnswer(
         (client) => client.me(),
-        ({ name, role, privileges, permissions }) =>
+        ({ name, source, groups, role, privileges, permissions }) =>
           sheet([
             ['user', name],
+            ['logs in by', source ?? 'password'],
+            ['groups', groups.join(', ')],
             ['role', role],
             ...permissions.map((each, index) => [index === 0 ? 'permissions' : '', permissionText(each)] as const),
             ...privileges.map((privilege, index) => [index === 0 ? 'on the root' : '', privilege] as const),

@@ -115,6 +115,7 @@ export const cannedProvider: KeyProvider = {
 
 export const cannedUser: User = {
   name: 'admin',
+  source: null,
   role: 'Admin',
   createdAt: cannedTime,
   lockedUntil: null,

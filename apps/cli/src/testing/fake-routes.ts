@@ -97,6 +97,8 @@ function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
   })
   server.get(`${api}/me`, { schema: { response: { 200: Me } } }, async () => ({
     name: 'admin',
+    source: null,
+    groups: [],
     role: 'Admin',
     privileges: ['System.Read', 'Cryptographer.Encrypt'],
     permissions: [
