@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import type { Event, Key, Task, Vm } from '@cryptvisor/control-plane-api'
 import { environment, type Lab, type LabDescription, TemporaryLab } from '@cryptvisor/lab'
 
-const tool = fileURLToPath(new URL('../tools/cryptvisor.ts', import.meta.url))
+/** The command line from the sources, for a lab. */
+export const tool = fileURLToPath(new URL('../tools/cryptvisor.ts', import.meta.url))
 const waitMs = 60_000
 const pollMs = 50
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { NewSecondFactor, RecoveryCodes, SecondFactorState, User } from '@cryptvisor/control-plane-api'
-import { LabUnderTest, run } from './lab-under-test.ts'
+import type { Me, NewSecondFactor, RecoveryCodes, SecondFactorState, User } from '@cryptvisor/control-plane-api'
+import { environment } from '@cryptvisor/lab'
+import { browse, openOpenIdProvider, type TestAccount, testClient } from '@cryptvisor/testkit/openid-provider'
+import { LabUnderTest, run, tool } from './lab-under-test.ts'
 
 /** What an authenticator shows, from the URI that it was given (RFC 6238): now, or so many steps later. */
 function authenticator(uri: string, stepsOn = 0): string {
@@ -82,4 +86,58 @@ test('a second factor: required, set up, asked for, lost and reset', async (cont
   // No secret lies open in anything that the lab wrote.
   const secret = new URL(uri).searchParams.get('secret') ?? 'none'
   assert.equal((await run('grep', ['-rqF', secret, lab.folder])).exitCode, 1)
+})
+
+/** Runs `cryptvisor login --source`, and a browser that logs in as `account` at the address that it shows. */
+async function logInBySource(lab: LabUnderTest, account: string, args: readonly string[]) {
+  const child = spawn(process.execPath, [tool, '--dir', lab.folder, 'login', ...args], {
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stderr = ''
+  let came: Promise<unknown> | null = null
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    const url = /^http\S+$/m.exec(stderr)?.[0]
+    if (url === undefined || !stderr.includes(`${url}\n`) || came !== null) return
+    const redirectUri = new URL(url).searchParams.get('redirect_uri') ?? ''
+    came = browse(url, account).then((query) => fetch(redirectUri + query))
+    came.catch(() => child.kill())
+  })
+  const [exitCode] = (await once(child, 'close')) as [number | null]
+  await came
+  return { exitCode, stderr }
+}
+
+test('users of an OpenID provider log in by a browser, and have what their groups have', async (context) => {
+  const accounts = new Map<string, TestAccount>([['u-1', { name: 'kim', groups: ['vm-operators'] }]])
+  await using provider = await openOpenIdProvider(accounts)
+  const lab = await LabUnderTest.start(context)
+  const { url, ca } = lab.description.controlPlane
+  const secretFile = lab.path('client-secret')
+  writeFileSync(secretFile, testClient.secret, { mode: 0o600 })
+  await lab.json(
+    ...['identity-source', 'add', 'oidc', 'corp', '--issuer', provider.issuer],
+    ...['--client-id', testClient.id, '--secret-file', secretFile],
+  )
+  await lab.json('group', 'add', 'operators')
+  await lab.json('identity-source', 'map-group', 'corp', 'vm-operators', 'operators')
+  await lab.json('permission', 'set', '/', '--group', 'operators', '--role', 'ReadOnly')
+  const config = ['--config', lab.path('kim.json')]
+  const place = ['--url', url, '--ca', ca, '--source', 'corp', ...config]
+  const { exitCode, stderr } = await logInBySource(lab, 'u-1', place)
+  assert.equal(exitCode, 0, stderr)
+  const me = await lab.json<Me>('whoami', ...config)
+  assert.deepEqual([me.name, me.source, me.groups], ['kim@corp', 'corp', ['operators']])
+  await lab.json('vm', 'list', ...config)
+  assert.equal((await lab.json<User[]>('user', 'list')).find(({ name }) => name === 'kim@corp')?.source, 'corp')
+
+  await lab.json('identity-source', 'disable', 'corp')
+  assert.notEqual((await lab.cryptvisor('whoami', ...config)).exitCode, 0, 'sessions are over')
+  await lab.json('identity-source', 'enable', 'corp')
+  await provider[Symbol.asyncDispose]()
+  const gone = await lab.cryptvisor('login', ...place)
+  assert.notEqual(gone.exitCode, 0)
+  assert.match(gone.stderr, /ECONNREFUSED[\s\S]*users of the control plane itself can log in/)
+  assert.equal((await run('grep', ['-rqF', '--exclude=client-secret', testClient.secret, lab.folder])).exitCode, 1)
 })
