@@ -12,20 +12,24 @@ const giveUp = new Set([0x03, 0x04])
 /** A terminal that can be told to show nothing. */
 type Terminal = Input & { setRawMode?: (raw: boolean) => void }
 
+/** The option that names the file; what is asked for is called after it. */
+export type PassphraseOption = '--passphrase-file' | '--secret-file'
+
 /**
- * Gets the passphrase of a volume: every byte of `file`, or one line that is typed on the terminal without being shown.
+ * Gets a passphrase or secret: every byte of `file`, or one line that is typed on the terminal without being shown.
  * No string is made of it. Throws `CliError`.
  */
 export async function getPassphrase(
   file: string | undefined,
   surroundings: Surroundings,
   prompt: string,
+  option: PassphraseOption = '--passphrase-file',
 ): Promise<Secret> {
-  if (file !== undefined) return readPassphraseFile(file)
+  if (file !== undefined) return readPassphraseFile(file, option)
   const { stdin, stderr } = surroundings
   if (stdin.isTTY !== true) {
-    throw new CliError('bad-password', 'there is no terminal to ask for the passphrase on', {
-      next: 'give it by --passphrase-file FILE',
+    throw new CliError('bad-password', `there is no terminal to ask for the ${wordOf(option)} on`, {
+      next: `give it by ${option} FILE`,
     })
   }
   stderr.write(prompt)
@@ -36,8 +40,10 @@ export async function getPassphrase(
   }
 }
 
+const wordOf = (option: PassphraseOption) => (option === '--secret-file' ? 'secret' : 'passphrase')
+
 /** A pipe will do, too: it does not tell its size beforehand. */
-async function readPassphraseFile(path: string): Promise<Secret> {
+async function readPassphraseFile(path: string, option: PassphraseOption): Promise<Secret> {
   const bytes = new Uint8Array(passphraseSizeMax + 1)
   let size = 0
   try {
@@ -51,15 +57,15 @@ async function readPassphraseFile(path: string): Promise<Secret> {
   } catch (cause) {
     // Node's file errors carry the system's code.
     const { code } = cause as NodeJS.ErrnoException
-    throw new CliError('bad-file', `--passphrase-file: ${path} cannot be read: ${code}`, {
-      field: '--passphrase-file',
+    throw new CliError('bad-file', `${option}: ${path} cannot be read: ${code}`, {
+      field: option,
       cause,
     })
   } finally {
     bytes.fill(0)
   }
-  throw new CliError('bad-password', `--passphrase-file: ${path} does not hold 1 to ${passphraseSizeMax} bytes`, {
-    field: '--passphrase-file',
+  throw new CliError('bad-password', `${option}: ${path} does not hold 1 to ${passphraseSizeMax} bytes`, {
+    field: option,
   })
 }
 

@@ -60,7 +60,7 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
     .argument('<name>', 'its name')
     .option('--secret-file <file>', 'every byte of this file; when it is left out you are asked')
     .action(async (name: string, { secretFile }: { readonly secretFile?: string }) => {
-      using secret = await getPassphrase(secretFile, cli.surroundings, 'client secret: ')
+      using secret = await getPassphrase(secretFile, cli.surroundings, 'client secret: ', '--secret-file')
       await cli.withClient((client) => client.setIdentitySourceSecret(name, secret))
       cli.show({ changed: name }, () => line(`${name} has a new secret`))
     })
@@ -136,7 +136,7 @@ function addOidc(add: CliCommand, cli: Cli): void {
       using secret =
         options.publicClient === true
           ? null
-          : await getPassphrase(options.secretFile, cli.surroundings, 'client secret: ')
+          : await getPassphrase(options.secretFile, cli.surroundings, 'client secret: ', '--secret-file')
       const made = await cli.withClient(async (client) => {
         const added = await client.createIdentitySource({ name, oidc })
         if (secret === null) return added

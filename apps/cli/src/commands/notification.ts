@@ -73,7 +73,7 @@ export function addNotification(program: CliCommand, cli: Cli): void {
     .argument('<name>', 'its name')
     .option('--secret-file <file>', 'every byte of this file; when it is left out you are asked')
     .action(async (name: string, { secretFile }: Options) => {
-      using secret = await getPassphrase(secretFile, cli.surroundings, 'secret: ')
+      using secret = await getPassphrase(secretFile, cli.surroundings, 'secret: ', '--secret-file')
       await cli.withClient((client) => client.setNotificationSecret(name, secret))
       cli.show({ changed: name }, () => line(`${name} has a new secret`))
     })
@@ -97,7 +97,7 @@ function addWebhook(add: CliCommand, cli: Cli): void {
     )
     .action(async (name: string, url: string, options: Options) => {
       const ca = await pem('--ca', options.ca)
-      using secret = await getPassphrase(options.secretFile, cli.surroundings, 'key to sign with: ')
+      using secret = await getPassphrase(options.secretFile, cli.surroundings, 'key to sign with: ', '--secret-file')
       await create(cli, { ...filterOf(name, options), webhook: { url, ...(ca === undefined ? {} : { ca }) } }, secret)
     })
 }
@@ -131,7 +131,9 @@ function addEmail(add: CliCommand, cli: Cli): void {
         ...(ca === undefined ? {} : { ca }),
       }
       using secret =
-        user === undefined ? null : await getPassphrase(options.secretFile, cli.surroundings, `password of ${user}: `)
+        user === undefined
+          ? null
+          : await getPassphrase(options.secretFile, cli.surroundings, `password of ${user}: `, '--secret-file')
       await create(cli, { ...filterOf(name, options), email }, secret)
     })
 }
@@ -161,7 +163,9 @@ function addSyslog(add: CliCommand, cli: Cli): void {
         ...(clientCertificate === undefined ? {} : { clientCertificate }),
       }
       using secret =
-        options.secretFile === undefined ? null : await getPassphrase(options.secretFile, cli.surroundings, '')
+        options.secretFile === undefined
+          ? null
+          : await getPassphrase(options.secretFile, cli.surroundings, '', '--secret-file')
       await create(cli, { ...filterOf(name, options), syslog }, secret)
     })
 }

@@ -10,6 +10,9 @@ import { addFakeRoutes } from './fake-routes.ts'
 
 const waitingStep = 'waiting for content'
 
+/** What the real one lets anybody ask: ways to log in. */
+const publicCall = /^(POST|GET) \/api\/v1\/login(\/.*)?$/
+
 /** One request as it came: `POST /api/v1/vms`, with its JSON body. */
 export interface RecordedCall {
   readonly call: string
@@ -190,10 +193,10 @@ export class FakeControlPlane implements AsyncDisposable {
     const call = `${request.method} ${request.url}`
     this.calls.push({
       call,
-      body: /\/(content|client-key|passphrase|backup)$|-restores/.test(call) ? undefined : request.body,
+      body: /\/(content|client-key|passphrase|backup|secret)$|-restores/.test(call) ? undefined : request.body,
     })
     const token = request.headers.authorization?.replace(/^Bearer /, '')
-    if (call !== 'POST /api/v1/login' && (token === undefined || !this.tokens.has(token))) {
+    if (!publicCall.test(call) && (token === undefined || !this.tokens.has(token))) {
       throw new RestError(401, 'not-logged-in', 'you are not logged in')
     }
     const refusal = this.refusals.get(call.split('?')[0] ?? call)

@@ -50,6 +50,7 @@ import { cannedHost, cannedKey, cannedOrphan, cannedTime, cannedUser, cannedVm }
 import { addFakeAccess } from './fake-access-routes.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 import { addHostCare } from './fake-host-routes.ts'
+import { addFakeIdentity } from './fake-identity-routes.ts'
 import { addFakeProviderRoutes } from './fake-key-provider-routes.ts'
 import { addFakeKeyLives } from './fake-key-routes.ts'
 import { addFakeNativeRoutes } from './fake-native-routes.ts'
@@ -71,6 +72,7 @@ const apiToken = {
 export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane>): void {
   addAccess(server, made)
   addFakeAccess(server)
+  addFakeIdentity(server, made)
   addInventory(server)
   addFakePolicies(server, made)
   addProviders(server, made)

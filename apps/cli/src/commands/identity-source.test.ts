@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { type Desk, openDesk } from '../testing/desk.ts'
+import { fakeCode } from '../testing/fake-identity-routes.ts'
+
+test('identity-source: each command makes its call and says what came of it', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const secretFile = desk.file('secret', 'client secret')
+  const all = '/api/v1/identity-sources'
+  const corp = `${all}/corp`
+  const rows = [
+    [['list'], [`GET ${all}`], /corp +oidc +on +2 +https:\/\/login\.example\.org/],
+    [
+      ['show', 'corp'],
+      [`GET ${corp}`],
+      /client secret: +there[\s\S]*vm-operators is operators\n.*vm-readers is auditors/,
+    ],
+    [['secret', 'corp', '--secret-file', secretFile], [`PUT ${corp}/secret`], /corp has a new secret/],
+    [['disable', 'corp'], [`PATCH ${corp}`], /corp is switched off/],
+    [['enable', 'corp'], [`PATCH ${corp}`], /corp is switched on/],
+    [['map-group', 'corp', 'staff', 'users'], [`PUT ${corp}/groups`], /who is in staff of corp is in group users/],
+    [['unmap-group', 'corp', 'staff', 'users'], [`POST ${corp}/groups/remove`], /staff of corp is not mapped to users/],
+    [['remove', 'corp'], [`DELETE ${corp}`], /corp/],
+  ] as const
+  for (const [args, calls, said] of rows) {
+    fake.calls.length = 0
+    const { exitCode, stdout, stderr } = await desk.run(['identity-source', ...args])
+    assert.equal(exitCode, 0, stderr)
+    assert.match(stdout, said)
+    assert.deepEqual(
+      fake.calls.map(({ call }) => call),
+      calls,
+    )
+  }
+  assert.deepEqual(fake.secrets, ['client secret'])
+})
+
+test('identity-source add oidc: what is left out is not sent, the secret goes as bytes of its own', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const secretFile = desk.file('secret', 'client secret')
+  const add = (...more: string[]) =>
+    desk.run(['identity-source', 'add', 'oidc', 'corp', '--issuer', 'https://login.example.org', ...more])
+  const { exitCode, stderr } = await add('--client-id', 'cryptvisor', '--secret-file', secretFile)
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stderr, /cryptvisor login --source corp/)
+  const oidc = { issuer: 'https://login.example.org', clientId: 'cryptvisor' }
+  assert.deepEqual(fake.changes[0], { call: 'POST /api/v1/identity-sources', body: { name: 'corp', oidc } })
+  assert.deepEqual(fake.secrets, ['client secret'])
+  fake.calls.length = 0
+  const more = ['--scope', 'openid', '--scope', 'roles', '--name-claim', 'upn', '--groups-claim', 'roles']
+  assert.equal((await add('--client-id', 'c', '--public-client', ...more)).exitCode, 0)
+  const given = { ...oidc, clientId: 'c', scopes: ['openid', 'roles'], nameClaim: 'upn', groupsClaim: 'roles' }
+  assert.deepEqual(
+    fake.calls.map(({ body }) => body),
+    [{ name: 'corp', oidc: given }],
+  )
+  fake.calls.length = 0
+  assert.equal((await add('--client-id', 'c', '--public-client', '--secret-file', secretFile)).exitCode, 2)
+  const asked = await add('--client-id', 'c')
+  assert.notEqual(asked.exitCode, 0)
+  assert.match(asked.stderr, /--secret-file FILE/)
+  assert.equal((await add('--client-id', 'c', '--public-client', '--ca', '/no/such/file')).exitCode, 2)
+  assert.deepEqual(fake.calls, [])
+})
+
+/** Runs `login --source corp`, and plays the browser, which comes back with `query`. */
+async function logIn(desk: Desk, query: string, ...more: readonly string[]) {
+  let said = ''
+  let page: Promise<string> | null = null
+  const onOutput = (text: string) => {
+    said += text
+    const redirectUri = /redirect_uri=(\S+)\n/.exec(said)?.[1]
+    if (redirectUri === undefined || page !== null) return
+    const back = decodeURIComponent(redirectUri)
+    // A browser asks for its icon, too: that is no answer.
+    page = fetch(new URL('/favicon.ico', back)).then(async (icon) => {
+      assert.equal(icon.status, 404)
+      return (await fetch(back + query)).text()
+    })
+  }
+  const result = await desk.run(['login', '--source', 'corp', ...more], { onOutput })
+  return { ...result, page: await (page ?? '') }
+}
+
+test('login --source: the browser comes back to this machine, and the session is kept', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const codeFile = desk.file('code', fakeCode)
+  const good = await logIn(desk, '?code=good&state=s', '--code-file', codeFile)
+  assert.equal(good.exitCode, 0, good.stderr)
+  assert.match(good.stdout, /logged in to .* as kim@corp until/)
+  assert.match(good.page, /You can close this window/)
+  assert.equal(JSON.parse(readFileSync(desk.config, 'utf8')).user, 'kim@corp')
+  assert.deepEqual(fake.calls.at(-1)?.body, { attempt: 'attempt-1', query: '?code=good&state=s', code: fakeCode })
+  const other = await logIn(desk, '?code=good&state=of-another', '--code-file', codeFile)
+  assert.equal(other.exitCode, 4)
+  assert.match(other.stderr, /another login[\s\S]*run the command again/)
+  const both = await desk.run(['login', '--source', 'corp', '--user', 'kim'])
+  assert.equal(both.exitCode, 2)
+})

@@ -1,0 +1,88 @@
+import {
+  BeginOidcLogin,
+  ChangeIdentitySource,
+  CreateIdentitySource,
+  FinishOidcLogin,
+  GroupMapping,
+  IdentitySource,
+  IdentitySourceList,
+  LoginAnswer,
+  LoginSourceList,
+  OidcLoginBegun,
+} from '@cryptvisor/control-plane-api'
+import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
+import { cannedTime } from './canned.ts'
+import type { FakeControlPlane } from './fake-control-plane.ts'
+
+const corp: IdentitySource = {
+  name: 'corp',
+  kind: 'oidc',
+  enabled: true,
+  oidc: { issuer: 'https://login.example.org', clientId: 'cryptvisor' },
+  hasSecret: true,
+  groups: [
+    { external: 'vm-operators', group: 'operators' },
+    { external: 'vm-readers', group: 'auditors' },
+  ],
+  userCount: 2,
+  createdAt: cannedTime,
+}
+
+/** The code of the second factor that the user of the fake provider has. */
+export const fakeCode = '123456'
+
+/** Answers about identity sources; secrets that came as bytes are kept. */
+export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPlane>): void {
+  const all = '/api/v1/identity-sources'
+  const one = `${all}/:name`
+  const source = { schema: { response: { 200: IdentitySource } } }
+  server.get(all, { schema: { response: { 200: IdentitySourceList } } }, async () => ({ sources: [corp] }))
+  server.get(one, source, async () => corp)
+  server.post(
+    all,
+    { schema: { body: CreateIdentitySource, response: { 201: IdentitySource } } },
+    async ({ body }, reply) => reply.code(201).send({ ...corp, ...body, hasSecret: false, groups: [], userCount: 0 }),
+  )
+  server.patch(
+    one,
+    { schema: { body: ChangeIdentitySource, response: { 200: IdentitySource } } },
+    async ({ body: { enabled = true, oidc = corp.oidc } }) => ({ ...corp, enabled, oidc }),
+  )
+  server.put(`${one}/secret`, async ({ body, headers }, reply) => {
+    using secret = await readSecret(body, Number(headers['content-length']))
+    ;(await made).secrets.push(secret.expose((bytes) => Buffer.from(bytes).toString()))
+    return reply.code(204).send()
+  })
+  server.delete(one, async (_request, reply) => reply.code(204).send())
+  const mapping = { schema: { body: GroupMapping } }
+  server.put(`${one}/groups`, mapping, async (_request, reply) => reply.code(204).send())
+  server.post(`${one}/groups/remove`, mapping, async (_request, reply) => reply.code(204).send())
+  addFakeSourceLogins(server)
+}
+
+function addFakeSourceLogins(server: RestServer): void {
+  const login = '/api/v1/login'
+  server.get(`${login}/sources`, { schema: { response: { 200: LoginSourceList } } }, async () => ({
+    sources: [{ name: 'corp', kind: 'oidc' as const }],
+  }))
+  server.post(
+    `${login}/oidc`,
+    { schema: { body: BeginOidcLogin, response: { 200: OidcLoginBegun } } },
+    async ({ body: { source, redirectUri } }) => {
+      if (source !== 'corp') throw new RestError(404, 'not-found', `there is no identity source ${source} to log in by`)
+      const url = `https://login.example.org/auth?redirect_uri=${encodeURIComponent(redirectUri)}`
+      return { attempt: 'attempt-1', url, expiresAt: cannedTime }
+    },
+  )
+  server.post(
+    `${login}/oidc/finish`,
+    { schema: { body: FinishOidcLogin, response: { 200: LoginAnswer } } },
+    async ({ body: { query, code } }) => {
+      if (query !== '?code=good&state=s')
+        throw new RestError(401, 'not-logged-in', 'the browser came back from another login')
+      if (code !== fakeCode)
+        throw new RestError(401, 'second-factor-required', 'code: give the code of your second factor')
+      return { token: 'good-token', user: 'kim@corp', expiresAt: cannedTime }
+    },
+  )
+}
