@@ -75,12 +75,24 @@ test('keys live and die: users, orphans, destruction, a second user’s approval
   }
 
   // The VM is erased when a second user says so, not before.
-  const approval = await lab.json<Approval>('vm', 'erase', 'web', '--confirm', 'web', '--reason', 'end of contract')
-  const own = await lab.cryptvisor('approval', 'approve', approval.id, '--seal', approval.digest.slice(0, 16))
+  const asked = await lab.json<Approval>('vm', 'erase', 'web', '--confirm', 'web', '--reason', 'end of contract')
+  const own = await lab.cryptvisor('approval', 'approve', asked.id, '--seal', asked.digest.slice(0, 16))
   assert.equal(own.exitCode, 1)
   assert.match(own.stderr, /somebody else has to approve it/)
+  // Who could log in as the second user is not another person.
+  writeFileSync(passwordFile, `${password} anew\n`, { mode: 0o600 })
+  await lab.json('user', 'change', 'eve', '--password-file', passwordFile)
   const { url, ca } = lab.description.controlPlane
-  await using eve = await logIn(url, ca, 'eve', password)
+  {
+    await using posing = await logIn(url, ca, 'eve', `${password} anew`)
+    await assert.rejects(
+      posing.client.approve(asked.id, { digest: asked.digest }),
+      /eve cannot approve .* since one person could be both: admin set the password of eve/,
+    )
+  }
+  await lab.json('approval', 'withdraw', asked.id)
+  const approval = await lab.json<Approval>('vm', 'erase', 'web', '--confirm', 'web', '--reason', 'end of contract')
+  await using eve = await logIn(url, ca, 'eve', `${password} anew`)
   const { task } = await eve.client.approve(approval.id, { digest: approval.digest })
   assert.equal((await lab.json<Task>('task', 'watch', task ?? '')).state, 'success')
   assert.deepEqual(await lab.json<Vm[]>('vm', 'list'), [])

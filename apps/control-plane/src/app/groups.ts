@@ -6,6 +6,7 @@ import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { ObjectPath } from './inventory/inventory-object.ts'
 import { pathOfId } from './inventory/object-paths.ts'
+import { noteAccountAct } from './permissions/account-acts.ts'
 import { requireCovered, requireGainsCovered, type Snapshot, snapshot } from './permissions/delegation.ts'
 import { requireAdministrator } from './permissions/last-administrator.ts'
 import type { Principal } from './ports.ts'
@@ -59,6 +60,7 @@ export class Groups {
         .values({ group_name: group, user_name: user, from_source: 0 })
         .onConflict((conflict) => conflict.columns(['group_name', 'user_name']).doUpdateSet({ from_source: 0 }))
         .execute()
+      await noteAccountAct(transaction, { user, by: by.name, act: 'rights', at: this.#clock() })
       return `user ${user} is in group ${group} now`
     })
   }

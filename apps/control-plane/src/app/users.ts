@@ -8,6 +8,7 @@ import { sourceOf } from './identity/external-users.ts'
 import { rootPath } from './inventory/inventory-object.ts'
 import { forgetFailures } from './lock-out.ts'
 import { hashPassword } from './password.ts'
+import { forgetAccountActs, noteAccountAct } from './permissions/account-acts.ts'
 import { requireCovered, requireCoversUser } from './permissions/delegation.ts'
 import { adminRole, requireAdministrator } from './permissions/last-administrator.ts'
 import { putPermission } from './permissions/permission-store.ts'
@@ -75,6 +76,7 @@ export class Users {
         await requireNoLookalike(transaction, name)
         await requireNotOfSource(transaction, name)
         await transaction.insertInto('user').values(row).execute()
+        await noteAccountAct(transaction, { user: name, by: by.name, act: 'made', at: row.created_at })
         if (role !== undefined) await this.#giveRole(transaction, name, role)
         const text = `user ${name} was made with ${role === undefined ? 'no role' : `role ${role}`}`
         await record({ type: 'user.changed', text, user: by.name })
@@ -96,12 +98,14 @@ export class Users {
         await this.#requireMayGive(transaction, change.role, by)
         await this.#giveRole(transaction, name, change.role)
         await requireAdministrator(transaction)
+        await noteAccountAct(transaction, { user: name, by: by.name, act: 'rights', at: this.#clock() })
       }
       if (passwordHash !== undefined) {
         await requireOwn(transaction, name)
         await transaction.updateTable('user').set({ password_hash: passwordHash }).where('name', '=', name).execute()
         await endSessions(transaction, name)
         await forgetFailures(transaction, name)
+        await noteAccountAct(transaction, { user: name, by: by.name, act: 'password', at: this.#clock() })
       }
       const what = [
         ...(change.role === undefined ? [] : [`has role ${change.role} now`]),
@@ -144,6 +148,7 @@ export class Users {
       await transaction.deleteFrom('bearer').where('user_name', '=', name).execute()
       await forgetFailures(transaction, name)
       await removeSecondFactor(transaction, name)
+      await forgetAccountActs(transaction, name)
       const text = `${name} was made an administrator with a new password, on the machine itself`
       await record({ type: 'user.changed', text })
     })

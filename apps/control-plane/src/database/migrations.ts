@@ -28,6 +28,7 @@ import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
 import { addIdentitySources } from './migrations/0120-identity-sources.ts'
+import { rememberAccountActs } from './migrations/0123-account-acts.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -63,6 +64,7 @@ export const migrations: readonly Migration[] = [
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
   { name: '0120-identity-sources', up: addIdentitySources },
+  { name: '0123-account-acts', up: rememberAccountActs },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

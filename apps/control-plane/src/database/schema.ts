@@ -1,6 +1,7 @@
 import type { TaskTarget } from '@cryptvisor/control-plane-api'
 import type { Generated } from 'kysely'
 import type { FolderRow, GroupMemberRow, PermissionRow, UserGroupRow } from './access-rows.ts'
+import type { AccountActRow } from './account-act-rows.ts'
 import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
@@ -274,6 +275,7 @@ export interface Schema {
   folder: FolderRow
   role: RoleRow
   user: UserRow
+  account_act: AccountActRow
   user_group: UserGroupRow
   group_member: GroupMemberRow
   permission: PermissionRow

@@ -2,12 +2,14 @@ import type { Approval, ApproveRequest, Impact } from '@cryptvisor/control-plane
 import { v7 } from 'uuid'
 import type { ApprovalRow } from '../../database/key-life-rows.ts'
 import { requirePrivileges } from '../access-control.ts'
+import type { Caller } from '../bearers.ts'
 import { timeText, timeTextOrNull } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { NewEvent, Principal } from '../ports.ts'
 import type { Database, WorkContext } from '../work/context.ts'
 import type { ApprovalAction } from './approval-action.ts'
 import { digestOf, grownBy, usersText } from './impact.ts'
+import { requireTwoPeople } from './two-people.ts'
 
 /** How long a request waits for its second user. */
 export const approvalWaitMsMax = 24 * 3_600_000
@@ -17,6 +19,9 @@ const pendingPerUserMax = 50
 
 /** The most that one answer lists. */
 const listedMax = 200
+
+/** Whoever approves, and what they show for it. */
+export type Approver = Principal & Pick<Caller, 'bearer'>
 
 /** What is asked for. */
 export interface NewApproval<Request> {
@@ -120,11 +125,14 @@ export class Approvals {
   }
 
   /**
-   * Lets it happen. Throws `no-privilege` for whoever asked for it and whoever lacks a privilege, `approval-outdated`
-   * when it is over, whoever asked
-   * for it may not do so any more, or it would destroy something else than what was shown.
+   * Lets it happen. Throws `no-privilege` for whoever asked for it, could be the same person or lacks a privilege;
+   * `approval-outdated` when it is over, whoever asked for it may not do so any more, or it would destroy something else than
+   * what was shown; `invalid` for an API token, which may lie in a script: a person has to look.
    */
-  async approve(id: string, { digest, comment }: ApproveRequest, by: Principal): Promise<Approval> {
+  async approve(id: string, { digest, comment }: ApproveRequest, by: Approver): Promise<Approval> {
+    if (by.bearer.kind !== 'session') {
+      throw new ControlPlaneError('invalid', 'an API token cannot approve anything: log in with your password')
+    }
     const row = await this.#row(this.#work.database, id)
     const action = this.#action(row)
     requirePrivileges(by, action.privileges)
@@ -145,6 +153,11 @@ export class Approvals {
       use: async (transaction, record, taskId) => {
         const current = await this.#row(transaction, id)
         this.#requirePending(current)
+        await requireTwoPeople(transaction, {
+          requestedBy: current.requested_by,
+          requestedAt: current.created_at,
+          approvedBy: by.name,
+        })
         const impact = await this.#impactNow(transaction, current)
         if (digestOf(id, current.request, impact) !== digest) {
           throw new ControlPlaneError(

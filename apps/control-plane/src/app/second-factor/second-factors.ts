@@ -8,6 +8,7 @@ import type { Caller } from '../bearers.ts'
 import { type Clock, timeTextOrNull } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog, RecordEvent } from '../events.ts'
+import { noteAccountAct } from '../permissions/account-acts.ts'
 import { requireCoversUser } from '../permissions/delegation.ts'
 import type { Principal } from '../ports.ts'
 import { toBase32 } from './base32.ts'
@@ -147,6 +148,7 @@ export class SecondFactors {
         throw new ControlPlaneError('not-found', `${user} has no second factor`)
       }
       await endSessions(transaction, user)
+      await noteAccountAct(transaction, { user, by: by.name, act: 'second-factor', at: this.#clock() })
       await record(changed(`the second factor of ${user} was reset`, by.name))
     })
   }

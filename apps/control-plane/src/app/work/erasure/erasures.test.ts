@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encryptionPolicy, type Task } from '@cryptvisor/control-plane-api'
+import type { Approver } from '../../approvals/approvals.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { Point } from '../testing/faults.ts'
@@ -8,7 +9,7 @@ import { isSettled } from '../testing/invariants.ts'
 import { admin, userWithout, World } from '../testing/world.ts'
 
 /** Another person with all privileges. */
-const eve: Principal = { ...admin, name: 'eve' }
+const eve: Approver = { ...admin, name: 'eve', bearer: { id: 'session of eve', kind: 'session' } }
 
 const refusal = (code: ControlPlaneError['code'], text: RegExp) => (error: unknown) => {
   assert.ok(error instanceof ControlPlaneError, String(error))
@@ -101,7 +102,10 @@ test('it needs the name, a second person, and the privileges of both', async (co
       name: 'eve',
     })),
   ]) {
-    await assert.rejects(keyLives.approvals.approve(id, { digest }, by), refusal('no-privilege', /./))
+    await assert.rejects(
+      keyLives.approvals.approve(id, { digest }, { ...by, bearer: eve.bearer }),
+      refusal('no-privilege', /./),
+    )
   }
   assert.equal((await world.work.showVm('web')).task, null)
   assert.equal(world.kms.keys.get('key-4')?.state, 'Active')
@@ -119,7 +123,10 @@ test('both need the privilege on the very VM, not on the root alone', async (con
   await assert.rejects(ask(kept('kim', true)), refusal('no-privilege', /Inventory.Delete on VM web/))
   await assert.rejects(ask(kept('kim', false)), refusal('not-found', /./))
   const { id, digest } = await ask(admin)
-  await assert.rejects(keyLives.approvals.approve(id, { digest }, kept('eve', true)), refusal('no-privilege', /VM web/))
+  await assert.rejects(
+    keyLives.approvals.approve(id, { digest }, { ...kept('eve', true), bearer: eve.bearer }),
+    refusal('no-privilege', /VM web/),
+  )
   assert.equal((await world.work.showVm('web')).task, null)
 })
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encryptionPolicy } from '@cryptvisor/control-plane-api'
+import type { Approver } from '../../../approvals/approvals.ts'
 import { ControlPlaneError } from '../../../control-plane-error.ts'
-import type { Principal } from '../../../ports.ts'
 import { admin, userWithout, World } from '../../testing/world.ts'
 
 /** Another person with all privileges. */
-const eve: Principal = { ...admin, name: 'eve' }
+const eve: Approver = { ...admin, name: 'eve', bearer: { id: 'session of eve', kind: 'session' } }
 
 /** A world with the encrypted VM `web`, whose KEK is key-3; key-1 and key-2 are the hosts' keys. */
 async function encryptedWorld(...args: Parameters<typeof World.start>): Promise<World> {
@@ -146,8 +146,17 @@ test('a forced destruction needs a second person, who is shown what dies, and is
     [{ ...admin, name: 'ADA' }, 'no-privilege'],
     [{ ...userWithout('Cryptographer.ManageKeys'), name: 'eve' }, 'no-privilege'],
   ] as const) {
-    await assert.rejects(approvals.approve(id, { digest }, by), refusal(code, /./))
+    await assert.rejects(approvals.approve(id, { digest }, { ...by, bearer: eve.bearer }), refusal(code, /./))
   }
+  const token: Approver = { ...eve, bearer: { id: 'token of eve', kind: 'api-token' } }
+  await assert.rejects(approvals.approve(id, { digest }, token), refusal('invalid', /API token cannot approve/))
+  const { database } = world.process
+  await database
+    .insertInto('account_act')
+    .values({ user_name: 'eve', by_user: 'ada', act: 'password', at: Date.parse(approval.createdAt) + 1 })
+    .execute()
+  await assert.rejects(approvals.approve(id, { digest }, eve), refusal('no-privilege', /ada set the password of eve/))
+  await database.deleteFrom('account_act').execute()
   await assert.rejects(
     approvals.approve(id, { digest: '0'.repeat(64) }, eve),
     refusal('approval-outdated', /look again/),
