@@ -73,7 +73,10 @@ export class TestAgent {
   /** Starts the process, and waits until it says that it is ready. */
   async start({ prefix = [], nodeArgs = [], env = {} }: StartOptions = {}) {
     const [command = '', ...args] = [...prefix, process.execPath, ...nodeArgs, mainPath, 'serve', '--dir', this.folder]
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env } })
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], ...env },
+    })
     this.#child = child
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.log += text
