@@ -6,6 +6,7 @@ import type { Bearers, Caller } from './bearers.ts'
 import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { sourceOf } from './identity/external-users.ts'
 import { forgetFailures, isLockedOut } from './lock-out.ts'
 import { type LoginFailures, missingCode, wrongCode } from './login-failures.ts'
 import { hashPassword, verifyPassword } from './password.ts'
@@ -84,11 +85,15 @@ export class Logins {
 
   /**
    * Gives `caller` another password, for the one that they have; their other sessions end. Throws `invalid` for an API token,
-   * and when `oldPassword` is wrong, which counts as a failed login from `address`; `too-busy`.
+   * for a user of an identity source, and when `oldPassword` is wrong, which counts as a failed login from `address`; `too-busy`.
    */
   async changePassword(caller: Caller, { oldPassword, newPassword }: ChangePassword, address: string): Promise<void> {
     if (caller.bearer.kind !== 'session') {
       throw new ControlPlaneError('invalid', 'an API token cannot change the password: log in with your password')
+    }
+    const source = await sourceOf(this.#database, caller.name)
+    if (source !== null) {
+      throw new ControlPlaneError('invalid', `you log in by ${source} and have no password here: change it there`)
     }
     const group = addressGroup(address)
     await this.#turns.take(caller.name, group, async () => {

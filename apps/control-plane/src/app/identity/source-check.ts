@@ -19,6 +19,10 @@ export function checkOidcConfig({ issuer, ca }: OidcConfig): void {
       'has a user, a query or a fragment in it, which no issuer has (OpenID Connect Core, 2)',
     )
   }
+  if (host === 'login.microsoftonline.com' && /^\/(common|organizations|consumers)\b/.test(url.pathname)) {
+    const next = 'https://login.microsoftonline.com/TENANT-ID/v2.0'
+    throw invalid('oidc.issuer', `it vouches for users of every tenant: give the issuer of one tenant, ${next}`)
+  }
   if (isRefusedAddress(host)) {
     throw invalid(
       'oidc.issuer',

@@ -99,7 +99,7 @@ test('another account under the same name is no heir, and one without a usable n
 
 test('an answer counts once, for whoever began, with its own state, and not too late', async () => {
   await using setting = await setUp()
-  const { begin, logins, plane } = setting
+  const { begin, logins, plane, provider } = setting
   const first = await begin()
   const query = await browse(first.url, 'u-1')
   const second = await begin()
@@ -107,6 +107,12 @@ test('an answer counts once, for whoever began, with its own state, and not too 
   await assert.rejects(logins.finish({ attempt: 'made up', query }, home), { code: 'not-logged-in' })
   await logins.finish({ attempt: first.attempt, query }, home)
   await assert.rejects(logins.finish({ attempt: first.attempt, query }, home), { code: 'not-logged-in' })
+  const code = new URLSearchParams(await browse((await begin()).url, 'u-1')).get('code') ?? ''
+  const own = await begin()
+  const state = new URL(own.url).searchParams.get('state') ?? ''
+  const stolen = `?${new URLSearchParams({ code, state, iss: provider.issuer })}`
+  const refused = { code: 'not-logged-in', message: /does not know this login/ }
+  await assert.rejects(logins.finish({ attempt: own.attempt, query: stolen }, home), refused, 'a code of another login')
   const third = await begin()
   const late = await browse(third.url, 'u-1')
   plane.pass(11 * 60_000)
@@ -136,6 +142,11 @@ test('users of a source have no password here, and names of a source are nobody 
   await logIn('u-1')
   await assert.rejects(plane.users.change('kim@corp', { password: plane.password }, plane.admin), { field: 'password' })
   await assert.rejects(plane.logIn('kim@corp'), { code: 'not-logged-in' })
+  const kim = await plane.bearers.authenticate((await logIn('u-1')).token)
+  assert.ok(kim !== null)
+  const passwords = { oldPassword: plane.password, newPassword: 'another of twelve' }
+  const elsewhere = { code: 'invalid', message: /log in by corp.*change it there/ }
+  await assert.rejects(plane.logins.changePassword(kim, passwords, home), elsewhere)
   await assert.rejects(plane.addUser('lee@Corp'), { field: 'name' })
   await assert.rejects(plane.users.setAdministrator('kim@corp', plane.password), { field: 'name' })
   await plane.addUser('lee@branch')
@@ -143,6 +154,8 @@ test('users of a source have no password here, and names of a source are nobody 
   await assert.rejects(sources.create({ name: 'branch', oidc }, plane.admin), { code: 'in-use' })
   const plain = { issuer: 'http://login.example.org', clientId: 'x' }
   await assert.rejects(sources.create({ name: 'plain', oidc: plain }, plane.admin), { field: 'oidc.issuer' })
+  const anybody = { issuer: 'https://login.microsoftonline.com/common/v2.0', clientId: 'x' }
+  await assert.rejects(sources.create({ name: 'anybody', oidc: anybody }, plane.admin), { message: /of one tenant/ })
 })
 
 test('a source that is switched off lets nobody in, nor keeps anybody in; one that is removed takes its users along', async () => {

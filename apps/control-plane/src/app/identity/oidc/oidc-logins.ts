@@ -134,6 +134,7 @@ export class OidcLogins {
       throw new ControlPlaneError('not-logged-in', 'the browser came back from another login: log in again')
     }
     return this.#ask(source, address, async (provider) => {
+      requireFrom(provider.serverMetadata().issuer, query)
       const url = new URL(redirectUri)
       url.search = query
       const tokens = await authorizationCodeGrant(provider, url, {
@@ -192,5 +193,16 @@ export class OidcLogins {
       .executeTakeFirst()
     if (row !== undefined) return row
     throw new ControlPlaneError('not-found', `there is no identity source ${name} to log in by`, { field: 'source' })
+  }
+}
+
+/** What a browser brings can be anybody's: RFC 9207 has the provider say who sends it. Throws `not-logged-in`. */
+function requireFrom(issuer: string, query: string): void {
+  const brought = new URLSearchParams(query)
+  if (brought.has('iss') && brought.get('iss') !== issuer) {
+    throw new ControlPlaneError('not-logged-in', 'the browser came back from another provider: log in again')
+  }
+  if (!brought.has('code') && !brought.has('error')) {
+    throw new ControlPlaneError('not-logged-in', 'the browser came back without an answer: log in again')
   }
 }

@@ -4,6 +4,7 @@ import {
   ResponseBodyError,
   WWWAuthenticateChallengeError,
 } from 'openid-client'
+import { answerFault } from './answer-fault.ts'
 import { ProviderFetchError } from './provider-fetch.ts'
 
 /** Error codes of RFC 6749, and of OpenID Connect, are made of these; anything else is not repeated. */
@@ -38,10 +39,7 @@ export function failureOf(error: unknown): ProviderFailure | null {
   if (fetchError !== null) return { text: `the provider cannot be reached: ${fetchError.message}`, isBroken: true }
   if (isTimeout(error)) return { text: 'the provider does not answer in time', isBroken: true }
   if (error instanceof ClientError) {
-    return {
-      text: `the answer of the provider does not hold: ${error.code ?? 'OAUTH_INVALID_RESPONSE'}`,
-      isBroken: true,
-    }
+    return { text: `the answer of the provider does not hold: ${answerFault(error)}`, isBroken: true }
   }
   return null
 }

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { CustomFetch } from 'openid-client'
+import { isRefusedAddress, safeLookup } from '../../notifications/address-check.ts'
 
 /** No answer of a provider is longer; the largest are key sets. */
 const answerSizeMax = 1_048_576
@@ -15,12 +16,15 @@ export class ProviderFetchError extends Error {
 
 /**
  * `fetch` as openid-client needs it, which trusts the CA that is given (PEM; `undefined`: those of the system) and reads no
- * more than 1 MiB. Redirects are answers like any other: none is followed. Throws `ProviderFetchError`.
+ * more than 1 MiB. Redirects are answers like any other: none is followed, and addresses that we never ask are refused. Throws `ProviderFetchError`.
  */
 export function providerFetch(ca: string | undefined): CustomFetch {
   return async (url, { method, headers, body, signal }) => {
     const target = new URL(url)
-    const options = { method, headers, ...(signal === undefined ? {} : { signal }) }
+    const host = target.hostname.replace(/^\[|\]$/g, '')
+    if (isRefusedAddress(host))
+      throw new ProviderFetchError(`${host}: nothing is asked of such an address, it is refused`)
+    const options = { method, headers, lookup: safeLookup, ...(signal === undefined ? {} : { signal }) }
     const request =
       target.protocol === 'https:'
         ? httpsRequest(target, { ...options, ...(ca === undefined ? {} : { ca }), minVersion: 'TLSv1.2' })
