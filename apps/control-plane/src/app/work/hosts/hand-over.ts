@@ -3,7 +3,7 @@ import type { Secret } from '@cryptvisor/secret'
 import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyText } from '../../key-reference.ts'
 import type { HostConnection } from '../../ports.ts'
-import { isRehearsed } from '../../rehearsal.ts'
+import { askOutside, isRehearsed } from '../../rehearsal.ts'
 import { isOnHold } from '../../system/installation.ts'
 import type { WorkContext } from '../context.ts'
 import { inParallel } from '../in-parallel.ts'
@@ -111,7 +111,7 @@ export class HandOver {
     const named = first ?? { provider: null, keyId: null }
     if (!connection.cryptoSupported) throw await sendKeyError(this.#work, host.name, 'incapable', named, purpose)
     try {
-      const { keys } = await connection.client.keys()
+      const { keys } = await askOutside(`which keys host ${host.name} holds`, () => connection.client.keys())
       return new Set(keys.map(keyText))
     } catch (error) {
       this.#work.stopping.throwIfAborted()

@@ -1,10 +1,11 @@
 import type { EventType } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { type KeyDescription, type KeyProvider, KeyProviderError } from '@cryptvisor/key-provider'
-import type { Secret } from '@cryptvisor/secret'
+import { Secret } from '@cryptvisor/secret'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import { serverName, serversOf } from '../../provider-view.ts'
+import { askOutside, isRehearsed } from '../../rehearsal.ts'
 import type { WorkContext } from '../context.ts'
 import { noteKey } from './key-audit.ts'
 import type { Outages } from './outages.ts'
@@ -45,8 +46,20 @@ export class Kms {
     await this.#call(key.provider, key.keyId, purpose, (kms) => kms.activateKey(key.keyId))
   }
 
-  /** Gets a KEK, to hand it over; dispose of it right after. */
+  /**
+   * Gets a KEK, to hand it over; dispose of it right after. A dry run gets random bytes in its place when it can be had:
+   * there it is for nothing else.
+   */
   async fetch(key: KeyReference, purpose: Purpose): Promise<Secret> {
+    if (!isRehearsed()) return this.#fetch(key, purpose)
+    const sizeBytes = await askOutside(`key ${keyText(key)}`, async () => {
+      using kek = await this.#fetch(key, purpose)
+      return kek.sizeBytes
+    })
+    return Secret.random(sizeBytes)
+  }
+
+  async #fetch(key: KeyReference, purpose: Purpose): Promise<Secret> {
     const noted = (outcome: string) => noteKey(this.#work.audit, 'key.fetch', key, purpose, outcome)
     let kek: Secret
     try {
@@ -99,7 +112,9 @@ export class Kms {
 
   /** What the provider tells of a key; `null` when it does not have it. */
   async describe(key: KeyReference, purpose: Purpose): Promise<KeyDescription | null> {
-    return this.#call(key.provider, key.keyId, purpose, (kms) => kms.describeKey(key.keyId))
+    return askOutside(`what key ${keyText(key)} is`, () =>
+      this.#call(key.provider, key.keyId, purpose, (kms) => kms.describeKey(key.keyId)),
+    )
   }
 
   /** What the provider tells of the keys that our identity may see. */
@@ -108,7 +123,9 @@ export class Kms {
     range: { readonly offset: number; readonly limit: number },
     purpose: Purpose,
   ): Promise<KeyDescription[]> {
-    return this.#call(provider, null, purpose, (kms) => kms.listKeys(range))
+    return askOutside(`keys ${range.offset} of ${provider}`, () =>
+      this.#call(provider, null, purpose, (kms) => kms.listKeys(range)),
+    )
   }
 
   async #call<Result>(

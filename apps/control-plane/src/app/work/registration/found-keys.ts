@@ -5,7 +5,7 @@ import type { HostRow, Schema } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyReference, keyText } from '../../key-reference.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
-import { isRehearsed } from '../../rehearsal.ts'
+import { askOutside, isRehearsed } from '../../rehearsal.ts'
 import { agentRefusal } from '../agent-refusal.ts'
 import type { Database, WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
@@ -61,8 +61,10 @@ export async function proveFound(
   try {
     await handOver.ensureHeld(host, connection, keys, purpose)
     // In a dry run no key is handed over: then the host opens what it can open already, and no more.
-    if (isRehearsed() && !(await holdsAll(connection, keys))) return
-    const { state, reason } = await connection.client.unlock(found)
+    if (isRehearsed() && !(await holdsAll(host.name, connection, keys))) return
+    const { state, reason } = await askOutside(`whether ${host.name} opens ${found.vmId}`, () =>
+      connection.client.unlock(found),
+    )
     if (state === 'unlocked') return
     throw new ControlPlaneError(
       'vm-locked',
@@ -94,8 +96,9 @@ export async function forgetUnneeded(
   )
 }
 
-async function holdsAll(connection: HostConnection, keys: readonly KeyReference[]): Promise<boolean> {
-  const held = new Set((await connection.client.keys()).keys.map(keyText))
+async function holdsAll(host: string, connection: HostConnection, keys: readonly KeyReference[]): Promise<boolean> {
+  const answer = await askOutside(`which keys host ${host} holds`, () => connection.client.keys())
+  const held = new Set(answer.keys.map(keyText))
   return keys.every((key) => held.has(keyText(key)))
 }
 

@@ -3,6 +3,7 @@ import { RestClientError } from '@cryptvisor/rest'
 import type { DatastoreRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection } from '../../ports.ts'
+import { askOutside } from '../../rehearsal.ts'
 import { agentRefusal } from '../agent-refusal.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
@@ -33,7 +34,9 @@ export async function browse(work: WorkContext, datastore: DatastoreRow): Promis
     )
   }
   try {
-    return await connection.client.browseDatastore({ datastorePath: datastore.path })
+    return await askOutside(`what lies on ${datastore.name}`, () =>
+      connection.client.browseDatastore({ datastorePath: datastore.path }),
+    )
   } catch (error) {
     if (error instanceof RestClientError) throw agentRefusal(`datastore ${datastore.name}`, error)
     throw error
@@ -51,7 +54,9 @@ export async function inspect(
 ): Promise<FoundVm['vm']> {
   let found: FoundVm
   try {
-    found = await connection.client.inspectVm({ datastorePath: datastore.path, folder })
+    found = await askOutside(`what lies in ${folder} on ${datastore.name}`, () =>
+      connection.client.inspectVm({ datastorePath: datastore.path, folder }),
+    )
   } catch (error) {
     if (error instanceof RestClientError) throw agentRefusal(`folder ${folder} of datastore ${datastore.name}`, error)
     throw error

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type KeyDescription, type KeyProvider, KeyProviderError } from '@cryptvisor/key-provider'
 import { Secret } from '@cryptvisor/secret'
+import { isRehearsed } from '../../rehearsal.ts'
 import type { Faults } from './faults.ts'
 
 interface StoredKey {
@@ -34,6 +35,7 @@ export class MemoryKms {
     const { name } = this
     const call = <Result>(operation: string, act: () => Result): Promise<Result> =>
       faults.pass(`kms ${operation}`, () => {
+        if (isRehearsed()) throw new Error(`${operation}: a dry run holds the database, and waits for no key server`)
         if (this.down) throw new KeyProviderError('unreachable', { providerId: name }, `key provider ${name} is down`)
         return act()
       })

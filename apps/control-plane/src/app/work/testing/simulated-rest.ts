@@ -1,4 +1,5 @@
 import { type Call, RestClient, RestClientError, type StreamedAnswer } from '@cryptvisor/rest'
+import { isRehearsed } from '../../rehearsal.ts'
 import type { Faults } from './faults.ts'
 
 /** Who answers the calls. */
@@ -23,6 +24,7 @@ export class SimulatedRest extends RestClient {
   override async call<Answer>(call: Call): Promise<Answer> {
     const name = call.path.replaceAll(/\/[0-9a-f]{8}-[^/]*/g, '/ID').replaceAll(/\/key-\d+/g, '/KEY')
     return this.#faults.pass(`${this.#agent.name} ${call.method} ${name}`, async () => {
+      if (isRehearsed()) throw new Error(`${name}: a dry run holds the database, and waits for no host`)
       this.#throwIfGone()
       const json = call.json === undefined ? {} : { json: JSON.parse(JSON.stringify(call.json)) as unknown }
       const answer = await this.#agent.answer({ ...call, ...json })
