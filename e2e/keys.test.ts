@@ -65,10 +65,13 @@ test('keys live and die: users, orphans, destruction, a second user’s approval
     assert.deepEqual(
       orphans.map(({ keyId, kind, disposable }) => [keyId, kind, disposable]).toSorted(),
       [
-        [lost, 'unanswered', true],
+        [lost, 'unanswered', false],
         [foreign, 'foreign', false],
       ].toSorted(),
     )
+    const anybodys = await lab.cryptvisor('keys', 'destroy', `lab-kms/${lost}`, '--dry-run')
+    assert.equal(anybodys.exitCode, 1)
+    assert.match(anybodys.stderr, /on record nowhere, and no label says what it is for/)
     const careful = await lab.cryptvisor('keys', 'destroy', `lab-kms/${foreign}`)
     assert.equal(careful.exitCode, 1)
     assert.match(careful.stderr, /«theirs» \(elsewhere\), which is not here/)

@@ -105,7 +105,8 @@ export const KeyOrphan = Type.Object({
   provider: Type.String(),
   keyId: Type.String(),
   /**
-   * `unanswered`: carries labels of ours, or none, and is on record nowhere: its Create was answered to nobody.
+   * `unanswered`: carries labels of ours, or none, and is on record nowhere: its Create was answered to nobody, or somebody else's
+   * who uses the same key server.
    * `unrecorded`: its labels name a VM or host that is here, and yet it is not on record.
    * `foreign`: its labels name something that is not here: it belongs to another control plane, or to a database that was lost.
    * `returned`: it was destroyed, and is there again. `missing`: it is in use here, and its provider does not have it.

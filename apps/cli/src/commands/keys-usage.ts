@@ -32,7 +32,7 @@ export function addKeysUsage(keys: CliCommand, cli: Cli): void {
     )
     .option('--provider <name>', 'of this provider only (default: of all)')
     .section('Kinds', [
-      'unanswered  made by our identity, its answer never came: can be destroyed',
+      'unanswered  on record nowhere and for nothing that it names: made for us and never answered, or somebody else’s: a second user decides',
       'returned    was destroyed, and is there again',
       'unrecorded  says that it is for a VM or host that is here: look before you destroy it',
       'foreign     says that it is for something else: another control plane’s, or of a database that was lost',

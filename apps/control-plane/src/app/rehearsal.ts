@@ -72,12 +72,13 @@ export async function rehearseRequest<Result>(
 ): Promise<Result> {
   const answers = new Map<string, PromiseSettledResult<unknown>>()
   for (let count = 0; count < passesMax; count++) {
-    const pass: Pass = { effects: [], answers, questions: new Map() }
+    // They are read while `work` sends its answer, so they are written where they are read.
+    effects.length = 0
+    const pass: Pass = { effects, answers, questions: new Map() }
     const [outcome] = await Promise.allSettled([rehearseOnce(database, pass, work)])
     // Whoever was not answered may have made something else of it: what comes of a pass with questions does not count.
     if (pass.questions.size === 0) {
       if (outcome.status === 'rejected') throw outcome.reason
-      effects.push(...pass.effects)
       return outcome.value
     }
     await inParallel([...pass.questions], questionsAtOnceMax, async ([question, ask]) => {

@@ -280,3 +280,26 @@ test('a key whose end is ordered becomes no wrapping key; one that was destroyed
   assert.equal(second.state, 'success', second.error?.message)
   assert.notEqual(await keyId(), before)
 })
+
+test('a key that is not on record, without a label, may be anybody’s: a second person says whether it goes', async (context) => {
+  const world = await rekeyedWorld(context)
+  const { orders, approvals, orphans } = world.work.keyLives
+  const lost = await world.kms.provider(world.process.faults).createKey()
+  assert.deepEqual(
+    (await orphans.find('vault', admin)).orphans.map(({ keyId, kind, disposable }) => [keyId, kind, disposable]),
+    [[lost, 'unanswered', false]],
+  )
+  await assert.rejects(
+    orders.destroy('vault', lost, { afterSeconds: 0 }, admin),
+    refusal('in-use', /on record nowhere.*anybody’s who uses the same key server.*--force a second user/),
+  )
+  await assert.rejects(orders.revoke('vault', lost, {}, admin), refusal('in-use', /on record nowhere/))
+  const { order, approval } = await orders.destroy('vault', lost, { afterSeconds: 0, force: true }, admin)
+  assert.equal(order, null)
+  assert.match(approval?.impact.warnings.join() ?? '', /on record nowhere/)
+  assert.equal(world.kms.keys.get(lost)?.state, 'PreActive')
+  await approvals.approve(approval?.id ?? '', { digest: approval?.digest ?? '' }, eve)
+  assert.equal(world.kms.keys.get(lost)?.state, 'Destroyed')
+  // One that is on record is ours, whatever its labels say.
+  assert.equal((await orders.destroy('vault', 'key-3', { afterSeconds: 0 }, admin)).order?.state, 'done')
+})

@@ -1,5 +1,6 @@
 import type { DestroyKey, Impact, KeyOrder, KeyRequested, KeyUser, RevokeKey } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
+import type { KeyDescription } from '@cryptvisor/key-provider'
 import type { KeyOrderRow } from '../../../../database/key-life-rows.ts'
 import type { ApprovalAction } from '../../../approvals/approval-action.ts'
 import type { Approvals } from '../../../approvals/approvals.ts'
@@ -12,7 +13,7 @@ import type { Database, WorkContext } from '../../context.ts'
 import { findProvider } from '../../vms/lookup.ts'
 import { findKey } from '../key-rows.ts'
 import type { Kms, Purpose } from '../kms.ts'
-import { labelsOf, namesKnownOwner } from '../orphans/labels.ts'
+import { initialDateOf, labelsOf, namesKnownOwner } from '../orphans/labels.ts'
 import { ownerText } from '../owner-text.ts'
 import { isGone } from '../provider-destroy.ts'
 import { keyUsers } from '../usage/key-usage.ts'
@@ -198,7 +199,12 @@ export class KeyOrders {
     }
     const labels = labelsOf(found)
     const identifier = labels['x-Identifier']
-    if (identifier === undefined) return []
+    // Other tenants of the key server may have made it. What is ours for certain is on record: its ID came here.
+    if (identifier === undefined) {
+      return [
+        `the key is on record nowhere, and no label says what it is for, so it may be anybody’s who uses the same key server${ageText(found, this.#work.clock())}`,
+      ]
+    }
     const whose = `${labels['x-Component'] ?? 'something'} «${labels['x-Name'] ?? ''}» (${identifier})`
     return [
       (await namesKnownOwner(this.#work.database, identifier))
@@ -239,6 +245,15 @@ export class KeyOrders {
       },
     }
   }
+}
+
+/** For whoever has to judge whose key it is. */
+function ageText(description: KeyDescription, now: number): string {
+  const made = initialDateOf(description)
+  const product = labelsOf(description)['x-Product']
+  const age =
+    made === null ? '' : `; it was made at ${timeText(made)}, ${Math.floor((now - made) / 86_400_000)} days ago`
+  return `${age}${product === undefined ? '' : `; x-Product says ${product}`}`
 }
 
 function orderOf(action: Action, cause: KeyOrderRow['cause'], dueAt: number, by: Pick<Principal, 'name'>) {

@@ -10,7 +10,7 @@ import { findProvider } from '../../vms/lookup.ts'
 import type { Kms, Purpose } from '../kms.ts'
 import { isGone } from '../provider-destroy.ts'
 import { keyUsers, usersByKey } from '../usage/key-usage.ts'
-import { labelsOf } from './labels.ts'
+import { initialDateOf, labelsOf } from './labels.ts'
 
 const dayMs = 86_400_000
 
@@ -153,8 +153,8 @@ function classify(
   if (identifier === undefined) {
     const labelled =
       labels['x-Product'] === undefined ? 'has no label of ours' : `is labelled by ${labels['x-Product']}`
-    const why = `it ${labelled}, says nothing of what it is for, and is on record nowhere: its making was answered to nobody`
-    return { kind: 'unanswered', why, disposable: true, createdAt: null }
+    const why = `it ${labelled}, says nothing of what it is for, and is on record nowhere: its making was answered to nobody, or another user of the key server made it`
+    return { kind: 'unanswered', why, disposable: false, createdAt: null }
   }
   const whose = `${labels['x-Component'] ?? 'something'} «${labels['x-Name'] ?? ''}» (${identifier})`
   if (identifiers.has(identifier)) {
@@ -163,11 +163,4 @@ function classify(
   }
   const why = `it says that it is for ${whose}, which is not here: it belongs to another control plane, or to a database that was lost`
   return { kind: 'foreign', why, disposable: false, createdAt: null }
-}
-
-/** When the provider says that it made the key (KMIP 1.4, 3.23); `null` when it does not say. */
-function initialDateOf({ attributes }: KeyDescription): number | null {
-  const value = attributes.find(({ name }) => name === 'Initial Date')?.value
-  const time = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  return Number.isNaN(time) ? null : time
 }

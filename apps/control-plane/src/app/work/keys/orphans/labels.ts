@@ -17,3 +17,10 @@ export async function namesKnownOwner(database: Database, identifier: string): P
   const host = await database.selectFrom('host').select('id').where('hardware_uuid', '=', identifier).executeTakeFirst()
   return host !== undefined
 }
+
+/** When the provider says that it made the key (KMIP 1.4, 3.23); `null` when it does not say. */
+export function initialDateOf({ attributes }: KeyDescription): number | null {
+  const value = attributes.find(({ name }) => name === 'Initial Date')?.value
+  const time = typeof value === 'string' ? Date.parse(value) : Number.NaN
+  return Number.isNaN(time) ? null : time
+}
