@@ -137,6 +137,13 @@ export const eventTypes = {
     'A host could not be made crypto-safe',
     'com.vmware.vc.host.Crypto.ReqEnable.KMSClusterError',
   ],
+  'host.crypto.host-key-missing': [
+    'error',
+    'A host started and cannot be given its host key: it is not crypto-safe until then',
+    'com.vmware.vc.host.Crypto.ReqEnable.KMSClusterError',
+  ],
+  'host.crypto.keys-missing': ['error', 'A host cannot be given all keys that it needs', null],
+  'host.crypto.keys-complete': ['info', 'A host holds all keys that it needs again', null],
   'host.crypto.disabled': ['info', 'Encryption was disabled on a host', null],
   'host.crypto.incapable': ['info', 'A host on which encryption was disabled holds no key any more', null],
   'host.crypto.host-key-changed': ['info', 'A host has another host key', 'com.vmware.vc.crypto.HostKeyUpdatedEvent'],

@@ -25,8 +25,8 @@ export const Host = Type.Object({
   lastSeenAt: Nullable(Time),
   version: Nullable(Type.String()),
   /**
-   * `incapable`: cannot take keys, or encryption is disabled on it; `prepared`: can take keys, and has no host key; `safe`: holds its
-   * host key; `pendingIncapable`: encryption is disabled on it, and it may hold keys until its agent starts anew.
+   * `incapable`: cannot take keys, or encryption is disabled on it; `prepared`: can take keys, and does not hold a host key; `safe`:
+   * holds its host key; `pendingIncapable`: encryption is disabled on it, and it may hold keys until its agent starts anew.
    */
   cryptoState: Type.Union([
     Type.Literal('incapable'),
@@ -34,6 +34,17 @@ export const Host = Type.Object({
     Type.Literal('safe'),
     Type.Literal('pendingIncapable'),
   ]),
+  cryptoReason: Nullable(
+    Type.String({
+      description: 'What is wrong and what to do; null: it holds all keys that it needs, as far as is known',
+    }),
+  ),
+  keyGap: Nullable(
+    Type.Object(
+      { neededCount: Type.Integer(), missingCount: Type.Integer(), since: Time },
+      { description: 'Keys that it needs and does not hold' },
+    ),
+  ),
   /** Since when encryption is disabled on it. */
   cryptoDisabledAt: Nullable(Time),
   decommissionedAt: Nullable(Time),

@@ -16,18 +16,21 @@ export function addHost(program: CliCommand, cli: Cli): void {
   const host = program.command('host').description('hosts: the machines that run VMs')
   host
     .command('list')
-    .description('list the hosts with connection and crypto state')
+    .description(
+      'list the hosts with connection, crypto state, and how many of the keys that they need they lack; «host show» says why',
+    )
     .action(() =>
       cli.showAnswer(
         async (client) => (await client.hosts()).hosts,
         (hosts) =>
           table(
-            ['NAME', 'CLUSTER', 'CONNECTION', 'CRYPTO', 'HOST KEY', 'LAST SEEN'],
+            ['NAME', 'CLUSTER', 'CONNECTION', 'CRYPTO', 'LACKS', 'HOST KEY', 'LAST SEEN'],
             hosts.map((each) => [
               each.name,
               each.cluster,
               connectionOf(each, cli.paint),
               cryptoOf(each, cli.paint),
+              lacksOf(each, cli.paint),
               keyName(each.hostKey),
               each.lastSeenAt === null ? null : formatTime(each.lastSeenAt),
             ]),
@@ -78,6 +81,8 @@ function hostSheet(host: Host, paint: Paint): string {
     ['connection', connectionOf(host, paint)],
     ['last seen', host.lastSeenAt === null ? null : formatTime(host.lastSeenAt)],
     ['crypto', cryptoOf(host, paint)],
+    ...(host.cryptoReason === null ? [] : [['why', host.cryptoReason] as const]),
+    ...(host.keyGap === null ? [] : [['lacks keys since', formatTime(host.keyGap.since)] as const]),
     ['host key', keyName(host.hostKey)],
     ...(host.cryptoDisabledAt === null ? [] : [['encryption disabled', formatTime(host.cryptoDisabledAt)] as const]),
     ...(host.decommissionedAt === null ? [] : [['decommissioned', formatTime(host.decommissionedAt)] as const]),
@@ -90,6 +95,11 @@ function hostSheet(host: Host, paint: Paint): string {
 
 function connectionOf({ connection }: Host, paint: Paint) {
   return paint(connection === 'connected' ? 'green' : 'red', connection)
+}
+
+function lacksOf({ keyGap, connection }: Host, paint: Paint) {
+  if (connection === 'disconnected') return '?'
+  return keyGap === null ? null : paint('red', `${keyGap.missingCount} of ${keyGap.neededCount} keys`)
 }
 
 function cryptoOf({ cryptoState }: Host, paint: Paint) {

@@ -90,6 +90,8 @@ export const cannedHost: Host = {
   lastSeenAt: cannedTime,
   version: '0.0.0',
   cryptoState: 'safe',
+  cryptoReason: null,
+  keyGap: null,
   cryptoDisabledAt: null,
   decommissionedAt: null,
   hostKey: { provider: 'kms', keyId: 'host-key' },

@@ -1,9 +1,11 @@
 import type { Host } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
+import type { HostKeyGapRow } from '../database/host-rows.ts'
 import type { HostRow, Schema } from '../database/schema.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { hostCrypto } from './host-crypto-view.ts'
 import type { HostSessions } from './host-sessions.ts'
 import { within } from './inventory/inventory-object.ts'
 import { clusterPath } from './inventory/object-paths.ts'
@@ -43,16 +45,18 @@ export class Hosts {
 
   /** Those that `by` may see, by name. */
   async list(by: Principal): Promise<Host[]> {
+    const gaps = new Map((await this.#gaps().execute()).map((gap) => [gap.host_id, gap]))
     return (await this.#rows().orderBy('host.name').execute())
       .filter(({ id, name, cluster_id, cluster }) =>
         by.can('System.Read', within({ kind: 'host', id, name }, clusterPath(cluster_id, cluster))),
       )
-      .map((row) => this.#toHost(row))
+      .map((row) => this.#toHost(row, gaps.get(row.id) ?? null))
   }
 
   /** By name or ID. Throws `not-found`. */
   async get(nameOrId: string): Promise<Host> {
-    return this.#toHost(await this.#row(nameOrId))
+    const row = await this.#row(nameOrId)
+    return this.#toHost(row, (await this.#gaps().where('host_id', '=', row.id).executeTakeFirst()) ?? null)
   }
 
   /**
@@ -116,6 +120,10 @@ export class Hosts {
       .select('cluster.name as cluster')
   }
 
+  #gaps() {
+    return this.#database.selectFrom('host_key_gap').selectAll()
+  }
+
   async #row(nameOrId: string): Promise<HostRow & { cluster: string }> {
     const row =
       (await this.#rows().where('host.id', '=', nameOrId).executeTakeFirst()) ??
@@ -124,7 +132,7 @@ export class Hosts {
     return row
   }
 
-  #toHost(row: HostRow & { cluster: string }): Host {
+  #toHost(row: HostRow & { cluster: string }, gap: HostKeyGapRow | null): Host {
     const seenAt = this.#sessions.lastSeenAt(row.id)
     const hostKey = keyReference(row.host_key_provider, row.host_key_id)
     return {
@@ -136,17 +144,11 @@ export class Hosts {
       connection: seenAt === null ? 'disconnected' : 'connected',
       lastSeenAt: timeTextOrNull(seenAt ?? row.last_seen_at),
       version: row.version,
-      cryptoState: cryptoStateOf(row),
+      ...hostCrypto(row, gap, seenAt !== null),
       cryptoDisabledAt: timeTextOrNull(row.crypto_off_at),
       decommissionedAt: timeTextOrNull(row.decommissioned_at),
       hostKey,
       certificateExpiresAt: timeText(row.certificate_expires_at),
     }
   }
-}
-
-function cryptoStateOf(row: HostRow): Host['cryptoState'] {
-  if (row.crypto_off_at !== null) return row.crypto_off_boot_id === null ? 'incapable' : 'pendingIncapable'
-  if (row.crypto_supported === 0) return 'incapable'
-  return row.host_key_id === null ? 'prepared' : 'safe'
 }

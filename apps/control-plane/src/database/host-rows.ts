@@ -23,3 +23,18 @@ export interface ExposedKeyRow {
   reason: 'removed' | 'moved' | 'decommissioned'
   exposed_at: number
 }
+
+/** Keys that a host needs and was found not to hold; no row: it holds all of them, as far as is known. */
+export interface HostKeyGapRow {
+  host_id: string
+  needed_count: number
+  missing_count: number
+  lacks_host_key: number
+  /** What it lacks, why, and what to do. */
+  text: string
+  since: number
+  /** Whether an event told of it. */
+  is_told: number
+  /** 0: the host is not connected any more, so nobody knows whether this holds. */
+  is_known: number
+}

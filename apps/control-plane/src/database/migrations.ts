@@ -29,6 +29,7 @@ import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
 import { addIdentitySources } from './migrations/0120-identity-sources.ts'
 import { rememberAccountActs } from './migrations/0123-account-acts.ts'
+import { keepHostKeyGaps } from './migrations/0124-host-key-gaps.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -65,6 +66,7 @@ export const migrations: readonly Migration[] = [
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
   { name: '0120-identity-sources', up: addIdentitySources },
   { name: '0123-account-acts', up: rememberAccountActs },
+  { name: '0124-host-key-gaps', up: keepHostKeyGaps },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

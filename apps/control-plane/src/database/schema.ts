@@ -5,7 +5,7 @@ import type { AccountActRow } from './account-act-rows.ts'
 import type { AlarmRow, AlarmSettingRow, RetentionRow } from './alarm-rows.ts'
 import type { AuditCheckpointRow, AuditHeadRow, AuditRow } from './audit-rows.ts'
 import type { CampaignItemRow, CampaignRow, CampaignRunRow } from './campaign-rows.ts'
-import type { ExposedKeyRow, KeyHealthRow } from './host-rows.ts'
+import type { ExposedKeyRow, HostKeyGapRow, KeyHealthRow } from './host-rows.ts'
 import type { ExternalUserRow, GroupMappingRow, IdentitySourceRow } from './identity-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmErasingRow, VmKeyRow } from './key-life-rows.ts'
 import type { LoginRuleRow, RecoveryCodeRow, SecondFactorRow } from './login-rows.ts'
@@ -293,6 +293,7 @@ export interface Schema {
   unregistered_vm: UnregisteredVmRow
   key_health: KeyHealthRow
   exposed_key: ExposedKeyRow
+  host_key_gap: HostKeyGapRow
   request_key: RequestKeyRow
   audit: AuditRow
   alarm: AlarmRow

@@ -4,6 +4,7 @@ import {
   driftedVms,
   exposingHosts,
   heldAfterRestore,
+  hostsWithoutKeys,
   lockedVms,
   manyOrphans,
   oldBackup,
@@ -67,6 +68,17 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     raisedBy: ['host.crypto.send-key-error', 'host.crypto.enable-failed'],
     clearedBy: ['host.crypto.keys-sent', 'host.crypto.enabled', 'host.crypto.disabled'],
     advice: 'It is tried again by itself; see «host show» for the reason, and that its agent runs',
+  },
+  {
+    name: 'host.keys-missing',
+    title: 'A host lacks keys that it needs',
+    severity: 'red',
+    objectKind: 'host',
+    raisedBy: ['host.crypto.host-key-missing', 'host.crypto.keys-missing'],
+    clearedBy: ['host.crypto.keys-complete', 'host.crypto.disabled'],
+    look: hostsWithoutKeys,
+    advice:
+      'It is given them by itself when they can be had: see «host show» for the reason, «key-provider status» for the key servers',
   },
   {
     name: 'host.rekey-failed',

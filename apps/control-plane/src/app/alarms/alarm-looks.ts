@@ -120,6 +120,24 @@ export async function exposingHosts(database: Database): Promise<StandingList> {
   }
 }
 
+/** Hosts that cannot be given keys that they need. Of one that is not connected nothing is known. */
+export async function hostsWithoutKeys(database: Database): Promise<StandingList> {
+  const rows = await database
+    .selectFrom('host_key_gap')
+    .innerJoin('host', 'host.id', 'host_key_gap.host_id')
+    .select(['host.name', 'host_key_gap.text', 'host_key_gap.is_known'])
+    .where('host_key_gap.is_told', '=', 1)
+    .where('host.crypto_off_at', 'is', null)
+    .where('host.decommissioned_at', 'is', null)
+    .execute()
+  return {
+    holds: rows
+      .filter((row) => row.is_known === 1)
+      .map(({ name, text }) => ({ object: name, text: `Host ${name}: ${text}` })),
+    undecided: new Set(rows.filter((row) => row.is_known === 0).map(({ name }) => name)),
+  }
+}
+
 /** After a restore, until somebody says that all was looked at. */
 export async function heldAfterRestore(database: Database): Promise<StandingList> {
   const rows = await database.selectFrom('installation').select('restored_at').where('on_hold', '=', 1).execute()

@@ -154,6 +154,7 @@ export class Work implements HostObserver {
   /** Takes up what was open when the control plane stopped or died. */
   async start(): Promise<void> {
     await this.#parts.locks.forget(null)
+    await this.#parts.catchUp.forget(null)
     await this.#parts.disposal.start()
     await this.#parts.runner.start()
     this.#parts.policyWatch.start()
@@ -413,6 +414,7 @@ export class Work implements HostObserver {
     if (this.#context.hostConnections.get(host.id) !== null) return
     this.#parts.catchUp.disconnected(host.id)
     await this.#parts.locks.forget(host)
+    await this.#parts.catchUp.forget(host)
   }
 
   async checkHostRemoval(host: HostRow): Promise<void> {

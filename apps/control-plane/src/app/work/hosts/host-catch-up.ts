@@ -18,6 +18,7 @@ import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import type { HandOver } from './hand-over.ts'
 import { confirmOff, isPendingIncapable } from './host-disable.ts'
+import { gapOfUnsafe, KeyGaps } from './key-gaps.ts'
 import { type Failures, KeyReconciliation } from './key-reconciliation.ts'
 import { sendKeyError } from './send-key-error.ts'
 import { type Session, sessionPurpose } from './session.ts'
@@ -35,12 +36,14 @@ export class HostCatchUp {
   readonly #reconciliation: KeyReconciliation
   readonly #hostKeys: HostKeys
   readonly #locks: LockStates
+  readonly #gaps: KeyGaps
   readonly #sessions = new Map<string, Session>()
   readonly #background = new Map<Session, Promise<void>>()
 
   constructor(work: WorkContext, kms: Kms, handOver: HandOver, hostKeys: HostKeys, locks: LockStates) {
     this.#work = work
-    this.#reconciliation = new KeyReconciliation(work, kms, handOver, locks)
+    this.#gaps = new KeyGaps(work)
+    this.#reconciliation = new KeyReconciliation(work, kms, handOver, locks, this.#gaps)
     this.#hostKeys = hostKeys
     this.#locks = locks
   }
@@ -74,6 +77,11 @@ export class HostCatchUp {
   disconnected(hostId: string): void {
     this.#sessions.get(hostId)?.ended.abort(new Error('the host is not connected any more'))
     this.#sessions.delete(hostId)
+  }
+
+  /** Nothing is known of what a host holds that is not connected, or, without one, of any. */
+  async forget(host: Pick<HostRow, 'id'> | null): Promise<void> {
+    await this.#gaps.forget(host)
   }
 
   /** Resolves when nothing goes on in the background any more. */
@@ -137,6 +145,7 @@ export class HostCatchUp {
     const [named] = needed
     const purpose = sessionPurpose(session, host.name, named?.vm ?? null)
     if (!session.connection.cryptoSupported) {
+      await this.#gaps.keep(host, null)
       if (named !== undefined) await sendKeyError(this.#work, host.name, 'incapable', named.key, purpose)
       return { mayBring: false, isDone: true }
     }
@@ -147,6 +156,7 @@ export class HostCatchUp {
       return { mayBring: true, isDone: true }
     } catch (error) {
       if (!(error instanceof ControlPlaneError)) throw error
+      await this.#gaps.keep(host, gapOfUnsafe(needed.length, error))
       // What the host itself refuses is not asked of it again before it connects the next time.
       return { mayBring: false, isDone: error.code !== 'kms-unreachable' }
     }

@@ -12,6 +12,7 @@ import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
 import { noLongerExposed } from './exposed-keys.ts'
 import { type HandOver, handOverConcurrencyMax } from './hand-over.ts'
+import { gapAfterHandOver, gapBeforeHandOver, type KeyGaps } from './key-gaps.ts'
 import { type Session, sessionPurpose } from './session.ts'
 
 /** Why keys could not be handed over, by `keyText`. */
@@ -23,12 +24,14 @@ export class KeyReconciliation {
   readonly #kms: Kms
   readonly #handOver: HandOver
   readonly #locks: LockStates
+  readonly #gaps: KeyGaps
 
-  constructor(work: WorkContext, kms: Kms, handOver: HandOver, locks: LockStates) {
+  constructor(work: WorkContext, kms: Kms, handOver: HandOver, locks: LockStates, gaps: KeyGaps) {
     this.#work = work
     this.#kms = kms
     this.#handOver = handOver
     this.#locks = locks
+    this.#gaps = gaps
   }
 
   /** Gives the host what it lacks, and takes from it what its cluster does not need. Says which keys it did not get. */
@@ -44,19 +47,44 @@ export class KeyReconciliation {
     const heldNames = new Set(held.map(keyText))
     const missing = [...needed.values()].filter(({ key }) => !heldNames.has(keyText(key)))
     const removed = await this.#removeAll(session, held, needed)
-    if (first) await this.#lockQuietly(session, missing)
+    const named = { id: session.hostId, name: hostName }
+    if (first) {
+      await this.#lockQuietly(session, missing)
+      await this.#gaps.keep(
+        named,
+        gapBeforeHandOver(
+          needed.size,
+          missing.map(({ key }) => key),
+          await this.#hostKeyOf(session),
+        ),
+        'quiet',
+      )
+    }
     const failures = await this.#give(session, hostName, missing)
     if (removed) await noLongerExposed(this.#work.database, session.hostId)
     const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
     const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
-    const host = await findHost(this.#work.database, session.hostId)
-    const hostKey = keyReference(host.host_key_provider, host.host_key_id)
+    const hostKey = await this.#hostKeyOf(session)
     if (hostKey !== null && !failures.has(keyText(hostKey))) await connection.client.setHostKey(hostKey)
     if (given.length > 0) {
       const text = `Host ${hostName} was given ${given.length} ${given.length === 1 ? 'key' : 'keys'} of its cluster`
       await this.#work.events.record({ type: 'host.crypto.keys-sent', host: hostName, text })
     }
+    await this.#gaps.keep(
+      named,
+      gapAfterHandOver(
+        needed.size,
+        failures,
+        missing.map(({ key }) => key),
+        hostKey,
+      ),
+    )
     return { failures, isDone: failures.size === 0 && removed && stillNeeded }
+  }
+
+  async #hostKeyOf(session: Session): Promise<KeyReference | null> {
+    const host = await findHost(this.#work.database, session.hostId)
+    return keyReference(host.host_key_provider, host.host_key_id)
   }
 
   async #needed(session: Session): Promise<ReadonlyMap<string, NeededKey>> {
