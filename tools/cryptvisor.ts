@@ -14,6 +14,8 @@ const sessionless = new Set(['login', 'logout', 'help'])
 const sessionlessOptions = new Set(['--help', '-h', '--version', '-V', '--token-file'])
 
 async function main(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
+  // What there is can be asked without a lab.
+  if (argv[0] !== '--dir' && argv.some((each) => each === '--help' || each === '-h')) return run(argv, surroundings)
   const { folder, args } = splitArguments(argv)
   const lab = new Lab(folder)
   const description = lab.describe()
