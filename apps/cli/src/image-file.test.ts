@@ -30,6 +30,17 @@ test('a magic counts at the beginning only, and whole', () => {
   assert.equal(formatOfContent(Buffer.alloc(0)), null)
 })
 
+test('a raw image that ends within a sector is refused before anything is made, with what to do', async (context) => {
+  const path = join(temporaryFolder(context), 'odd.img')
+  writeFileSync(path, Buffer.alloc(1000))
+  for (const format of ['raw', undefined] as const) {
+    await assert.rejects(ImageFile.open({ path, option: '--disk' }, format), {
+      code: 'bad-file',
+      message: `--disk: ${path} has 1000 bytes, and a disk has a multiple of 512`,
+    })
+  }
+})
+
 /** A loop device over `content`, gone after the test; `null` where that takes rights that we do not have. */
 function loopDevice(context: TestContext, content: Uint8Array): string | null {
   const file = join(temporaryFolder(context), 'image')

@@ -7,6 +7,9 @@ import { formatOfContent } from './image-magic.ts'
 /** The API's own limit. */
 const imageSizeMax = 2 ** 50
 
+/** What disks are read and written in. */
+const sectorSize = 512
+
 /** As much of an image as telling its format needs. */
 const headSize = 512
 
@@ -84,6 +87,7 @@ export class ImageFile implements AsyncDisposable {
       const sizeBytes = await sizeOf(source, handle)
       const named = format ?? (source.path.toLowerCase().endsWith('.qcow2') ? 'qcow2' : 'raw')
       checkFormat(source, named, format !== undefined, await readHead(source, handle))
+      if (named === 'raw') checkWhole(source, sizeBytes)
       return new ImageFile(source, named, sizeBytes, handle)
     } catch (error) {
       await handle.close()
@@ -159,6 +163,13 @@ async function readAt(source: Source, handle: FileHandle, buffer: Buffer, positi
     const { code } = cause as NodeJS.ErrnoException
     throw bad(source, `cannot be read: ${code}`, 'check the file and the disk that it lies on', cause)
   }
+}
+
+/** A part of a sector is no part of a disk; a qcow2 image says its size itself. */
+function checkWhole(source: Source, sizeBytes: number): void {
+  if (sizeBytes % sectorSize === 0) return
+  const what = `has ${sizeBytes} bytes, and a disk has a multiple of ${sectorSize}`
+  throw bad(source, what, `pad it first: truncate -s %${sectorSize} ${source.path}`)
 }
 
 function checkFormat(source: Source, format: DiskFormat, wasGiven: boolean, head: Buffer): void {
