@@ -44,8 +44,9 @@ test('a wrong configuration is refused by its field', async (context) => {
     [{ version: 2 }, /: version: /],
   ] as const) {
     await refused(JSON.stringify({ ...good, ...wrong }), message)
+    await refused(JSON.stringify({ ...good, ...wrong }), /Correct it \(docs\/configuration\.md/)
   }
-  await refused('{', /is not JSON/)
+  await refused('{', /is not JSON: .*position 1.*Correct it/)
   await refused('null', /config\.json/)
   await refused(' '.repeat(65_537), /more than 65536 bytes/)
 })

@@ -67,6 +67,9 @@ const defaultProbeIntervalMs = 300_000
 /** How long a key that is to be destroyed can be taken back. */
 export const destroyAfterMsOf = ({ keyDestroyAfterDays = 7 }: Config): number => keyDestroyAfterDays * 86_400_000
 
+/** What to do about what is wrong in it. */
+const mend = 'Correct it (docs/configuration.md, «Control plane»), and start the control plane again'
+
 /** More than any configuration has. */
 const configSizeMax = 65_536
 
@@ -88,11 +91,11 @@ export async function readConfig(folder: string): Promise<Config> {
 export function parseConfig(text: string, path: string): Config {
   const value = parse(text, path)
   const problem = check(value)
-  if (problem !== null) throw new SetUpError('bad-config', `${path}: ${problem.message}`)
+  if (problem !== null) throw new SetUpError('bad-config', `${path}: ${problem.message}. ${mend}`)
   // It was just checked.
   const config = value as Config
   if (config.port === config.hostsPort) {
-    throw new SetUpError('bad-config', `${path}: hostsPort: expected another port than port`)
+    throw new SetUpError('bad-config', `${path}: hostsPort: expected another port than port. ${mend}`)
   }
   return config
 }
@@ -100,12 +103,13 @@ export function parseConfig(text: string, path: string): Config {
 async function readOwn(path: string, folder: string): Promise<string> {
   try {
     if (((await stat(folder)).mode & 0o077) !== 0) {
-      throw new SetUpError('bad-config', `${folder}: others may enter it: chmod 700 it`)
+      throw new SetUpError('bad-config', `${folder}: others may enter it: chmod 700 ${folder}`)
     }
     await using file = await open(path, 'r')
     const { mode, size } = await file.stat()
-    if ((mode & 0o022) !== 0) throw new SetUpError('bad-config', `${path}: others may write it: chmod 600 it`)
-    if (size > configSizeMax) throw new SetUpError('bad-config', `${path}: has more than ${configSizeMax} bytes`)
+    if ((mode & 0o022) !== 0) throw new SetUpError('bad-config', `${path}: others may write it: chmod 600 ${path}`)
+    if (size > configSizeMax)
+      throw new SetUpError('bad-config', `${path}: has more than ${configSizeMax} bytes. ${mend}`)
     return await file.readFile('utf8')
   } catch (cause) {
     if (cause instanceof SetUpError) throw cause
@@ -113,7 +117,11 @@ async function readOwn(path: string, folder: string): Promise<string> {
     if (code === 'ENOENT') {
       throw new SetUpError('not-set-up', `${path} does not exist: run «control-plane init --dir ${folder}» first`)
     }
-    throw new SetUpError('bad-config', `${path}: cannot be read (${code})`, { cause })
+    throw new SetUpError(
+      'bad-config',
+      `${path}: cannot be read (${code}): see that it and its folder belong to the user who starts the control plane`,
+      { cause },
+    )
   }
 }
 
@@ -151,7 +159,11 @@ function parse(text: string, path: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new SetUpError('bad-config', `${path}: is not JSON`, { cause })
+    throw new SetUpError(
+      'bad-config',
+      `${path}: is not JSON: ${cause instanceof Error ? cause.message : 'unknown error'}. ${mend}`,
+      { cause },
+    )
   }
 }
 

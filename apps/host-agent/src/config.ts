@@ -55,6 +55,9 @@ export const agentFiles = {
 /** No file of the agent's own is longer. */
 const agentFileSizeMax = 65_536
 
+/** What to do about what is wrong in it. */
+const mend = 'Correct it (docs/configuration.md, «Host agent»), and start the agent again'
+
 const problemOf = shapeCheck(AgentConfig, 'config.json')
 
 /**
@@ -69,10 +72,14 @@ export async function readConfig(folder: string): Promise<AgentConfig | null> {
   try {
     value = JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
-    throw new AgentError('bad-config', `${path}: expected JSON`, { cause })
+    throw new AgentError(
+      'bad-config',
+      `${path}: expected JSON: ${cause instanceof Error ? cause.message : 'unknown error'}. ${mend}`,
+      { cause },
+    )
   }
   const problem = problemOf(value)
-  if (problem !== null) throw new AgentError('bad-config', `${path}: ${problem.message}`)
+  if (problem !== null) throw new AgentError('bad-config', `${path}: ${problem.message}. ${mend}`)
   // Just checked against the schema that the type comes from.
   return value as AgentConfig
 }
@@ -90,6 +97,10 @@ export async function readAgentFile(path: string): Promise<Buffer | null> {
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return null
     if (cause instanceof AgentError) throw cause
-    throw new AgentError('bad-config', `${path}: cannot be read: ${errnoOf(cause) ?? 'unknown error'}`, { cause })
+    throw new AgentError(
+      'bad-config',
+      `${path}: cannot be read: ${errnoOf(cause) ?? 'unknown error'}: see that it and its folder belong to the user who starts the agent`,
+      { cause },
+    )
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
@@ -90,5 +90,16 @@ test('a damaged token is told apart, and not repeated', async (context) => {
       assert.ok(!inspect(error, { depth: 10 }).includes('hidden'))
       return true
     })
+  }
+})
+
+test('a configuration with a mistake is refused by name, with what to do', async (context) => {
+  const folder = temporaryFolder(context)
+  for (const [text, message] of [
+    ['{', /expected JSON: .*Correct it \(docs\/configuration\.md/],
+    ['{"colour": "red"}', /config\.json: .*Correct it/],
+  ] as const) {
+    writeFileSync(agentFiles.config(folder), text)
+    await assert.rejects(readConfig(folder), { code: 'bad-config', message })
   }
 })

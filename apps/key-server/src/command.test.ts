@@ -68,7 +68,7 @@ test('wrong use says what is right', async (context) => {
   assert.deepEqual(readdirSync(folder), [], 'and nothing was made')
   const notSetUp = await runCommand('serve', '--dir', join(folder, 'nothing'))
   assert.equal(notSetUp.exitCode, 1)
-  assert.match(notSetUp.complaint, /run «key-server init» first/)
+  assert.match(notSetUp.complaint, /run «key-server init --dir .* first/)
 })
 
 test('the server’s certificate follows the host names of the configuration', async (context) => {
@@ -101,7 +101,7 @@ test('a configuration with a mistake is refused by name', async (context) => {
   const config: unknown = JSON.parse(readFileSync(path, 'utf8'))
   assert.ok(typeof config === 'object')
   writeFileSync(path, JSON.stringify({ ...config, kmipPort: 5696 }))
-  await assert.rejects(server.start(), /kmipPort: there is no such field/)
+  await assert.rejects(server.start(), /kmipPort: there is no such field\. Correct it \(docs\/configuration\.md/)
   writeFileSync(path, '{')
   await assert.rejects(server.start(), /is not JSON/)
 })

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
 import { KeyServerError } from './key-server-error.ts'
@@ -32,6 +33,9 @@ export const Config = Type.Object(
 )
 export type Config = Static<typeof Config>
 
+/** What to do about what is wrong in it. */
+const mend = 'Correct it (docs/configuration.md, «Key server»), and start the key server again'
+
 const check = shapeCheck(Config, 'config.json')
 
 /** Reads a configuration. Throws `not-set-up` and `bad-config`, naming the field. */
@@ -40,16 +44,20 @@ export async function readConfig(path: string): Promise<Config> {
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
-    throw new KeyServerError('not-set-up', `${path} cannot be read: run «key-server init» first`, { cause })
+    throw unreadable(path, cause)
   }
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new KeyServerError('bad-config', `${path}: is not JSON`, { cause })
+    throw new KeyServerError(
+      'bad-config',
+      `${path}: is not JSON: ${cause instanceof Error ? cause.message : 'unknown error'}. ${mend}`,
+      { cause },
+    )
   }
   const problem = check(value)
-  if (problem !== null) throw new KeyServerError('bad-config', `${path}: ${problem.message}`)
+  if (problem !== null) throw new KeyServerError('bad-config', `${path}: ${problem.message}. ${mend}`)
   // It was just checked.
   return value as Config
 }
@@ -57,4 +65,15 @@ export async function readConfig(path: string): Promise<Config> {
 /** Writes a configuration, whole or not at all (mode 0600). */
 export async function writeConfig(path: string, config: Config): Promise<void> {
   await replaceFile(path, `${JSON.stringify(config, null, 2)}\n`)
+}
+
+function unreadable(path: string, cause: unknown): KeyServerError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
+  if (code === 'ENOENT') {
+    const folder = dirname(path)
+    const text = `${path} does not exist: run «key-server init --dir ${folder} --root-key-file FILE --host-name HOST» first`
+    return new KeyServerError('not-set-up', text, { cause })
+  }
+  const text = `${path}: cannot be read (${code}): see that it and its folder belong to the user who starts the key server`
+  return new KeyServerError('bad-config', text, { cause })
 }
