@@ -11,6 +11,12 @@ export const sealSize = 16
 /** What whoever approves gives back, to say what they saw. */
 export const sealOf = ({ digest }: Approval): string => digest.slice(0, sealSize)
 
+/** What the second user runs: looks at what dies, and approves exactly that. */
+export const approvalSteps = (approval: Approval): readonly string[] => [
+  `cryptvisor approval show ${approval.id}`,
+  `cryptvisor approval approve ${approval.id} --seal ${sealOf(approval)}`,
+]
+
 /** A request for approval in full, with everything that dies by it. */
 export function approvalSheet(approval: Approval, paint: Paint): string {
   const head = sheet([

@@ -22,6 +22,7 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['vm unlock --host host-none', ['POST /vms-unlock', { host: 'host-none' }], ['GET /vms']],
   ['host check-reboot host-a', ['GET /hosts/host-a/check-reboot']],
   ['host check-reboot --cluster main', ['GET /clusters/main/check-reboot']],
+  ['host check-reboot', ['GET /clusters'], ['GET /clusters/main/check-reboot']],
   ['certificate list', ['GET /certificates']],
   ['host renew-certificate host-a', ['POST /hosts/host-a/renew-certificate']],
   ['keys health', ['GET /key-health']],

@@ -1,28 +1,38 @@
-import type { RebootCheckList } from '@cryptvisor/control-plane-api'
+import type { RebootCheck, RebootCheckList } from '@cryptvisor/control-plane-api'
+import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { table } from '../table.ts'
+
+/** The worst one first. */
+const verdicts = ['unsafe', 'degraded', 'safe'] as const
 
 /** `host check-reboot`. */
 export function addHostCheck(host: CliCommand, cli: Cli): void {
   host
     .command('check-reboot')
     .description(
-      'say whether a host, or every host of a cluster, can be restarted now: each key that it would have to be given again is asked for once. The exit code is 0 only when all of them can be had',
+      'say whether a host, every host of a cluster, or without either every host can be restarted now: each key that it would have to be given again is asked for once. The exit code is 0 only when all of them can be had',
     )
     .argument('[host]', 'its name or ID')
     .option('--cluster <name>', 'every host of this cluster')
-    .examples('host check-reboot host-a && ssh host-a reboot', 'host check-reboot --cluster production --json')
+    .examples(
+      'host check-reboot host-a && ssh host-a reboot',
+      'host check-reboot --cluster production --json',
+      'host check-reboot',
+    )
     .action(async (name: string | undefined, { cluster }: { readonly cluster?: string }) => {
-      if ((name === undefined) === (cluster === undefined)) {
-        throw new CliError('usage', 'name a host, or give --cluster', {
-          next: 'see cryptvisor host check-reboot --help',
+      if (name !== undefined && cluster !== undefined) {
+        throw new CliError('usage', '--cluster: a host is named already', {
+          field: '--cluster',
+          next: `leave it out: cryptvisor host check-reboot ${name}`,
         })
       }
-      const checked = await cli.withClient((client) =>
-        name === undefined ? client.checkClusterReboot(cluster ?? '') : client.checkReboot(name),
-      )
+      const checked = await cli.withClient((client) => {
+        if (name !== undefined) return client.checkReboot(name)
+        return cluster === undefined ? checkAll(client) : client.checkClusterReboot(cluster)
+      })
       cli.show(checked, (list) => checkText(list, cli))
       const bad = checked.checks.filter(({ verdict }) => verdict !== 'safe')
       if (bad.length === 0) return
@@ -33,7 +43,29 @@ export function addHostCheck(host: CliCommand, cli: Cli): void {
     })
 }
 
-function checkText({ checks }: RebootCheckList, { paint }: Cli): string {
+/** Every host of every cluster that one may see. */
+async function checkAll(client: ControlPlaneClient): Promise<RebootCheckList> {
+  const checks: RebootCheck[] = []
+  for (const { name, hosts } of (await client.clusters()).clusters) {
+    if (hosts.length > 0) checks.push(...(await client.checkClusterReboot(name)).checks)
+  }
+  const verdict = verdicts.find((each) => checks.some((check) => check.verdict === each)) ?? null
+  return { checks, verdict }
+}
+
+/** How many hosts have which verdict, in one line. */
+function summaryText({ checks }: RebootCheckList): string {
+  if (checks.length === 0) return 'there are no hosts\n'
+  if (checks.length === 1) return ''
+  const counts = verdicts.toReversed().flatMap((verdict) => {
+    const count = checks.filter((check) => check.verdict === verdict).length
+    return count === 0 ? [] : [`${count} ${verdict}`]
+  })
+  return `\n${checks.length} hosts: ${counts.join(', ')}\n`
+}
+
+function checkText(list: RebootCheckList, { paint }: Cli): string {
+  const { checks } = list
   const head = table(
     ['HOST', 'VERDICT', 'KEYS', 'ENCRYPTED VMS', 'WOULD STAY LOCKED'],
     checks.map((each) => [
@@ -49,5 +81,6 @@ function checkText({ checks }: RebootCheckList, { paint }: Cli): string {
     ...missing.map(({ provider, keyId, state, text }) => [host, `key ${keyId} of ${provider}: ${state}`, text]),
     ...warnings.map((warning) => [host, 'note', warning]),
   ])
-  return details.length === 0 ? head : `${head}\n${table(['HOST', 'WHAT', 'WHY'], details)}`
+  const all = details.length === 0 ? head : `${head}\n${table(['HOST', 'WHAT', 'WHY'], details)}`
+  return `${all}${summaryText(list)}`
 }

@@ -1,5 +1,5 @@
 import type { KeyOrder, KeyRequested } from '@cryptvisor/control-plane-api'
-import { approvalSheet } from '../approval-words.ts'
+import { approvalSheet, approvalSteps } from '../approval-words.ts'
 import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
@@ -145,7 +145,7 @@ function showRequested(cli: Cli, requested: KeyRequested): void {
   )
   if (approval !== null) {
     cli.hint(`nothing happened yet: another user with Cryptographer.ManageKeys has to approve it:`)
-    cli.hint(`  cryptvisor approval approve ${approval.id}`)
+    for (const line of approvalSteps(approval)) cli.hint(`  ${line}`)
   }
   if (order?.state === 'scheduled') cli.hint(`take it back: cryptvisor keys restore ${order.provider}/${order.keyId}`)
 }

@@ -89,7 +89,7 @@ function requireGood(found: readonly UsedKeyHealth[]): void {
 
 function healthTable(keys: readonly UsedKeyHealth[], paint: Paint): string {
   return table(
-    ['PROVIDER', 'KEY ID', 'STATE', 'VERIFIED', 'USED BY', 'FOUND'],
+    ['PROVIDER', 'KEY ID', 'STATE', 'GOOD LAST', 'USED BY', 'FOUND'],
     keys.map((key) => [
       key.provider,
       key.keyId,

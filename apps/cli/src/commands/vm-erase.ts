@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { type Erasure, type ErasureCertificate, erasureStatementType } from '@cryptvisor/control-plane-api'
 import { PkiError, verifyStatement } from '@cryptvisor/pki'
 import { Option } from 'commander'
-import { approvalSheet } from '../approval-words.ts'
+import { approvalSheet, approvalSteps } from '../approval-words.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
@@ -44,7 +44,8 @@ export function addVmErase(vm: CliCommand, cli: Cli): void {
       const approval = await cli.withClient((client) => client.eraseVm(name, body))
       cli.show(approval, (each) => approvalSheet(each, cli.paint))
       cli.hint('nothing happened yet: another user with Cryptographer.ManageKeys and VirtualMachine.Inventory.Delete')
-      cli.hint(`has to approve it: cryptvisor approval approve ${approval.id}`)
+      cli.hint('has to look at it and approve it:')
+      for (const line of approvalSteps(approval)) cli.hint(`  ${line}`)
     })
   const certificate = vm
     .command('erase-certificate')

@@ -93,14 +93,24 @@ interface Refusal {
 }
 
 const refusals: readonly Refusal[] = [
-  { name: 'nothing', request: { depth: 'deep', home: false }, code: 'invalid', message: /^home: choose/ },
-  { name: 'no disk', request: { depth: 'deep', disks: [] }, code: 'invalid', message: /^home: choose/ },
+  {
+    name: 'nothing',
+    request: { depth: 'deep', home: false },
+    code: 'invalid',
+    message: /^home: nothing of VM web is chosen/,
+  },
+  {
+    name: 'no disk',
+    request: { depth: 'deep', disks: [] },
+    code: 'invalid',
+    message: /^home: nothing of VM web is chosen/,
+  },
   { name: 'an unknown disk', request: { depth: 'deep', disks: [9] }, code: 'not-found', message: /^disks\.0: .*9/ },
   {
     name: 'a plain disk',
     request: { depth: 'deep', disks: [1] },
     code: 'invalid',
-    message: /^disks\.0: disk 1 is plain/,
+    message: /^disks\.0: disk 1 of VM web is plain/,
   },
   { name: 'a disk twice', request: { depth: 'deep', disks: [0, 0] }, code: 'invalid', message: /^disks\.1: .*twice/ },
   { name: 'verifying nothing', request: { depth: 'shallow', verify: true }, code: 'invalid', message: /^verify: / },

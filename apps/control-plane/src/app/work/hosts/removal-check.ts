@@ -56,7 +56,7 @@ export async function checkProviderRemoval(database: Database, provider: string)
   const names = some([...new Set(all)])
   throw new ControlPlaneError(
     'in-use',
-    `key provider ${provider} keeps keys that are used by ${names}: without it they could not be opened after a restart. Decrypt those VMs and remove those hosts first`,
+    `key provider ${provider} is not removed: its keys are used by ${names}, which could not be opened after a restart without it. See all that refers to it with «key-provider references ${provider}»; move that to another one with «key-provider migrate ${provider} OTHER» (first with --dry-run), then remove it`,
   )
 }
 
@@ -71,7 +71,7 @@ async function refuseNamed(database: Database, provider: string): Promise<void> 
   if (policies.length === 0) return
   throw new ControlPlaneError(
     'in-use',
-    `key provider ${provider} is named by ${policies.length === 1 ? 'storage policy' : 'storage policies'} ${some(policies.map(({ name }) => `«${name}»`))}: change them first («policy change --key-provider»)`,
+    `key provider ${provider} is named by ${policies.length === 1 ? 'storage policy' : 'storage policies'} ${some(policies.map(({ name }) => `«${name}»`))}: change them first («policy change POLICY --key-provider OTHER»), or «key-provider migrate ${provider} OTHER», which does that too`,
   )
 }
 

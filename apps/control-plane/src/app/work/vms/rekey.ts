@@ -32,7 +32,7 @@ export async function planRekey(
   request: RekeyVm,
 ): Promise<{ change: Extract<VmChange, { kind: 'shallow-rekey' | 'deep-rekey' }>; key: KeyPlan } | null> {
   requirePrivileges(principal, ['Cryptographer.Recrypt'], vm.objectPath)
-  refusePace(request)
+  refusePace(vm, request)
   const chosen = chosenParts(vm, request)
   const chosenKeys = distinctKeys(chosen.flatMap(({ keys }) => keys))
   const named = request.keyProvider ?? namedProvider(await policiesOf(work, chosen), undefined)
@@ -67,11 +67,11 @@ async function partsToMove(
 }
 
 /** A shallow rekey moves no data. */
-function refusePace(request: RekeyVm): void {
+function refusePace(vm: VmRecord, request: RekeyVm): void {
   if (request.depth === 'deep') return
   for (const field of ['verify', 'bytesPerSecondMax'] as const) {
     if (request[field] === undefined) continue
-    const message = `${field}: a shallow rekey moves no data, so there is nothing to verify or to slow down`
+    const message = `${field}: a shallow rekey of VM ${vm.row.name} moves no data, so there is nothing to verify or to slow down: leave it out, or ask for a deep one`
     throw new ControlPlaneError('invalid', message, { field })
   }
 }
@@ -80,7 +80,10 @@ function refusePace(request: RekeyVm): void {
 function chosenParts(vm: VmRecord, { home, disks }: RekeyVm): EncryptedPart[] {
   const own = parseEncryption(vm.row.encryption)
   if (own === null) {
-    throw new ControlPlaneError('invalid', `VM ${vm.row.name} is plain: there is no key that could be changed`)
+    throw new ControlPlaneError(
+      'invalid',
+      `VM ${vm.row.name} is plain, so it has no key that could be changed: encrypt it first («vm encrypt ${vm.row.name}»)`,
+    )
   }
   const homePart: EncryptedPart = { disk: null, keys: own.keys, policyId: vm.row.policy_id }
   if (home === undefined && disks === undefined) return [homePart, ...vm.disks.flatMap(encryptedPart)]
@@ -89,9 +92,13 @@ function chosenParts(vm: VmRecord, { home, disks }: RekeyVm): EncryptedPart[] {
     ...(disks ?? []).map((number, index) => diskPart(vm, disks ?? [], number, index)),
   ]
   if (chosen.length > 0) return chosen
-  throw new ControlPlaneError('invalid', 'home: choose VM Home or disks, or leave both out for the whole VM', {
-    field: 'home',
-  })
+  throw new ControlPlaneError(
+    'invalid',
+    `home: nothing of VM ${vm.row.name} is chosen: choose VM Home or disks, or leave both out for the whole VM`,
+    {
+      field: 'home',
+    },
+  )
 }
 
 /** Empty for a plain disk. */
@@ -112,16 +119,28 @@ function diskPart(vm: VmRecord, chosen: readonly number[], number: number, index
   const field = `disks.${index}`
   const disk = vm.disks.find((candidate) => candidate.number === number)
   if (disk === undefined) {
-    throw new ControlPlaneError('not-found', `${field}: VM ${vm.row.name} has no disk ${number}`, { field })
+    throw new ControlPlaneError(
+      'not-found',
+      `${field}: VM ${vm.row.name} has no disk ${number}: see «vm show ${vm.row.name}»`,
+      { field },
+    )
   }
   if (chosen.indexOf(number) !== index) {
-    throw new ControlPlaneError('invalid', `${field}: disk ${number} is named twice`, { field })
+    throw new ControlPlaneError(
+      'invalid',
+      `${field}: disk ${number} of VM ${vm.row.name} is named twice: name each once`,
+      { field },
+    )
   }
   const [part] = encryptedPart(disk)
   if (part !== undefined) return part
-  throw new ControlPlaneError('invalid', `${field}: disk ${number} is plain: it has no key that could be changed`, {
-    field,
-  })
+  throw new ControlPlaneError(
+    'invalid',
+    `${field}: disk ${number} of VM ${vm.row.name} is plain, so it has no key that could be changed: leave it out, or encrypt it first («vm encrypt ${vm.row.name} --disk ${number}»)`,
+    {
+      field,
+    },
+  )
 }
 
 /** The policies that the parts have. */
