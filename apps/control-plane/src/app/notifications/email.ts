@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { connect } from 'node:net'
 import type { EmailConfig } from '@cryptvisor/control-plane-api'
 import type { Secret } from '@cryptvisor/secret'
 import { createTransport } from 'nodemailer'
+import { safeLookup } from './address-check.ts'
 import { DeliveryError, deliveryTimeoutMs, type Item, networkFailure, type Sender } from './sender.ts'
 
 /** One mail for up to 50 items, so that a storm of events is no storm of mails. */
@@ -23,6 +25,19 @@ export class EmailSender implements Sender {
       host,
       port,
       secure: security === 'tls',
+      // Left to itself the library looks the name up without our rules.
+      getSocket: (_options, callback) => {
+        const connection = connect({ host, port, lookup: safeLookup, timeout: deliveryTimeoutMs })
+        const failed = (error: Error) => callback(error)
+        connection.once('error', failed)
+        connection.once('timeout', () => connection.destroy(new Error('no connection in time')))
+        signal.addEventListener('abort', () => connection.destroy(new Error('stopped')), { once: true })
+        connection.once('connect', () => {
+          connection.off('error', failed)
+          connection.setTimeout(0)
+          callback(null, { connection })
+        })
+      },
       requireTLS: security === 'starttls',
       ignoreTLS: security === 'none',
       connectionTimeout: deliveryTimeoutMs,
