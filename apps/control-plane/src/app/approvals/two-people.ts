@@ -19,6 +19,8 @@ export interface Deciding {
   /** Milliseconds since 1970. */
   readonly requestedAt: number
   readonly approvedBy: string
+  /** Now, as `requestedAt`. */
+  readonly now: number
 }
 
 /**
@@ -28,16 +30,21 @@ export interface Deciding {
  * the installation was set up. Two accounts that one person was given cannot be told from two people.
  */
 export async function requireTwoPeople(database: Kysely<Schema>, deciding: Deciding): Promise<void> {
-  const { requestedBy, requestedAt, approvedBy } = deciding
-  const settled = Math.min(beginningOf(await readInstallation(database)) + settingUpMs, requestedAt)
+  const { requestedBy, requestedAt, approvedBy, now } = deciding
+  const setUpAt = beginningOf(await readInstallation(database)) + settingUpMs
+  const settled = Math.min(setUpAt, requestedAt)
   const since = Math.max(requestedAt - accountActDays * dayMs, settled)
   const acts = await database.selectFrom('account_act').selectAll().where('at', '>=', since).orderBy('at').execute()
   const why = oneHand(acts, requestedBy, approvedBy)
   if (why === null) return
-  const latest = Math.max(...why.map(({ at }) => at))
+  const again = Math.max(...why.map(({ at }) => at)) + accountActDays * dayMs
+  const later =
+    now < setUpAt
+      ? `Or withdraw the request and ask anew: until ${timeText(setUpAt)}, while this installation is set up, only what is done after a request counts`
+      : `What is asked for after ${timeText(again)} ${approvedBy} can approve again; sooner, once whoever has the machine has given them a new password there («control-plane recover-admin»)`
   throw new ControlPlaneError(
     'no-privilege',
-    `${approvedBy} cannot approve what ${requestedBy} asked for, since one person could be both: ${why.map(actText).join(', ')}. Have another user approve it, one with whose account none of them had to do. What is asked for after ${timeText(latest + accountActDays * dayMs)} ${approvedBy} can approve again; sooner, once whoever has the machine has given them a new password there («control-plane recover-admin»)`,
+    `${approvedBy} cannot approve what ${requestedBy} asked for, since one person could be both: ${why.map(actText).join(', ')}. Have another user approve it, one with whose account none of them had to do. ${later}`,
   )
 }
 
