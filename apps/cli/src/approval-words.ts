@@ -55,7 +55,7 @@ export function approvalTable(approvals: readonly Approval[], paint: Paint): str
   )
 }
 
-function impactText({ keys, users, warnings }: Impact, pending: boolean, paint: Paint): string {
+function impactText({ keys, users, warnings, hiddenCount = 0 }: Impact, pending: boolean, paint: Paint): string {
   const owners = Map.groupBy(users, ({ owner }) => `${owner.kind === 'vm' ? 'VM' : owner.kind} ${owner.name}`)
   const rows = [...owners].map(([owner, of]) => [
     paint('red', owner),
@@ -64,13 +64,14 @@ function impactText({ keys, users, warnings }: Impact, pending: boolean, paint: 
   ])
   const what = pending ? 'would be destroyed' : 'was destroyed'
   const title =
-    rows.length === 0
+    rows.length + hiddenCount === 0
       ? `Nothing here ${pending ? 'uses' : 'used'} what ${what}.`
       : `What ${pending ? 'dies' : 'died'} by it:`
   const list = rows.length === 0 ? '' : table(['OF', 'PARTS', 'KEY'], rows)
   return [
     line(title),
     list,
+    ...(hiddenCount === 0 ? [] : [line(`and ${hiddenCount} that you may not see, so you cannot approve it`)]),
     line(`${keys.length === 1 ? 'Key' : `${keys.length} keys`}: ${keys.map(keyName).join(', ')}`),
     ...warnings.map((warning) => line(`Warning: ${warning}`)),
   ].join('')

@@ -86,7 +86,8 @@ function textOf(node: KeyUsageNode | undefined): string {
 
 function ending(graph: KeyUsageGraph, roots: readonly Branch[]): string {
   const more = graph.truncated ? 'There is more than one answer holds: ask for one key, VM or host.\n' : ''
-  return `${roots.map((root) => line(root.text) + below(root.branches, '')).join('')}${more}`
+  const hidden = graph.hiddenCount === 0 ? '' : line(`and ${graph.hiddenCount} uses of keys that you may not see`)
+  return `${roots.map((root) => line(root.text) + below(root.branches, '')).join('')}${hidden}${more}`
 }
 
 function below(branches: readonly Branch[], indent: string): string {

@@ -156,6 +156,8 @@ export const CampaignPreview = Type.Object({
       problem: Nullable(Type.String()),
     }),
   ),
+  /** How many more VMs would be rekeyed, which whoever asks may not see. */
+  hiddenCount: Type.Integer(),
   totalBytes: Type.Integer(),
   /** By the rate of earlier deep rekeys; `null`: there were none, or no data is moved. */
   secondsEstimated: Nullable(Type.Integer()),

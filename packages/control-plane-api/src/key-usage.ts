@@ -40,6 +40,8 @@ export const Impact = Type.Object({
   users: Type.Array(KeyUser),
   /** What else whoever approves has to know. */
   warnings: Type.Array(Type.String()),
+  /** How many more users there are that whoever asks may not see. */
+  hiddenCount: Type.Optional(Type.Integer()),
 })
 export type Impact = Static<typeof Impact>
 
@@ -74,5 +76,7 @@ export const KeyUsageGraph = Type.Object({
   nodes: Type.Array(KeyUsageNode),
   edges: Type.Array(KeyUsageEdge),
   truncated: Type.Boolean(),
+  /** How many users of keys whoever asks may not see. */
+  hiddenCount: Type.Integer(),
 })
 export type KeyUsageGraph = Static<typeof KeyUsageGraph>

@@ -36,7 +36,7 @@ export function addCampaign(program: CliCommand, cli: Cli): void {
     .action((options: PlanOptions) =>
       cli.showAnswer(
         (client) => client.previewCampaign(planOf(options)),
-        ({ vms, totalBytes, secondsEstimated }) =>
+        ({ vms, hiddenCount, totalBytes, secondsEstimated }) =>
           table(
             ['VM', 'HOST', 'KEY AGE', 'DATA', 'KEYS', 'PROBLEM'],
             vms.map(({ vm, host, keyAgeDays, bytes, keys, problem }) => [
@@ -49,7 +49,7 @@ export function addCampaign(program: CliCommand, cli: Cli): void {
             ]),
           ) +
           line(
-            `${vms.length} VMs, ${vms.filter(({ problem }) => problem !== null).length} with a problem; ${formatSize(totalBytes)} to move${secondsEstimated === null ? '' : `, about ${formatDuration(secondsEstimated)}`}`,
+            `${vms.length} VMs${hiddenCount === 0 ? '' : ` and ${hiddenCount} that you may not see`}, ${vms.filter(({ problem }) => problem !== null).length} with a problem; ${formatSize(totalBytes)} to move${secondsEstimated === null ? '' : `, about ${formatDuration(secondsEstimated)}`}`,
           ),
       ),
     )

@@ -84,6 +84,7 @@ export const cannedGraph: KeyUsageGraph = {
     { from: 'vm:vm-2', to: 'vm-home:vm-2', kind: 'has' },
     { from: 'vm-home:vm-2', to: 'key:kms/kek-1', kind: 'needs' },
   ],
+  hiddenCount: 0,
   truncated: false,
 }
 

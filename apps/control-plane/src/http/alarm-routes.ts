@@ -43,7 +43,7 @@ export function alarmRoutes({ alarms, retention, scopes }: Platform): Routes {
       },
       handler: async ({ query, principal }) => {
         const scope = await scopes.of(principal, 'System.Read')
-        return { alarms: await alarms.list({ limit: alarmsPerAnswerMax, ...query, scope }) }
+        return { alarms: await alarms.list({ limit: alarmsPerAnswerMax, ...query, scope, by: principal }) }
       },
     })
     server.route({
@@ -51,7 +51,8 @@ export function alarmRoutes({ alarms, retention, scopes }: Platform): Routes {
       url: '/api/v1/alarms/:id',
       config: { access: ['System.Read'] },
       schema: { tags: ['alarms'], summary: 'An alarm', params: ById, response: { 200: Alarm } },
-      handler: async ({ params, principal }) => alarms.show(params.id, await scopes.of(principal, 'System.Read')),
+      handler: async ({ params, principal }) =>
+        alarms.show(params.id, await scopes.of(principal, 'System.Read'), principal),
     })
     server.route({
       method: 'POST',

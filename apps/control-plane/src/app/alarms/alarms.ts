@@ -10,6 +10,7 @@ import { type Clock, timeText, timeTextOrNull } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
 import type { Scope } from '../permissions/scope.ts'
+import { Sight } from '../permissions/sight.ts'
 import type { Principal } from '../ports.ts'
 import type { AlarmBook } from './alarm-book.ts'
 import type { AlarmDefinition } from './alarm-definition.ts'
@@ -41,7 +42,7 @@ export class Alarms {
 
   /**
    * Red ones first, then the newest; those that were cleared only when `all` says so. With a scope only those of VMs and
-   * hosts in it, and of what is neither.
+   * hosts in it, and of what is neither; no text names what `by` may not see.
    */
   async list(query: {
     readonly state?: Alarm['state'] | undefined
@@ -50,6 +51,8 @@ export class Alarms {
     readonly all?: boolean | undefined
     readonly limit: number
     readonly scope?: Scope | undefined
+    /** Who asks; left out: somebody who sees everything. */
+    readonly by?: Principal | undefined
   }): Promise<Alarm[]> {
     let found = within(this.#database, query.scope).limit(Math.min(query.limit, alarmsPerAnswerMax))
     if (query.severity !== undefined) found = found.where('severity', '=', query.severity)
@@ -60,36 +63,39 @@ export class Alarms {
     if (query.state === 'acknowledged') found = found.where('acknowledged_at', 'is not', null)
     // «red» comes before «yellow» by the alphabet, too.
     const rows = await found.orderBy('severity').orderBy('last_at', 'desc').orderBy('id', 'desc').execute()
-    return rows.map((row) => this.#view(row))
+    const sight = await this.#sight(query.by, query.scope)
+    return rows.map((row) => this.#view(row, sight))
   }
 
   /** Throws `not-found`, also for one that lies out of `scope`. */
-  async show(id: string, scope?: Scope): Promise<Alarm> {
-    return this.#view(await find(this.#database, id, scope))
+  async show(id: string, scope?: Scope, by?: Principal): Promise<Alarm> {
+    return this.#view(await find(this.#database, id, scope), await this.#sight(by, scope))
   }
 
   /** Says that somebody takes care. It stays until its cause is gone. Throws `not-found`, `invalid` for a cleared one. */
   async acknowledge(id: string, principal: Principal, scope?: Scope): Promise<Alarm> {
+    const sight = await this.#sight(principal, scope)
     return this.#events.transaction(async (transaction, record) => {
       const row = await findOpen(transaction, id, scope)
-      if (row.acknowledged_at !== null) return this.#view(row)
+      if (row.acknowledged_at !== null) return this.#view(row, sight)
       const change = { acknowledged_at: this.#clock(), acknowledged_by: principal.name }
       await transaction.updateTable('alarm').set(change).where('id', '=', id).execute()
       const text = `${principal.name} takes care of the alarm ${row.definition} of ${row.object}`
       await record({ type: 'alarm.acknowledged', ...about(row), text, user: principal.name })
-      return this.#view({ ...row, ...change })
+      return this.#view({ ...row, ...change }, sight)
     })
   }
 
   /** Clears an alarm by hand; where its cause goes on it is raised anew. Throws as `acknowledge`. */
   async clear(id: string, principal: Principal, scope?: Scope): Promise<Alarm> {
+    const sight = await this.#sight(principal, scope)
     return this.#events.transaction(async (transaction, record) => {
       const row = await findOpen(transaction, id, scope)
       const change = { cleared_at: this.#clock(), cleared_by: principal.name }
       await transaction.updateTable('alarm').set(change).where('id', '=', id).execute()
       const text = `${principal.name} cleared the alarm ${row.definition} of ${row.object} by hand`
       await record({ type: 'alarm.cleared', ...about(row), text, user: principal.name })
-      return this.#view({ ...row, ...change })
+      return this.#view({ ...row, ...change }, sight)
     })
   }
 
@@ -133,7 +139,14 @@ export class Alarms {
     })
   }
 
-  #view(row: AlarmRow): Alarm {
+  /** `null`: everything may be seen. */
+  async #sight(by: Principal | undefined, scope: Scope | undefined): Promise<Sight | null> {
+    return by === undefined || scope === undefined ? null : Sight.of(this.#database, by, scope)
+  }
+
+  #view(row: AlarmRow, sight: Sight | null): Alarm {
+    const found = this.#definitions.find(({ name }) => name === row.definition)
+    const unseen = `${found?.title ?? row.definition}: what it concerns you may not see in full`
     const { id, definition, object_kind: objectKind, object, severity, text, count } = row
     return {
       id,
@@ -142,8 +155,8 @@ export class Alarms {
       object,
       severity,
       state: row.cleared_at !== null ? 'cleared' : row.acknowledged_at !== null ? 'acknowledged' : 'raised',
-      text,
-      advice: this.#definitions.find(({ name }) => name === definition)?.advice ?? '',
+      text: sight?.textOf(text, unseen) ?? text,
+      advice: found?.advice ?? '',
       count,
       raisedAt: timeText(row.raised_at),
       lastAt: timeText(row.last_at),

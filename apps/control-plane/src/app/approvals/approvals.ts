@@ -5,10 +5,12 @@ import { requirePrivileges } from '../access-control.ts'
 import type { Caller } from '../bearers.ts'
 import { timeText, timeTextOrNull } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
+import { Sight } from '../permissions/sight.ts'
 import type { NewEvent, Principal } from '../ports.ts'
 import type { Database, WorkContext } from '../work/context.ts'
 import type { ApprovalAction } from './approval-action.ts'
 import { digestOf, grownBy, usersText } from './impact.ts'
+import { requireSeesAll, seenImpact } from './seen-impact.ts'
 import { requireTwoPeople } from './two-people.ts'
 
 /** How long a request waits for its second user. */
@@ -106,26 +108,28 @@ export class Approvals {
       await record({ type: 'approval.requested', ...about, text, user: by.name })
       return inserted
     })
-    return this.#view(row)
+    return this.#viewFor(row, by)
   }
 
-  /** The newest first. */
-  async list(pendingOnly: boolean): Promise<Approval[]> {
+  /** The newest first, as far as `by` may see what they are about. */
+  async list(pendingOnly: boolean, by: Principal): Promise<Approval[]> {
     let found = this.#work.database.selectFrom('approval').selectAll().orderBy('created_at', 'desc').limit(listedMax)
     if (pendingOnly) found = found.where('state', '=', 'pending').where('expires_at', '>', this.#work.clock())
     const rows = await found.execute()
+    const sight = await Sight.of(this.#work.database, by)
     const views: Approval[] = []
-    for (const row of rows) views.push(await this.#view(row))
+    for (const row of rows) views.push(await this.#view(row, sight))
     return views
   }
 
   /** With what would die now, while it is pending. Throws `not-found`. */
-  async show(id: string): Promise<Approval> {
-    return this.#view(await this.#row(this.#work.database, id))
+  async show(id: string, by: Principal): Promise<Approval> {
+    return this.#viewFor(await this.#row(this.#work.database, id), by)
   }
 
   /**
-   * Lets it happen. Throws `no-privilege` for whoever asked for it, could be the same person or lacks a privilege;
+   * Lets it happen. Throws `no-privilege` for whoever asked for it, could be the same person, lacks a privilege or may not see
+   * all that dies;
    * `approval-outdated` when it is over, whoever asked for it may not do so any more, or it would destroy something else than
    * what was shown; `invalid` for an API token, which may lie in a script: a person has to look.
    */
@@ -157,8 +161,10 @@ export class Approvals {
           requestedBy: current.requested_by,
           requestedAt: current.created_at,
           approvedBy: by.name,
+          now: this.#work.clock(),
         })
         const impact = await this.#impactNow(transaction, current)
+        requireSeesAll(impact, await Sight.of(transaction, by))
         if (digestOf(id, current.request, impact) !== digest) {
           throw new ControlPlaneError(
             'approval-outdated',
@@ -172,7 +178,7 @@ export class Approvals {
         return impact
       },
     })
-    return this.show(id)
+    return this.show(id, by)
   }
 
   /** Somebody says no; also whoever asked for it, who then takes it back. */
@@ -185,7 +191,7 @@ export class Approvals {
       const text = `${by.name} rejected what ${row.requested_by} asked for: to ${row.subject}${because(comment ?? null)}`
       await record({ type: 'approval.rejected', ...storedOf(row).about, text, user: by.name })
     })
-    return this.show(id)
+    return this.show(id, by)
   }
 
   /** Throws `no-privilege` for everybody but whoever asked for it. */
@@ -203,7 +209,7 @@ export class Approvals {
       const text = `${by.name} withdrew the request to ${row.subject}`
       await record({ type: 'approval.withdrawn', ...storedOf(row).about, text, user: by.name })
     })
-    return this.show(id)
+    return this.show(id, by)
   }
 
   async #close(
@@ -264,13 +270,20 @@ export class Approvals {
     return row
   }
 
-  async #view(row: ApprovalRow): Promise<Approval> {
+  async #viewFor(row: ApprovalRow, by: Principal): Promise<Approval> {
+    return this.#view(row, await Sight.of(this.#work.database, by))
+  }
+
+  /** As far as `sight` reaches; the digest stands for all. */
+  async #view(row: ApprovalRow, sight: Sight): Promise<Approval> {
     const state = this.#stateOf(row)
     const impact = await this.#impactOf(row, state)
+    const about = storedOf(row).about.keyId
+    const unseen = `${row.action}${about == null ? '' : ` ${about}`}, of what you may not see`
     return {
       id: row.id,
       action: row.action,
-      subject: row.subject,
+      subject: sight.textOf(row.subject, unseen),
       state,
       reason: row.reason,
       requestedBy: row.requested_by,
@@ -280,7 +293,7 @@ export class Approvals {
       decidedAt: timeTextOrNull(row.decided_at),
       comment: row.comment,
       task: row.task_id,
-      impact,
+      impact: seenImpact(impact, sight),
       digest: digestOf(row.id, row.request, impact),
     }
   }

@@ -17,7 +17,7 @@ export function approvalRoutes(approvals: Approvals): Routes {
         querystring: Type.Object({ all: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
         response: { 200: ApprovalList },
       },
-      handler: async ({ query }) => ({ approvals: await approvals.list(query.all !== true) }),
+      handler: async ({ query, principal }) => ({ approvals: await approvals.list(query.all !== true, principal) }),
     })
     server.route({
       method: 'GET',
@@ -29,7 +29,7 @@ export function approvalRoutes(approvals: Approvals): Routes {
         params: ById,
         response: { 200: Approval },
       },
-      handler: ({ params }) => approvals.show(params.id),
+      handler: ({ params, principal }) => approvals.show(params.id, principal),
     })
     server.route({
       method: 'POST',

@@ -48,7 +48,7 @@ export function campaignRoutes(campaigns: Campaigns): Routes {
         body: Type.Object({ plan: CampaignPlan }, { additionalProperties: false }),
         response: { 200: CampaignPreview },
       },
-      handler: ({ body }) => campaigns.preview(body),
+      handler: ({ body, principal }) => campaigns.preview(body, principal),
     })
     server.route({
       method: 'GET',

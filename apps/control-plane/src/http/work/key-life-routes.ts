@@ -40,7 +40,7 @@ export function keyLifeRoutes(lives: KeyLives): Routes {
         ),
         response: { 200: KeyUsageGraph },
       },
-      handler: ({ query }) => lives.usage(query),
+      handler: ({ query, principal }) => lives.usage(query, principal),
     })
     addOrders(server, lives)
     server.route({

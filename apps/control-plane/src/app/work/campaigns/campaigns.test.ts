@@ -64,7 +64,7 @@ test('VMs are chosen by name, provider, age, policy and cluster', async (context
   const world = await worldWith(context, ['a', 'b'])
   const { campaigns } = world.work
   const chosen = async (selection: CampaignPlan['selection']) =>
-    (await campaigns.preview({ plan: { ...shallow, selection } })).vms.map(({ vm }) => vm)
+    (await campaigns.preview({ plan: { ...shallow, selection } }, admin)).vms.map(({ vm }) => vm)
   assert.deepEqual(await chosen({}), ['a', 'b'])
   assert.deepEqual(await chosen({ vms: ['b'] }), ['b'])
   assert.deepEqual(await chosen({ keyProvider: 'vault' }), ['a', 'b'])

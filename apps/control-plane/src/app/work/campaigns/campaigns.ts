@@ -9,6 +9,7 @@ import { v7 } from 'uuid'
 import type { CampaignRow } from '../../../database/campaign-rows.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { Scope } from '../../permissions/scope.ts'
+import { Sight } from '../../permissions/sight.ts'
 import type { Principal } from '../../ports.ts'
 import { isRehearsed } from '../../rehearsal.ts'
 import { orExists } from '../../unique.ts'
@@ -20,7 +21,7 @@ import type { VmRequests } from '../vms/vm-requests.ts'
 import { CampaignEngine } from './campaign-engine.ts'
 import { campaignView, findCampaign, findRun, itemView, planOf, runView } from './campaign-store.ts'
 import { checkSchedule, firstRunAt } from './schedule.ts'
-import { chooseVms, previewOf } from './selection.ts'
+import { chooseVms, previewOf, requireSeen } from './selection.ts'
 
 /** Rekey campaigns: many VMs get new keys, within limits, at times, and however often the control plane starts anew. */
 export class Campaigns {
@@ -76,6 +77,7 @@ export class Campaigns {
       throw new ControlPlaneError('invalid', message, { field: 'plan.bytesPerSecondMax' })
     }
     const chosen = await chooseVms(database, plan, clock())
+    requireSeen(plan, chosen, await Sight.of(database, by))
     const row: CampaignRow = {
       id: v7(),
       name,
@@ -97,9 +99,9 @@ export class Campaigns {
   }
 
   /** What a run of such a campaign that began now would do. Throws as `create`. */
-  async preview({ plan }: Pick<CreateCampaign, 'plan'>): Promise<CampaignPreview> {
+  async preview({ plan }: Pick<CreateCampaign, 'plan'>, by: Principal): Promise<CampaignPreview> {
     checkSchedule(plan)
-    return previewOf(this.#work, plan)
+    return previewOf(this.#work, plan, await Sight.of(this.#work.database, by))
   }
 
   /** Begins a run now. Throws `not-found`, and `in-use` while one is under way. */

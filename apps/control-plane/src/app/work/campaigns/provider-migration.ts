@@ -13,6 +13,7 @@ import { isOver } from '../tasks/task-view.ts'
 import { findProvider } from '../vms/lookup.ts'
 import type { Campaigns } from './campaigns.ts'
 import { providerReferences, referencesText } from './provider-references.ts'
+import { chooseVms } from './selection.ts'
 
 /** What a migration remembers. */
 export interface MigrationState {
@@ -129,7 +130,8 @@ export class ProviderMigration {
     const known = (await campaigns.list()).find((campaign) => campaign.name === name)
     const selection = { keyProvider: state.from }
     if (known === undefined) {
-      if ((await campaigns.preview({ plan: { selection, depth: state.depth } })).vms.length === 0) return undefined
+      if ((await chooseVms(this.#work.database, { selection, depth: state.depth }, this.#work.clock())).length === 0)
+        return undefined
       const limits = {
         ...(state.atOnceMax === null ? {} : { atOnceMax: state.atOnceMax }),
         ...(state.perHostMax === null ? {} : { perHostMax: state.perHostMax }),

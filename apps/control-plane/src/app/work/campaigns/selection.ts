@@ -2,6 +2,7 @@ import type { CampaignPlan, CampaignPreview } from '@cryptvisor/control-plane-ap
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
+import type { Sight } from '../../permissions/sight.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { authorityOf, keysOf, parseEncryption, readVms, type VmRecord } from '../vms/vm-store.ts'
 
@@ -49,18 +50,28 @@ export async function chooseVms(database: Database, { selection }: CampaignPlan,
 
 const olderThan = ({ olderThanDays = 0 }: CampaignPlan['selection']) => olderThanDays
 
-/** What a run that began now would do; tells of what speaks against it and changes nothing. */
-export async function previewOf(work: WorkContext, plan: CampaignPlan): Promise<CampaignPreview> {
+/** Throws `not-found` for a VM that the plan names and that is hidden, as if it were not there. */
+export function requireSeen({ selection }: CampaignPlan, chosen: readonly Chosen[], sight: Sight): void {
+  if (selection.vms === undefined) return
+  const hidden = chosen.find(({ vm }) => !sight.sees('vm', vm.row.id))
+  if (hidden !== undefined) throw notThere('selection.vms', `VM ${hidden.vm.row.name}`)
+}
+
+/** What a run that began now would do; of VMs that `sight` does not reach how many there are. It tells of what speaks against it and changes nothing. */
+export async function previewOf(work: WorkContext, plan: CampaignPlan, sight: Sight): Promise<CampaignPreview> {
   const { database } = work
   const now = work.clock()
   const facts = await readFacts(database)
-  const chosen = await chooseVms(database, plan, now)
+  const all = await chooseVms(database, plan, now)
+  requireSeen(plan, all, sight)
+  const chosen = all.filter(({ vm }) => sight.sees('vm', vm.row.id))
   const deep = plan.depth === 'deep'
   const vms = chosen.map(({ vm, keys }) => {
+    const host = sight.sees('host', vm.row.host_id) ? vm.hostName : '-'
     const ages = keys.map((key) => ageDays(facts, key, now)).filter((age) => age !== null)
     return {
       vm: vm.row.name,
-      host: vm.hostName,
+      host,
       keys: keys.map(({ provider, keyId }) => ({ provider, keyId })),
       keyAgeDays: ages.length === 0 ? null : Math.max(...ages),
       bytes: deep ? encryptedBytes(vm) : 0,
@@ -70,7 +81,13 @@ export async function previewOf(work: WorkContext, plan: CampaignPlan): Promise<
   const totalBytes = vms.reduce((sum, { bytes }) => sum + bytes, 0)
   const rate = deep && totalBytes > 0 ? await deepRate(database) : null
   const atOnce = Math.min(plan.atOnceMax ?? atOnceDefault, Math.max(1, new Set(vms.map(({ host }) => host)).size))
-  return { vms, totalBytes, secondsEstimated: rate === null ? null : Math.ceil(totalBytes / rate / atOnce) }
+  const hiddenCount = all.length - chosen.length
+  return {
+    vms,
+    hiddenCount,
+    totalBytes,
+    secondsEstimated: rate === null ? null : Math.ceil(totalBytes / rate / atOnce),
+  }
 }
 
 /** How many VMs are rekeyed at once, and on one host, where the plan does not say. */

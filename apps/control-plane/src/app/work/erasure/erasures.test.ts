@@ -223,7 +223,7 @@ test('the control plane is killed at every point of an erasure, with the agents 
     if (index % 2 === 0) for (const agent of world.agents) agent.restart()
     await world.boot()
     await world.until(() => isSettled(world))
-    const { state } = await world.work.keyLives.approvals.show(id)
+    const { state } = await world.work.keyLives.approvals.show(id, admin)
     if (state === 'approved') await assertErased(world)
     else {
       assert.equal(state, 'pending', 'nothing happened, and it can be approved still')

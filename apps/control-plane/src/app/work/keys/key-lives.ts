@@ -1,6 +1,8 @@
 import type { KeyUsageGraph } from '@cryptvisor/control-plane-api'
 import { Approvals } from '../../approvals/approvals.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { noSuchObject } from '../../inventory/object-paths.ts'
+import { Sight } from '../../permissions/sight.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { findProvider, findVm } from '../vms/lookup.ts'
@@ -49,21 +51,28 @@ export class KeyLives {
   }
 
   /** Who needs which keys. Throws `not-found`, `invalid`. */
-  async usage({ provider, keyId, vm, host }: UsageSubject): Promise<KeyUsageGraph> {
+  async usage({ provider, keyId, vm, host }: UsageSubject, by: Principal): Promise<KeyUsageGraph> {
     const { database } = this.#work
+    const sight = await Sight.of(database, by)
+    const vmId = vm === undefined ? undefined : (await findVm(database, vm)).row.id
+    const hostId = host === undefined ? undefined : await this.#hostId(host)
+    if (vmId !== undefined && !sight.sees('vm', vmId)) throw noSuchObject({ kind: 'vm', name: vm ?? '' }, 'vm')
+    if (hostId !== undefined && !sight.sees('host', hostId))
+      throw noSuchObject({ kind: 'host', name: host ?? '' }, 'host')
     if (keyId !== undefined && provider === undefined) {
       throw new ControlPlaneError('invalid', 'provider: say whose key it is', { field: 'provider' })
     }
     const named = provider === undefined ? undefined : await findProvider(database, provider, 'provider')
-    return keyUsageGraph(database, {
+    const query = {
       ...(named === undefined
         ? {}
         : keyId === undefined
           ? { provider: named }
           : { keys: [{ provider: named, keyId }] }),
-      ...(vm === undefined ? {} : { vmId: (await findVm(database, vm)).row.id }),
-      ...(host === undefined ? {} : { hostId: await this.#hostId(host) }),
-    })
+      ...(vmId === undefined ? {} : { vmId }),
+      ...(hostId === undefined ? {} : { hostId }),
+    }
+    return keyUsageGraph(database, query, sight)
   }
 
   async #hostId(nameOrId: string): Promise<string> {

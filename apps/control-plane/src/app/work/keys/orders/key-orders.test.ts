@@ -47,7 +47,7 @@ test('a key in use is not destroyed; the refusal names every user, and nothing c
   }
   await assert.rejects(orders.destroy('vault', 'key-1', {}, admin), refusal('in-use', /host host-a \(host key\)/))
   assert.deepEqual(await orders.list(false), [])
-  assert.deepEqual(await approvals.list(false), [])
+  assert.deepEqual(await approvals.list(false, admin), [])
   assert.deepEqual(world.kms.idsIn('Active').length, 3)
 })
 
@@ -182,7 +182,7 @@ test('when more would die than was shown, the second person is asked again', asy
     refusal('approval-outdated', /look again/),
   )
   assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
-  const now = await approvals.show(id)
+  const now = await approvals.show(id, admin)
   assert.match(now.impact.warnings.join(), /not known when it was asked for.*VM copy/)
   await approvals.approve(id, { digest: now.digest }, eve)
   assert.equal(world.kms.keys.get('key-3')?.state, 'Destroyed')
@@ -218,11 +218,11 @@ test('a request is rejected by others, withdrawn by who made it, and expires', a
   assert.equal((await approvals.withdraw(second.id, undefined, admin)).state, 'withdrawn')
   const third = await ask()
   await world.process.database.updateTable('approval').set({ expires_at: 1 }).where('id', '=', third.id).execute()
-  assert.equal((await approvals.show(third.id)).state, 'expired')
+  assert.equal((await approvals.show(third.id, admin)).state, 'expired')
   for (const { id, digest } of [first, second, third]) {
     await assert.rejects(approvals.approve(id, { digest }, eve), refusal('approval-outdated', /over/))
   }
-  assert.deepEqual(await approvals.list(true), [])
+  assert.deepEqual(await approvals.list(true, admin), [])
   assert.equal(world.kms.keys.get('key-3')?.state, 'Active')
 })
 

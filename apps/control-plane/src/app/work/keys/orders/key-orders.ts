@@ -7,6 +7,7 @@ import type { Approvals } from '../../../approvals/approvals.ts'
 import { impactOf, usersText } from '../../../approvals/impact.ts'
 import { timeText } from '../../../clock.ts'
 import { ControlPlaneError } from '../../../control-plane-error.ts'
+import { Sight } from '../../../permissions/sight.ts'
 import type { Principal } from '../../../ports.ts'
 import { isRehearsed } from '../../../rehearsal.ts'
 import type { Database, WorkContext } from '../../context.ts'
@@ -17,6 +18,7 @@ import { initialDateOf, labelsOf, namesKnownOwner } from '../orphans/labels.ts'
 import { ownerText } from '../owner-text.ts'
 import { isGone } from '../provider-destroy.ts'
 import { keyUsers } from '../usage/key-usage.ts'
+import { seenUsersText } from '../usage/seen-users.ts'
 import { insertOrder, openOrder, orderedAlready, orderView, updateOrder } from './order-store.ts'
 import type { OrderWorker } from './order-worker.ts'
 
@@ -79,7 +81,8 @@ export class KeyOrders {
     { afterSeconds, reason }: Pick<DestroyKey, 'afterSeconds' | 'reason'>,
     by: Principal,
   ): Promise<KeyOrderRow> {
-    requireUnused('destroy', key, await keyUsers(transaction, { keys: [key] }))
+    const sight = await Sight.of(transaction, by)
+    requireUnused('destroy', key, await keyUsers(transaction, { keys: [key] }), sight)
     const now = this.#work.clock()
     const afterMs = afterSeconds === undefined ? this.#afterMsDefault : afterSeconds * 1000
     const order = { ...orderOf('destroy', 'cessation-of-operation', now + afterMs, by), reason: reason ?? null }
@@ -144,8 +147,9 @@ export class KeyOrders {
     const open = await openOrder(this.#work.database, key)
     if (open !== null) throw orderedAlready(open)
     requireNoTask(key, users)
+    const sight = await Sight.of(this.#work.database, by)
     if (users.length > 0 || warnings.length > 0) {
-      if (force !== true) throw needsForce(action, key, users, warnings)
+      if (force !== true) throw needsForce(action, key, users, warnings, sight)
       const subject = `${action} key ${key.keyId} of provider ${key.provider}${users.length === 0 ? '' : `, which ${usersText(users)} cannot be opened without`}`
       const request: KeyRequest = { key, cause, afterMs, warnings }
       const approval = await this.#approvals.request(
@@ -156,7 +160,7 @@ export class KeyOrders {
     }
     const now = this.#work.clock()
     const row = await this.#work.events.transaction(async (transaction, record) => {
-      requireUnused(action, key, await keyUsers(transaction, { keys: [key] }))
+      requireUnused(action, key, await keyUsers(transaction, { keys: [key] }), sight)
       const order = { ...orderOf(action, cause, now + afterMs, by), reason: reason ?? null }
       const inserted = await insertOrder(transaction, key, order, now)
       await record(scheduledEvent(inserted))
@@ -274,8 +278,8 @@ function requireNoTask(key: KeyReference, users: readonly KeyUser[]): void {
   )
 }
 
-function requireUnused(action: Action, key: KeyReference, users: readonly KeyUser[]): void {
-  if (users.length > 0) throw needsForce(action, key, users, [])
+function requireUnused(action: Action, key: KeyReference, users: readonly KeyUser[], sight: Sight): void {
+  if (users.length > 0) throw needsForce(action, key, users, [], sight)
 }
 
 function needsForce(
@@ -283,8 +287,10 @@ function needsForce(
   key: KeyReference,
   users: readonly KeyUser[],
   warnings: readonly string[],
+  sight: Sight,
 ): ControlPlaneError {
-  const used = users.length === 0 ? [] : [`it is used by ${usersText(users)}, which could not be opened without it`]
+  const used =
+    users.length === 0 ? [] : [`it is used by ${seenUsersText(users, sight)}, which could not be opened without it`]
   return new ControlPlaneError(
     'in-use',
     `key ${key.keyId} of provider ${key.provider} is not ${action === 'revoke' ? 'revoked' : 'destroyed'}: ${[...used, ...warnings].join('; ')}. ${

@@ -3,6 +3,7 @@ import { type KeyDescription, listLimitMax } from '@cryptvisor/key-provider'
 import type { KeyRow } from '../../../../database/schema.ts'
 import { timeText } from '../../../clock.ts'
 import { ControlPlaneError } from '../../../control-plane-error.ts'
+import { Sight } from '../../../permissions/sight.ts'
 import type { Principal } from '../../../ports.ts'
 import type { WorkContext } from '../../context.ts'
 import { inParallel } from '../../in-parallel.ts'
@@ -38,9 +39,15 @@ export class KeyOrphans {
         ? (await database.selectFrom('key_provider').select('name').orderBy('name').execute()).map(({ name }) => name)
         : [await findProvider(database, providerName, 'provider')]
     const answer: KeyOrphanList = { orphans: [], failures: [] }
+    const sight = await Sight.of(database, by)
     for (const provider of names) {
       try {
-        answer.orphans.push(...(await this.#of(provider, { host: null, vm: null, user: by.name, task: null })))
+        const found = await this.#of(provider, { host: null, vm: null, user: by.name, task: null })
+        const unseen = 'what it is about you may not see'
+        for (const orphan of found) {
+          const why = sight.textOf(orphan.why, unseen)
+          answer.orphans.push(why === orphan.why ? orphan : { ...orphan, why, labels: {} })
+        }
       } catch (error) {
         if (!(error instanceof ControlPlaneError)) throw error
         answer.failures.push({ provider, problem: error.message })

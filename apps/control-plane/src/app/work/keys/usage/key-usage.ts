@@ -1,10 +1,12 @@
 import type { KeyUsageEdge, KeyUsageGraph, KeyUsageNode, KeyUser } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import { distinctKeys, keyText } from '../../../key-reference.ts'
+import type { Sight } from '../../../permissions/sight.ts'
 import type { Database } from '../../context.ts'
 import { detachedDiskKeyUsers } from './detached-disk-key-users.ts'
 import { hostKeyUsers } from './host-key-users.ts'
 import type { KeyUserQuery, KeyUserSource } from './key-users.ts'
+import { seenUsers } from './seen-users.ts'
 import { taskKeyUsers } from './task-key-users.ts'
 import { unregisteredVmKeyUsers } from './unregistered-vm-key-users.ts'
 import { diskKeyUsers, vmHomeKeyUsers } from './vm-key-users.ts'
@@ -42,13 +44,14 @@ export function usersByKey(users: readonly KeyUser[]): ReadonlyMap<string, reado
 
 /**
  * The same as a graph: owners have parts, parts need keys. The keys that are asked for are in it when nothing uses them,
- * too; and with a VM whoever shares its keys, as clones do.
+ * too; and with a VM whoever shares its keys, as clones do. What `sight` does not reach is counted.
  */
-export async function keyUsageGraph(database: Database, query: KeyUserQuery): Promise<KeyUsageGraph> {
+export async function keyUsageGraph(database: Database, query: KeyUserQuery, sight: Sight): Promise<KeyUsageGraph> {
   const own = await keyUsers(database, query)
   const shared = query.vmId === undefined ? null : { keys: distinctKeys(own.map(({ key }) => key)) }
   const all = shared === null ? own : await keyUsers(database, shared)
-  const users = all.slice(0, graphUsersMax)
+  const { users: seen, hiddenCount } = seenUsers(all, sight)
+  const users = seen.slice(0, graphUsersMax)
   const keys = distinctKeys([...(query.keys ?? []), ...users.map(({ key }) => key)])
   const states = await keyStates(database, keys)
   const nodes = new Map<string, KeyUsageNode>()
@@ -69,7 +72,7 @@ export async function keyUsageGraph(database: Database, query: KeyUserQuery): Pr
     if (add({ id: node, kind, ref: id, name, state: null })) edges.push({ from: ownerNode, to: node, kind: 'has' })
     edges.push({ from: node, to: `key:${keyText(key)}`, kind: 'needs' })
   }
-  return { nodes: [...nodes.values()], edges, truncated: all.length > users.length }
+  return { nodes: [...nodes.values()], edges, truncated: seen.length > users.length, hiddenCount }
 }
 
 /** What the database says of each key (`keyText`); those that are not on record are left out. */
