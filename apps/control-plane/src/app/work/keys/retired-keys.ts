@@ -1,13 +1,11 @@
 import type { DestroyedRetiredKeys, DestroyRetiredKeys, RetiredKey } from '@cryptvisor/control-plane-api'
 import type { KeyRow } from '../../../database/schema.ts'
 import { timeText, timeTextOrNull } from '../../clock.ts'
-import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Principal } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { findProvider } from '../vms/lookup.ts'
 import { referenceOf } from './key-rows.ts'
 import type { KeyOrders } from './orders/key-orders.ts'
-import { orderView } from './orders/order-store.ts'
 
 const dayMs = 86_400_000
 
@@ -48,16 +46,7 @@ export class RetiredKeys {
   async destroy(request: DestroyRetiredKeys, by: Principal): Promise<DestroyedRetiredKeys> {
     const rows = (await this.#rows(request)).slice(0, destroyedAtOnceMax)
     const outcome = await this.#work.events.transaction(async (transaction, record) => {
-      const result: DestroyedRetiredKeys = { orders: [], skipped: [] }
-      for (const row of rows) {
-        const key = referenceOf(row)
-        try {
-          result.orders.push(orderView(await this.#orders.orderUnused(transaction, key, request, by)))
-        } catch (error) {
-          if (!(error instanceof ControlPlaneError)) throw error
-          result.skipped.push({ ...key, why: error.message })
-        }
-      }
+      const result = await this.#orders.orderUnused(transaction, rows.map(referenceOf), request, by)
       const [first] = result.orders
       if (first !== undefined) {
         const text = `${result.orders.length} retired keys (older than ${request.olderThanDays} days) are going to be destroyed at ${first.dueAt}; until then «keys restore» takes any of them back. Old backups of disks that were wrapped with them cannot be opened after that`

@@ -8,7 +8,7 @@ import type { NewEvent, Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { referenceOf } from '../keys/key-rows.ts'
 import { findPolicy, findVm } from '../vms/lookup.ts'
-import { readVms, type VmRecord } from '../vms/vm-store.ts'
+import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import { assess, type PolicyFacts } from './assessment.ts'
 
 /** So many VMs are looked at in one transaction. */
@@ -74,8 +74,8 @@ export class Compliance {
   async #keepSome(ids: readonly string[]): Promise<void> {
     const now = this.#work.clock()
     await this.#work.events.transaction(async (transaction, record) => {
-      const facts = await factsOf(transaction, now)
       const vms = (await readVms(transaction, { ids })).filter(({ row }) => row.task_id === null)
+      const facts = await factsOf(transaction, now, vms)
       const rows = await transaction.selectFrom('vm_compliance').selectAll().where('vm_id', 'in', ids).execute()
       const before = new Map(rows.map((row) => [row.vm_id, row]))
       for (const vm of vms) {
@@ -94,11 +94,20 @@ export class Compliance {
   }
 }
 
-/** What VMs are compared with, as the database has it now. */
-export async function factsOf(database: Database, now: number): Promise<PolicyFacts> {
+/** What VMs are compared with, as the database has it now: these VMs, of which there are not many, or all when left out. */
+export async function factsOf(database: Database, now: number, vms?: readonly VmRecord[]): Promise<PolicyFacts> {
+  const keyIds = vms?.flatMap((vm) => keysOf(authorityOf(vm)).map(({ keyId }) => keyId))
   const policies = await database.selectFrom('policy').selectAll().execute()
-  const keys = await database.selectFrom('key').select(['provider', 'key_id', 'created_at']).execute()
-  const revoked = await database.selectFrom('key_revocation').selectAll().execute()
+  let selectKeys = database.selectFrom('key').select(['provider', 'key_id', 'created_at'])
+  let selectRevoked = database.selectFrom('key_revocation').selectAll()
+  if (keyIds !== undefined) {
+    // SQL has no empty list; no ID is empty.
+    const some = keyIds.length === 0 ? [''] : [...new Set(keyIds)]
+    selectKeys = selectKeys.where('key_id', 'in', some)
+    selectRevoked = selectRevoked.where('key_id', 'in', some)
+  }
+  const keys = await selectKeys.execute()
+  const revoked = await selectRevoked.execute()
   return {
     policies: new Map(policies.map((row) => [row.id, row])),
     keysMadeAt: new Map(keys.map((row) => [keyText(referenceOf(row)), row.created_at])),

@@ -145,7 +145,7 @@ export class PolicyApplication {
         await this.#waitFor(vm.row.task_id)
         continue
       }
-      const plan = planApply(vm, await factsOf(database, this.#work.clock()))
+      const plan = planApply(vm, await factsOf(database, this.#work.clock(), [vm]))
       const [step] = plan.steps
       if (step === undefined) {
         await this.#takeVersions(plan.outOfDate)

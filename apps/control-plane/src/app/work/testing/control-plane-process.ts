@@ -174,6 +174,7 @@ export class FaultyDatabase implements KyselyPlugin {
   }
 
   async transformResult({ result }: PluginTransformResultArgs) {
+    this.#faults.rowsRead += result.rows.length
     return result
   }
 }

@@ -16,6 +16,8 @@ export class KilledError extends Error {
  * well, and then has the process die, or the call fail, at each of them.
  */
 export class Faults {
+  /** How many rows the database gave so far. */
+  rowsRead = 0
   readonly points: Point[] = []
   #hook: (point: Point, index: number) => void = () => undefined
   #dead = false

@@ -1,4 +1,12 @@
-import type { DestroyKey, Impact, KeyOrder, KeyRequested, KeyUser, RevokeKey } from '@cryptvisor/control-plane-api'
+import type {
+  DestroyedRetiredKeys,
+  DestroyKey,
+  Impact,
+  KeyOrder,
+  KeyRequested,
+  KeyUser,
+  RevokeKey,
+} from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { KeyDescription } from '@cryptvisor/key-provider'
 import type { KeyOrderRow } from '../../../../database/key-life-rows.ts'
@@ -7,6 +15,7 @@ import type { Approvals } from '../../../approvals/approvals.ts'
 import { impactOf, usersText } from '../../../approvals/impact.ts'
 import { timeText } from '../../../clock.ts'
 import { ControlPlaneError } from '../../../control-plane-error.ts'
+import { keyText } from '../../../key-reference.ts'
 import { Sight } from '../../../permissions/sight.ts'
 import type { Principal } from '../../../ports.ts'
 import { isRehearsed } from '../../../rehearsal.ts'
@@ -17,9 +26,18 @@ import type { Kms, Purpose } from '../kms.ts'
 import { initialDateOf, labelsOf, namesKnownOwner } from '../orphans/labels.ts'
 import { ownerText } from '../owner-text.ts'
 import { isGone } from '../provider-destroy.ts'
-import { keyUsers } from '../usage/key-usage.ts'
+import { keyUsers, usersByKey } from '../usage/key-usage.ts'
 import { seenUsersText } from '../usage/seen-users.ts'
-import { insertOrder, openOrder, orderedAlready, orderView, updateOrder } from './order-store.ts'
+import {
+  insertOrder,
+  insertOrders,
+  newOrder,
+  openOrder,
+  openOrders,
+  orderedAlready,
+  orderView,
+  updateOrder,
+} from './order-store.ts'
 import type { OrderWorker } from './order-worker.ts'
 
 /** What is asked to be done to a key, as an approval keeps it. */
@@ -72,21 +90,32 @@ export class KeyOrders {
   }
 
   /**
-   * Orders the destruction of a key that nothing uses, in a transaction of the caller's; `wake` the worker afterwards.
-   * Throws `in-use`, `already-exists`.
+   * Orders the destruction of those of `keys` that nothing uses, in a transaction of the caller's, in a few queries however
+   * many there are; says why the others are left alone. `wake` the worker afterwards.
    */
   async orderUnused(
     transaction: Database,
-    key: KeyReference,
+    keys: readonly KeyReference[],
     { afterSeconds, reason }: Pick<DestroyKey, 'afterSeconds' | 'reason'>,
     by: Principal,
-  ): Promise<KeyOrderRow> {
+  ): Promise<DestroyedRetiredKeys> {
     const sight = await Sight.of(transaction, by)
-    requireUnused('destroy', key, await keyUsers(transaction, { keys: [key] }), sight)
+    const users = usersByKey(await keyUsers(transaction, { keys }))
+    const open = await openOrders(transaction)
     const now = this.#work.clock()
     const afterMs = afterSeconds === undefined ? this.#afterMsDefault : afterSeconds * 1000
     const order = { ...orderOf('destroy', 'cessation-of-operation', now + afterMs, by), reason: reason ?? null }
-    return insertOrder(transaction, key, order, now)
+    const rows: KeyOrderRow[] = []
+    const skipped: DestroyedRetiredKeys['skipped'] = []
+    for (const key of keys) {
+      const using = users.get(keyText(key)) ?? []
+      const before = open.get(keyText(key))
+      if (using.length > 0) skipped.push({ ...key, why: needsForce('destroy', key, using, [], sight).message })
+      else if (before !== undefined) skipped.push({ ...key, why: orderedAlready(before).message })
+      else rows.push(newOrder(key, order, now))
+    }
+    await insertOrders(transaction, rows)
+    return { orders: rows.map(orderView), skipped }
   }
 
   /** Takes back what is ordered for a key and not done. Throws `not-found` when there is nothing, or it is too late. */

@@ -4,7 +4,11 @@ import { v7 } from 'uuid'
 import type { KeyOrderRow } from '../../../../database/key-life-rows.ts'
 import { timeText, timeTextOrNull } from '../../../clock.ts'
 import { ControlPlaneError } from '../../../control-plane-error.ts'
+import { keyText } from '../../../key-reference.ts'
 import type { Database } from '../../context.ts'
+
+/** An insertion has so many rows at most, since a query has a limited number of values. */
+const rowsPerInsert = 500
 
 export type NewKeyOrder = Pick<
   KeyOrderRow,
@@ -20,7 +24,14 @@ export async function insertOrder(
 ): Promise<KeyOrderRow> {
   const open = await openOrder(transaction, key)
   if (open !== null) throw orderedAlready(open)
-  const row: KeyOrderRow = {
+  const row = newOrder(key, order, now)
+  await transaction.insertInto('key_order').values(row).execute()
+  return row
+}
+
+/** An order as it begins. */
+export function newOrder(key: KeyReference, order: NewKeyOrder, now: number): KeyOrderRow {
+  return {
     id: v7(),
     provider: key.provider,
     key_id: key.keyId,
@@ -30,8 +41,22 @@ export async function insertOrder(
     created_at: now,
     ended_at: null,
   }
-  await transaction.insertInto('key_order').values(row).execute()
-  return row
+}
+
+/** Writes many orders down; the caller made sure that none is open for their keys. */
+export async function insertOrders(transaction: Database, rows: readonly KeyOrderRow[]): Promise<void> {
+  for (let start = 0; start < rows.length; start += rowsPerInsert) {
+    await transaction
+      .insertInto('key_order')
+      .values(rows.slice(start, start + rowsPerInsert))
+      .execute()
+  }
+}
+
+/** All that is ordered and not over, by `keyText`. */
+export async function openOrders(database: Database): Promise<ReadonlyMap<string, KeyOrderRow>> {
+  const rows = await database.selectFrom('key_order').selectAll().where('ended_at', 'is', null).execute()
+  return new Map(rows.map((row) => [keyText({ provider: row.provider, keyId: row.key_id }), row]))
 }
 
 export async function updateOrder(
