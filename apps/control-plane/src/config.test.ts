@@ -40,6 +40,8 @@ test('a wrong configuration is refused by its field', async (context) => {
     [{ labels: { vendor: 'x' } }, /: labels/],
     [{ kmip: { connectTimeoutMs: 1, requestTimeoutMs: 1000 } }, /: kmip\.connectTimeoutMs: /],
     [{ logLevel: 'trace' }, /: logLevel/],
+    [{ security: { sessionIdleMinutes: 0 } }, /: security\.sessionIdleMinutes/],
+    [{ security: { sessionIdleMinutes: 721 } }, /: security\.sessionIdleMinutes/],
     [{ colour: 'red' }, /: colour: there is no such field/],
     [{ version: 2 }, /: version: /],
   ] as const) {

@@ -2,6 +2,7 @@ import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
+import { defaultSessionLimits, type SessionLimits } from './app/session-limits.ts'
 import type { KmipSettings, Labels } from './app/settings.ts'
 import { defaultVerification, type VerificationSettings } from './app/work/keys/key-verification.ts'
 import { SetUpError } from './set-up-error.ts'
@@ -52,6 +53,15 @@ export const Config = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    security: Type.Optional(
+      Type.Object(
+        {
+          /** A session that nobody uses for so long ends; 60 when left out. After 12 hours each ends. */
+          sessionIdleMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 720 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     logLevel: Type.Union([Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
   },
   { additionalProperties: false },
@@ -66,6 +76,11 @@ const defaultProbeIntervalMs = 300_000
 
 /** How long a key that is to be destroyed can be taken back. */
 export const destroyAfterMsOf = ({ keyDestroyAfterDays = 7 }: Config): number => keyDestroyAfterDays * 86_400_000
+
+/** When sessions of users end by themselves. */
+export function sessionsOf({ security: { sessionIdleMinutes } = {} }: Config): SessionLimits {
+  return sessionIdleMinutes === undefined ? defaultSessionLimits : { idleMs: sessionIdleMinutes * 60_000 }
+}
 
 /** What to do about what is wrong in it. */
 const mend = 'Correct it (docs/configuration.md, «Control plane»), and start the control plane again'

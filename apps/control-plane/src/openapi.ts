@@ -9,6 +9,7 @@ import { Secret } from '@cryptvisor/secret'
 import { AuditSigner } from './app/audit/audit-signer.ts'
 import { Certificates } from './app/certificates.ts'
 import { Platform } from './app/platform.ts'
+import { defaultSessionLimits } from './app/session-limits.ts'
 import type { Settings } from './app/settings.ts'
 import { defaultKmip, kmipOf } from './config.ts'
 import { createWork } from './create-work.ts'
@@ -47,6 +48,7 @@ async function openApiDocument(): Promise<object> {
     labels: { vendor: '', product: '', productVersion: version },
     kmip: kmipOf({ kmip: defaultKmip }),
     keyDestroyAfterMs: 0,
+    sessions: defaultSessionLimits,
   }
   await using opened = new AsyncDisposableStack()
   const database = opened.adopt(await openControlPlaneDatabase(':memory:'), (open) => open.destroy())

@@ -10,7 +10,7 @@ import type { Clock } from './app/clock.ts'
 import { Platform } from './app/platform.ts'
 import type { HostObserver } from './app/ports.ts'
 import type { Settings } from './app/settings.ts'
-import { type Config, destroyAfterMsOf, kmipOf, labelsOf, readConfig, verificationOf } from './config.ts'
+import { type Config, destroyAfterMsOf, kmipOf, labelsOf, readConfig, sessionsOf, verificationOf } from './config.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
 import type { Schema } from './database/schema.ts'
 import { SealedTable } from './database/sealed-table.ts'
@@ -76,6 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     kmip: kmipOf(config),
     keyVerification: verificationOf(config),
     keyDestroyAfterMs: destroyAfterMsOf(config),
+    sessions: sessionsOf(config),
   }
   const hostsUrl = urlOf(config.host, config.hostsPort)
   const agentIdentity = await certificates.issueClient()

@@ -45,12 +45,24 @@ export const ChangeUser = Type.Object(
 )
 export type ChangeUser = Static<typeof ChangeUser>
 
+/** By what a request was let in. */
+export const Login = Type.Object({
+  kind: Type.Union([Type.Literal('session'), Type.Literal('api-token')]),
+  /** `null`: an API token that does not expire. */
+  expiresAt: Nullable(Time),
+  /** A session ends when it was not used for so long; `null`: an API token, which does not. */
+  idleMinutes: Nullable(Type.Integer()),
+})
+export type Login = Static<typeof Login>
+
 /** `privileges` are those on the root; `permissions` says what there is on other objects, and through which group. */
 export const Me = Type.Object({
   name: UserName,
   /** As `User` has it. */
   source: Nullable(Type.String()),
   groups: Type.Array(Type.String()),
+  secondFactor: Type.Boolean({ description: 'Whether logins need a code' }),
+  login: Login,
   role: Nullable(Name),
   privileges: Type.Array(Type.String()),
   permissions: Type.Array(Permission),

@@ -31,15 +31,26 @@ export const OidcConfig = Type.Object(
 )
 export type OidcConfig = Static<typeof OidcConfig>
 
+const ConfirmDays = Type.Integer({
+  minimum: 1,
+  maximum: 365,
+  description:
+    'API tokens of its users work for so many days after it confirmed the user last; 30 when left out. A login confirms',
+})
+
 export const CreateIdentitySource = Type.Object(
-  { name: IdentitySourceName, oidc: OidcConfig },
+  { name: IdentitySourceName, oidc: OidcConfig, confirmDays: Type.Optional(ConfirmDays) },
   { additionalProperties: false },
 )
 export type CreateIdentitySource = Static<typeof CreateIdentitySource>
 
 /** Takes the place of what it was. Users and mappings stay. */
 export const ChangeIdentitySource = Type.Object(
-  { enabled: Type.Optional(Type.Boolean()), oidc: Type.Optional(OidcConfig) },
+  {
+    enabled: Type.Optional(Type.Boolean()),
+    oidc: Type.Optional(OidcConfig),
+    confirmDays: Type.Optional(ConfirmDays),
+  },
   { additionalProperties: false },
 )
 export type ChangeIdentitySource = Static<typeof ChangeIdentitySource>
@@ -58,6 +69,7 @@ export const IdentitySource = Type.Object({
   oidc: OidcConfig,
   /** Whether it has a client secret or a bind password; shown to nobody. */
   hasSecret: Type.Boolean(),
+  confirmDays: ConfirmDays,
   groups: Type.Array(GroupMapping),
   userCount: Type.Integer(),
   createdAt: Time,

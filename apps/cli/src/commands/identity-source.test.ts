@@ -19,6 +19,7 @@ test('identity-source: each command makes its call and says what came of it', as
     [['secret', 'corp', '--secret-file', secretFile], [`PUT ${corp}/secret`], /corp has a new secret/],
     [['disable', 'corp'], [`PATCH ${corp}`], /corp is switched off/],
     [['enable', 'corp'], [`PATCH ${corp}`], /corp is switched on/],
+    [['confirm-days', 'corp', '7'], [`PATCH ${corp}`], /corp work for 7 days/],
     [['map-group', 'corp', 'staff', 'users'], [`PUT ${corp}/groups`], /who is in staff of corp is in group users/],
     [['unmap-group', 'corp', 'staff', 'users'], [`POST ${corp}/groups/remove`], /staff of corp is not mapped to users/],
     [['remove', 'corp'], [`DELETE ${corp}`], /corp/],
@@ -62,6 +63,19 @@ test('identity-source add oidc: what is left out is not sent, the secret goes as
   assert.match(asked.stderr, /--secret-file FILE/)
   assert.equal((await add('--client-id', 'c', '--public-client', '--ca', '/no/such/file')).exitCode, 2)
   assert.deepEqual(fake.calls, [])
+})
+
+test('identity-source set-oidc: what is left out stays, and the secret is given again', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const secretFile = desk.file('secret', 'another secret')
+  const set = (...more: string[]) => desk.run(['identity-source', 'set-oidc', 'corp', ...more])
+  const { exitCode, stderr } = await set('--groups-claim', 'roles', '--secret-file', secretFile)
+  assert.equal(exitCode, 0, stderr)
+  const before = { issuer: 'https://login.example.org', clientId: 'cryptvisor' }
+  assert.deepEqual(fake.changes[0]?.body, { oidc: { ...before, groupsClaim: 'roles' } })
+  assert.deepEqual(fake.secrets, ['another secret'])
+  const { stdout } = await set('--client-id', 'c-2', '--public-client')
+  assert.match(stdout, /client ID: +c-2[\s\S]*client secret: +none/)
 })
 
 /** Runs `login --source corp`, and plays the browser, which comes back with `query`. */

@@ -1,24 +1,12 @@
-import type { IdentitySource, OidcConfig } from '@cryptvisor/control-plane-api'
-import { texts } from '../arguments.ts'
+import type { IdentitySource } from '@cryptvisor/control-plane-api'
+import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
-import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { getPassphrase } from '../passphrase.ts'
-import { readPem } from '../pem-file.ts'
 import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
-
-interface OidcOptions {
-  readonly issuer: string
-  readonly clientId: string
-  readonly secretFile?: string
-  readonly publicClient?: boolean
-  readonly scope?: readonly string[]
-  readonly nameClaim?: string
-  readonly groupsClaim?: string
-  readonly ca?: string
-}
+import { addOidc, setOidc } from './identity-source-oidc.ts'
 
 /** `identity-source`: where users come from that are not the control plane's own. */
 export function addIdentitySource(program: CliCommand, cli: Cli): void {
@@ -27,7 +15,8 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
     .description(
       'identity sources: an OpenID Connect provider whose users can log in, as NAME@SOURCE; needs VcIdentityProviders.Manage',
     )
-  addOidc(source.command('add').description('let users of a provider log in'), cli)
+  addOidc(source.command('add').description('let users of a provider log in'), cli, sourceSheet)
+  setOidc(source, cli, sourceSheet)
   source
     .command('list')
     .description('list the identity sources')
@@ -81,6 +70,20 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
       )
   }
   source
+    .command('confirm-days')
+    .description(
+      'let API tokens of its users rest when it has not confirmed the user for so many days; whoever logs in by it again wakes theirs',
+    )
+    .argument('<name>', 'its name')
+    .argument('<days>', '1 to 365', wholeNumber(1, 365))
+    .examples('identity-source confirm-days corp 7')
+    .action((name: string, confirmDays: number) =>
+      cli.showAnswer(
+        (client) => client.changeIdentitySource(name, { confirmDays }),
+        () => line(`API tokens of users of ${name} work for ${confirmDays} days after it confirmed the user`),
+      ),
+    )
+  source
     .command('map-group')
     .description('have whoever is in a group of the source be in a group of ours, from their next login on')
     .argument('<source>', 'its name')
@@ -108,59 +111,17 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
     .action((name: string) => cli.remove('identity source', name, (client) => client.deleteIdentitySource(name)))
 }
 
-function addOidc(add: CliCommand, cli: Cli): void {
-  add
-    .command('oidc')
-    .description(
-      'let users of an OpenID Connect provider log in, in a browser (authorization code with PKCE). Register the control plane there with the redirect URI http://127.0.0.1/callback, any port',
-    )
-    .argument('<name>', 'stands after the @ in the names of its users, such as corp')
-    .requiredOption('--issuer <url>', 'the provider’s issuer, https; http for this machine itself only')
-    .requiredOption('--client-id <id>', 'what the provider calls the control plane')
-    .option('--secret-file <file>', 'the client secret: every byte of this file; when it is left out you are asked')
-    .option('--public-client', 'the provider gave no client secret')
-    .option('--scope <scope>', 'ask for this scope; once for each (default: openid profile email)', texts)
-    .option('--name-claim <claim>', 'the claim with the user’s name (default: preferred_username)')
-    .option('--groups-claim <claim>', 'the claim with the user’s groups (default: groups)')
-    .option('--ca <file>', 'PEM: trust this CA instead of the system’s')
-    .examples(
-      'identity-source add oidc corp --issuer https://login.example.org/realms/corp --client-id cryptvisor --secret-file secret',
-      'identity-source map-group corp vm-operators operators',
-      'login --source corp',
-    )
-    .action(async (name: string, options: OidcOptions) => {
-      if (options.publicClient === true && options.secretFile !== undefined) {
-        throw new CliError('usage', '--public-client: has no --secret-file', { field: '--public-client' })
-      }
-      const oidc = await oidcOf(options)
-      using secret =
-        options.publicClient === true
-          ? null
-          : await getPassphrase(options.secretFile, cli.surroundings, 'client secret: ', '--secret-file')
-      const made = await cli.withClient(async (client) => {
-        const added = await client.createIdentitySource({ name, oidc })
-        if (secret === null) return added
-        await client.setIdentitySourceSecret(name, secret)
-        return client.identitySource(name)
-      })
-      cli.show(made, sourceSheet)
-      cli.hint(`try it: cryptvisor login --source ${name}`)
-    })
-}
-
-async function oidcOf(options: OidcOptions): Promise<OidcConfig> {
-  const { issuer, clientId, scope, nameClaim, groupsClaim, ca } = options
-  return {
-    issuer,
-    clientId,
-    ...(scope === undefined ? {} : { scopes: [...scope] }),
-    ...(nameClaim === undefined ? {} : { nameClaim }),
-    ...(groupsClaim === undefined ? {} : { groupsClaim }),
-    ...(ca === undefined ? {} : { ca: await readPem('--ca', ca) }),
-  }
-}
-
-function sourceSheet({ name, kind, enabled, oidc, hasSecret, groups, userCount, createdAt }: IdentitySource): string {
+function sourceSheet({
+  name,
+  kind,
+  enabled,
+  oidc,
+  hasSecret,
+  confirmDays,
+  groups,
+  userCount,
+  createdAt,
+}: IdentitySource): string {
   return sheet([
     ['name', name],
     ['kind', kind],
@@ -171,6 +132,7 @@ function sourceSheet({ name, kind, enabled, oidc, hasSecret, groups, userCount, 
     ['scopes', (oidc.scopes ?? ['openid', 'profile', 'email']).join(' ')],
     ['name from claim', oidc.nameClaim ?? 'preferred_username'],
     ['groups from claim', oidc.groupsClaim ?? 'groups'],
+    ['API tokens work for', `${confirmDays} days after it confirmed their user`],
     ['users', String(userCount)],
     ['made', formatTime(createdAt)],
     ...groups.map(({ external, group }, index) => [index === 0 ? 'groups' : '', `${external} is ${group}`] as const),

@@ -20,6 +20,7 @@ const corp: IdentitySource = {
   enabled: true,
   oidc: { issuer: 'https://login.example.org', clientId: 'cryptvisor' },
   hasSecret: true,
+  confirmDays: 30,
   groups: [
     { external: 'vm-operators', group: 'operators' },
     { external: 'vm-readers', group: 'auditors' },
@@ -46,7 +47,10 @@ export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPla
   server.patch(
     one,
     { schema: { body: ChangeIdentitySource, response: { 200: IdentitySource } } },
-    async ({ body: { enabled = true, oidc = corp.oidc } }) => ({ ...corp, enabled, oidc }),
+    async ({ body: { enabled = true, oidc = corp.oidc, confirmDays = 30 } }) => ({
+      ...{ ...corp, enabled, oidc, confirmDays },
+      hasSecret: oidc === corp.oidc,
+    }),
   )
   server.put(`${one}/secret`, async ({ body, headers }, reply) => {
     using secret = await readSecret(body, Number(headers['content-length']))

@@ -100,7 +100,9 @@ function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
   server.get(`${api}/me`, { schema: { response: { 200: Me } } }, async () => ({
     name: 'admin',
     source: null,
-    groups: [],
+    groups: ['operators'],
+    secondFactor: true,
+    login: { kind: 'session' as const, expiresAt: cannedTime, idleMinutes: 60 },
     role: 'Admin',
     privileges: ['System.Read', 'Cryptographer.Encrypt'],
     permissions: [

@@ -4,17 +4,17 @@ import type { Kysely, Transaction } from 'kysely'
 import { v7 } from 'uuid'
 import type { BearerRow, Schema } from '../database/schema.ts'
 import type { Clock } from './clock.ts'
+import { ControlPlaneError } from './control-plane-error.ts'
+import { standingOf } from './identity/source-standing.ts'
 import { type ObjectPath, rootPath } from './inventory/inventory-object.ts'
 import { Grants } from './permissions/grants.ts'
 import type { Principal } from './ports.ts'
 import { lacksSecondFactor } from './second-factor/login-rule.ts'
+import { defaultSessionLimits, isIdle, lastUsedStepMs, type SessionLimits } from './session-limits.ts'
 
 /** 256 bits; a token cannot be guessed, so its SHA-256 needs no salt. */
 const tokenSizeBytes = 32
 const prefixes = { session: 'cvs_', 'api-token': 'cvt_' } as const
-
-/** How exactly it is known when a token was used last. */
-const lastUsedStepMs = 60_000
 
 /** What a token may look like; anything else is not looked up. */
 const tokenForm = /^cv[st]_[A-Za-z0-9_-]{43}$/
@@ -46,10 +46,12 @@ export interface NewBearer {
 export class Bearers {
   readonly #database: Kysely<Schema>
   readonly #clock: Clock
+  readonly #limits: SessionLimits
 
-  constructor(database: Kysely<Schema>, clock: Clock) {
+  constructor(database: Kysely<Schema>, clock: Clock, limits: SessionLimits = defaultSessionLimits) {
     this.#database = database
     this.#clock = clock
+    this.#limits = limits
   }
 
   /** Makes a token. This is the only time that it is seen. */
@@ -73,15 +75,22 @@ export class Bearers {
     return { token, row }
   }
 
-  /** Who shows `token`, with the permissions that the user has now; `null`: nobody that we know (any more). */
+  /**
+   * Who shows `token`, with the permissions that the user has now; `null`: nobody that we know (any more). Throws
+   * `not-logged-in` where there is more to say to whoever has it: nobody used the session for too long, or the user's source
+   * does not vouch for them now.
+   */
   async authenticate(token: string): Promise<Caller | null> {
     if (!tokenForm.test(token)) return null
-    return this.#find('token_sha256', hashOf(token))
+    const found = await this.#find('token_sha256', hashOf(token))
+    if (found instanceof ControlPlaneError) throw found
+    return found
   }
 
-  /** `caller` as they are now; `null`: their token does not work any more. */
+  /** `caller` as they are now; `null`: their token does not work any more. It counts as use of a session. */
   async refresh(caller: Caller): Promise<Caller | null> {
-    return this.#find('id', caller.bearer.id)
+    const found = await this.#find('id', caller.bearer.id)
+    return found instanceof ControlPlaneError ? null : found
   }
 
   /** Makes a token worthless. Whether it was there. */
@@ -90,35 +99,40 @@ export class Bearers {
     return numDeletedRows > 0n
   }
 
-  async #find(column: 'token_sha256' | 'id', value: string): Promise<Caller | null> {
+  async #find(column: 'token_sha256' | 'id', value: string): Promise<Caller | ControlPlaneError | null> {
     const found = await this.#database
       .selectFrom('bearer')
-      .select(['id', 'kind', 'expires_at', 'last_used_at', 'user_name'])
+      .select(['id', 'kind', 'created_at', 'expires_at', 'last_used_at', 'user_name'])
       .where(column, '=', value)
       .executeTakeFirst()
     const now = this.#clock()
     if (found === undefined || (found.expires_at !== null && found.expires_at <= now)) return null
-    if (found.last_used_at === null || found.last_used_at + lastUsedStepMs <= now) {
-      await this.#database.updateTable('bearer').set({ last_used_at: now }).where('id', '=', found.id).execute()
-    }
+    if (isIdle(found, now, this.#limits)) return sessionIdle(this.#limits)
     const { id, kind, user_name: name } = found
-    if (await isSwitchedOff(this.#database, name)) return null
+    const trouble = await standingOf(this.#database, name, kind, now)
+    if (trouble !== null) return trouble
+    await this.#noteUse(found, now)
     const grants = await Grants.read(this.#database, name)
     const lacks = kind === 'session' && (await lacksSecondFactor(this.#database, name, grants))
     return callerOf(name, grants, { id, kind }, lacks)
   }
+
+  /** Not at each request: requests that come at once write once, too. */
+  async #noteUse({ id, last_used_at }: Pick<BearerRow, 'id' | 'last_used_at'>, now: number): Promise<void> {
+    const before = now - lastUsedStepMs
+    if (last_used_at !== null && last_used_at > before) return
+    await this.#database
+      .updateTable('bearer')
+      .set({ last_used_at: now })
+      .where('id', '=', id)
+      .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<=', before)]))
+      .execute()
+  }
 }
 
-/** Whether a user comes from an identity source that is switched off. */
-async function isSwitchedOff(database: Kysely<Schema>, user: string): Promise<boolean> {
-  const row = await database
-    .selectFrom('external_user')
-    .innerJoin('identity_source', 'identity_source.name', 'external_user.source_name')
-    .select('enabled')
-    .where('user_name', '=', user)
-    .where('enabled', '=', 0)
-    .executeTakeFirst()
-  return row !== undefined
+function sessionIdle({ idleMs }: SessionLimits): ControlPlaneError {
+  const message = `nobody used this session for ${idleMs / 60_000} minutes, so it is over: log in again`
+  return new ControlPlaneError('not-logged-in', message)
 }
 
 /** Whoever has these permissions. */

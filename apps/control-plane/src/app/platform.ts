@@ -170,7 +170,7 @@ export class Platform implements AsyncDisposable {
       log,
     })
     this.auditWatch = new AuditWatch(this.auditLog, this.events, log)
-    this.bearers = new Bearers(database, clock)
+    this.bearers = new Bearers(database, clock, settings.sessions)
     this.secondFactors = new SecondFactors(database, this.events, barrier, clock)
     const failures = new LoginFailures(this.events, clock)
     this.logins = new Logins(database, this.events, this.bearers, this.secondFactors, failures, clock)
@@ -182,7 +182,7 @@ export class Platform implements AsyncDisposable {
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)
-    this.userSessions = new UserSessions(database, this.events, clock)
+    this.userSessions = new UserSessions(database, this.events, clock, settings.sessions)
     this.groups = new Groups(database, this.events, clock)
     this.permissions = new Permissions(database, this.events, clock)
     this.objects = new Objects(database)

@@ -1,3 +1,4 @@
+import type { SessionLimits } from './session-limits.ts'
 import type { VerificationSettings } from './work/keys/key-verification.ts'
 
 /** What a KEK is labelled with at its creation (DESIGN.md, section 4). */
@@ -32,4 +33,5 @@ export interface Settings {
   readonly keyVerification?: VerificationSettings
   /** How long a key that is to be destroyed can be taken back, when nobody says. */
   readonly keyDestroyAfterMs: number
+  readonly sessions: SessionLimits
 }

@@ -1,4 +1,4 @@
-import type { Session } from '@cryptvisor/control-plane-api'
+import type { Login, Session } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
 import type { Caller } from './bearers.ts'
@@ -7,17 +7,20 @@ import { contentRules } from './content-rules.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import type { Principal } from './ports.ts'
+import { defaultSessionLimits, isIdle, type SessionLimits } from './session-limits.ts'
 
 /** The logins that have not ended. Everybody has their own; who may end sessions sees and ends all. */
 export class UserSessions {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
   readonly #clock: Clock
+  readonly #limits: SessionLimits
 
-  constructor(database: Kysely<Schema>, events: EventLog, clock: Clock) {
+  constructor(database: Kysely<Schema>, events: EventLog, clock: Clock, limits: SessionLimits = defaultSessionLimits) {
     this.#database = database
     this.#events = events
     this.#clock = clock
+    this.#limits = limits
   }
 
   /** By user, the oldest first. */
@@ -29,7 +32,8 @@ export class UserSessions {
       .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', this.#clock())]))
     if (!endsSessions(by)) found = found.where('user_name', '=', by.name)
     const rows = await found.orderBy('user_name').orderBy('id').execute()
-    return rows.map((row) => ({
+    const going = rows.filter((row) => !isIdle(row, this.#clock(), this.#limits))
+    return going.map((row) => ({
       id: row.id,
       user: row.user_name,
       address: row.address,
@@ -38,6 +42,17 @@ export class UserSessions {
       expiresAt: timeTextOrNull(row.expires_at),
       current: row.id === by.bearer.id,
     }))
+  }
+
+  /** By what `caller` has logged in, and when it ends by itself. */
+  async current({ bearer }: Caller): Promise<Login> {
+    const row = await this.#database.selectFrom('bearer').selectAll().where('id', '=', bearer.id).executeTakeFirst()
+    const isSession = bearer.kind === 'session'
+    return {
+      kind: bearer.kind,
+      expiresAt: timeTextOrNull(row?.expires_at ?? null),
+      idleMinutes: isSession ? Math.round(this.#limits.idleMs / 60_000) : null,
+    }
   }
 
   /** Throws `not-found`, also for another user's. */

@@ -1,4 +1,4 @@
-import type { ChangeUser, CreateUser, User } from '@cryptvisor/control-plane-api'
+import type { ChangeUser, CreateUser, Me, User } from '@cryptvisor/control-plane-api'
 import type { Kysely, Transaction } from 'kysely'
 import type { Schema, UserRow } from '../database/schema.ts'
 import { type Clock, timeText, timeTextOrNull } from './clock.ts'
@@ -52,15 +52,19 @@ export class Users {
     })
   }
 
-  /** Where a user comes from, and in which groups they are. */
-  async belongings(name: string): Promise<{ readonly source: string | null; readonly groups: string[] }> {
+  /** Where a user comes from, in which groups they are, and whether their logins need a code. */
+  async belongings(name: string): Promise<Pick<Me, 'source' | 'groups' | 'secondFactor'>> {
     const rows = await this.#database
       .selectFrom('group_member')
       .select('group_name')
       .where('user_name', '=', name)
       .orderBy('group_name')
       .execute()
-    return { source: await sourceOf(this.#database, name), groups: rows.map(({ group_name }) => group_name) }
+    return {
+      source: await sourceOf(this.#database, name),
+      groups: rows.map(({ group_name }) => group_name),
+      secondFactor: await hasSecondFactor(this.#database, name),
+    }
   }
 
   /**

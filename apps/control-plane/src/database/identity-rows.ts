@@ -8,6 +8,8 @@ export interface IdentitySourceRow {
   /** The client secret or bind password, sealed for this very `config`; null: there is none. */
   secret_sealed: Uint8Array | null
   enabled: number
+  /** So many days after the source confirmed a user last their API tokens work. */
+  confirm_days: number
   created_at: number
 }
 

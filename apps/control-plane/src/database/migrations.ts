@@ -30,6 +30,7 @@ import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
 import { addIdentitySources } from './migrations/0120-identity-sources.ts'
 import { rememberAccountActs } from './migrations/0123-account-acts.ts'
 import { keepHostKeyGaps } from './migrations/0124-host-key-gaps.ts'
+import { limitConfirmations } from './migrations/0127-confirmation.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -67,6 +68,7 @@ export const migrations: readonly Migration[] = [
   { name: '0120-identity-sources', up: addIdentitySources },
   { name: '0123-account-acts', up: rememberAccountActs },
   { name: '0124-host-key-gaps', up: keepHostKeyGaps },
+  { name: '0127-confirmation', up: limitConfirmations },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -52,6 +52,7 @@ export function accessRoutes({ logins, userSessions, users, roles, tokens, permi
       handler: async ({ principal }) => ({
         name: principal.name,
         ...(await users.belongings(principal.name)),
+        login: await userSessions.current(principal),
         role: principal.role,
         privileges: [...principal.privileges],
         permissions: await permissions.ofCaller(principal),

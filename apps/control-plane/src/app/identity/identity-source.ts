@@ -51,6 +51,7 @@ export async function viewSource(database: Kysely<Schema>, row: IdentitySourceRo
     enabled: row.enabled === 1,
     oidc: oidcConfigOf(row),
     hasSecret: row.secret_sealed !== null,
+    confirmDays: row.confirm_days,
     groups,
     userCount: Number(users?.count ?? 0),
     createdAt: timeText(row.created_at),

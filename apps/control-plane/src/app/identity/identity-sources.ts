@@ -21,6 +21,9 @@ import { requireCoversSource } from './source-coverage.ts'
 /** How many sources there are at most. */
 export const sourcesMax = 20
 
+/** How many days after a source confirmed a user last their API tokens work, when nobody says. */
+const confirmDaysUsual = 30
+
 /** Where users come from that are not our own. Secrets lie sealed and are shown to nobody. */
 export class IdentitySources {
   readonly #database: Kysely<Schema>
@@ -58,7 +61,10 @@ export class IdentitySources {
   }
 
   /** Throws `invalid`, `already-exists`; `in-use` while a user of our own has a name that one of its users could have. */
-  async create({ name, oidc }: CreateIdentitySource, by: Principal): Promise<IdentitySource> {
+  async create(
+    { name, oidc, confirmDays = confirmDaysUsual }: CreateIdentitySource,
+    by: Principal,
+  ): Promise<IdentitySource> {
     checkOidcConfig(oidc)
     const row: IdentitySourceRow = {
       name,
@@ -66,6 +72,7 @@ export class IdentitySources {
       config: JSON.stringify(oidc),
       secret_sealed: null,
       enabled: 1,
+      confirm_days: confirmDays,
       created_at: this.#clock(),
     }
     await orExists('name', `there is an identity source ${name} already: choose another name`, () =>
@@ -84,7 +91,7 @@ export class IdentitySources {
 
   /** A secret that it had is for what was before, and is gone with another `oidc`. Throws `not-found`, `invalid`, `no-privilege`. */
   async change(name: string, change: ChangeIdentitySource, by: Principal): Promise<IdentitySource> {
-    const { enabled, oidc } = change
+    const { enabled, oidc, confirmDays } = change
     if (oidc !== undefined) checkOidcConfig(oidc)
     return this.#events.transaction(async (transaction, record) => {
       const before = await findSource(transaction, name)
@@ -93,6 +100,7 @@ export class IdentitySources {
       const values = {
         config,
         enabled: enabled === undefined ? before.enabled : enabled ? 1 : 0,
+        confirm_days: confirmDays ?? before.confirm_days,
         secret_sealed: config === before.config ? before.secret_sealed : null,
       }
       await transaction.updateTable('identity_source').set(values).where('name', '=', name).execute()
@@ -101,6 +109,9 @@ export class IdentitySources {
         ...(config === before.config ? [] : ['has other settings']),
         ...(values.enabled === before.enabled ? [] : [values.enabled === 1 ? 'is switched on' : 'is switched off']),
       ]
+      if (values.confirm_days !== before.confirm_days) {
+        what.push(`lets API tokens work for ${values.confirm_days} days after it confirmed their user`)
+      }
       if (what.length > 0) await record(changed(`identity source ${name} ${what.join(' and ')}`, by))
       return viewSource(transaction, { ...before, ...values })
     })

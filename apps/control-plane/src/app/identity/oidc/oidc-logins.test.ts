@@ -7,12 +7,14 @@ import { browse, openOpenIdProvider, type TestAccount, testClient } from '@crypt
 import { openAccessPlane } from '../../../testing/access-plane.ts'
 import { LoginFailures } from '../../login-failures.ts'
 import { recoveryCodeHash } from '../../second-factor/recovery-codes.ts'
+import { Tokens } from '../../tokens.ts'
 import { Admission } from '../admission.ts'
 import { GroupMappings } from '../group-mappings.ts'
 import { IdentitySources } from '../identity-sources.ts'
 import { OidcLogins } from './oidc-logins.ts'
 
 const home = '192.0.2.1'
+const dayMs = 86_400_000
 const code = 'abcd-efgh-ijkl-mnop'
 const redirectUri = 'http://127.0.0.1:54321/callback'
 
@@ -165,7 +167,7 @@ test('a source that is switched off lets nobody in, nor keeps anybody in; one th
   assert.ok(kim !== null)
   await sources.change('corp', { enabled: false }, plane.admin)
   assert.equal(await plane.bearers.refresh(kim), null)
-  await assert.rejects(begin(), { code: 'not-found' })
+  await assert.rejects(begin(), { code: 'not-found', message: /there is none, users log in with their password/ })
   await sources.change('corp', { enabled: true }, plane.admin)
   await logIn('u-1')
   await sources.remove('corp', plane.admin)
@@ -173,6 +175,30 @@ test('a source that is switched off lets nobody in, nor keeps anybody in; one th
     (await plane.users.list()).map(({ name }) => name),
     ['admin'],
   )
+})
+
+test('API tokens rest when the source has not confirmed their user for long, until the next login by it', async () => {
+  await using setting = await setUp()
+  const { plane, logIn, sources, logins } = setting
+  const tokens = new Tokens(plane.database, plane.events, plane.bearers, plane.now)
+  const kim = await plane.bearers.authenticate((await logIn('u-1')).token)
+  assert.ok(kim !== null)
+  const { token } = await tokens.create({ name: 'ci' }, kim)
+  const own = await tokens.create({ name: 'ci' }, await plane.logIn())
+  plane.pass(29 * dayMs)
+  assert.ok((await plane.bearers.authenticate(token)) !== null)
+  plane.pass(dayMs)
+  const rests = { code: 'not-logged-in', message: /corp has not confirmed this user for 30 days: log in once by corp/ }
+  await assert.rejects(plane.bearers.authenticate(token), rests)
+  assert.ok((await plane.bearers.authenticate(own.token)) !== null, 'users of our own need no source')
+  await logIn('u-1')
+  assert.ok((await plane.bearers.authenticate(token)) !== null)
+  assert.equal((await sources.change('corp', { confirmDays: 1 }, plane.admin)).hasSecret, true)
+  plane.pass(dayMs)
+  await assert.rejects(plane.bearers.authenticate(token), { message: /for a day/ })
+  await assert.rejects(logins.begin({ source: 'crop', redirectUri }, home), {
+    message: /no identity source crop.*there are corp/,
+  })
 })
 
 test('nobody makes themselves more by a source: who changes one covers its users and groups', async () => {

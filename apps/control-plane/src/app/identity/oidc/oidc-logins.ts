@@ -184,15 +184,20 @@ export class OidcLogins {
   }
 
   async #source(name: string): Promise<IdentitySourceRow> {
-    const row = await this.#parts.database
+    const rows = await this.#parts.database
       .selectFrom('identity_source')
       .selectAll()
-      .where('name', '=', name)
-      .where('kind', '=', 'oidc')
       .where('enabled', '=', 1)
-      .executeTakeFirst()
-    if (row !== undefined) return row
-    throw new ControlPlaneError('not-found', `there is no identity source ${name} to log in by`, { field: 'source' })
+      .orderBy('name')
+      .execute()
+    const row = rows.find((each) => each.name === name)
+    if (row?.kind === 'oidc') return row
+    const known = rows.map((each) => each.name).join(', ')
+    const message =
+      row === undefined
+        ? `there is no identity source ${name} to log in by: ${known === '' ? 'there is none, users log in with their password' : `there are ${known}`}`
+        : `users of ${name} log in with their password, as NAME@${name}`
+    throw new ControlPlaneError('not-found', message, { field: 'source' })
   }
 }
 
