@@ -16,6 +16,8 @@ import { KeyCache } from './key-cache.ts'
 import { BulkLimit } from './operation/bulk-limit.ts'
 import type { OperationHost } from './operation/host.ts'
 import { Operations } from './operation/operations.ts'
+import { KeyPersistence } from './persistence/key-persistence.ts'
+import { Tpm } from './persistence/tpm.ts'
 import { keyMemoryLevel } from './process/key-memory.ts'
 import { runTool } from './process/tool.ts'
 import { keepRenewingSession, type SessionParts, shownBy } from './renewing-session.ts'
@@ -24,6 +26,7 @@ import { addDatastoreRoutes } from './rest/datastore-routes.ts'
 import { addDumpRoutes } from './rest/dump-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
 import { addHostRoutes } from './rest/host-routes.ts'
+import { addKeyPersistenceRoutes } from './rest/key-persistence-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
 import { addOperationRoutes } from './rest/operation-routes.ts'
 import { addVmRoutes } from './rest/vm-routes.ts'
@@ -52,6 +55,9 @@ const chunkBytes = 1_048_576
 
 /** How much of a disk may have to be done again after a crash: a second's work. */
 const checkpointBytes = 1_073_741_824
+
+/** The kernel's own resource manager of a machine's TPM. */
+const defaultTcti = 'device:/dev/tpmrm0'
 
 /** A running agent. Disposing of it ends the session, undoes what runs as far as that works at once, and wipes all keys. */
 export interface Agent extends AsyncDisposable {
@@ -91,7 +97,8 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   await writeCoreDumpHelper(folder)
   const epoch = await ControlPlaneEpoch.open(folder)
   const wish = new RenewalWish()
-  const app = await buildApp(folder, enrolled, host, operations, { status, epoch, wish }, log)
+  const persistence = stack.use(await openPersistence(folder, config, host.keys, log))
+  const app = await buildApp(folder, enrolled, host, operations, { status, epoch, wish, persistence }, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
   startSession({ folder, enrolled, epoch, app, wish }, status.bootId, log, stack)
@@ -99,7 +106,7 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
-type HostIdentity = Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>
+type HostIdentity = Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory' | 'keyPersistence'>
 
 async function identityOf({ hostId, name, hardwareUuid }: AgentConfig): Promise<HostIdentity> {
   const { exitCode, stdout } = await runTool('qemu-img', ['--version'])
@@ -107,12 +114,33 @@ async function identityOf({ hostId, name, hardwareUuid }: AgentConfig): Promise<
   return { hostId, name, bootId: randomUUID(), hardwareUuid, version: agentVersion, tools: { qemuImg } }
 }
 
+interface AppParts {
+  readonly status: HostIdentity
+  readonly epoch: ControlPlaneEpoch
+  readonly wish: RenewalWish
+  readonly persistence: KeyPersistence
+}
+
+/** The KEKs that this host keeps across restarts, if it does, are held when it resolves. */
+async function openPersistence(
+  folder: string,
+  { hostId, tpm }: AgentConfig,
+  keys: KeyCache,
+  log: Logger,
+): Promise<KeyPersistence> {
+  return await KeyPersistence.open({
+    ...{ folder, hostId, keys, now: Date.now },
+    tpm: new Tpm(tpm?.tcti ?? defaultTcti, tpm?.pcrs ?? null, folder),
+    warn: (fields, text) => log.warn(fields, text),
+  })
+}
+
 async function buildApp(
   folder: string,
   { identity, ca }: Enrolled,
   host: OperationHost,
   operations: Operations,
-  { status, epoch, wish }: { status: HostIdentity; epoch: ControlPlaneEpoch; wish: RenewalWish },
+  { status, epoch, wish, persistence }: AppParts,
   logger: Logger,
 ): Promise<RestServer> {
   const app = await buildServer({
@@ -123,11 +151,15 @@ async function buildApp(
     mapError: restErrorOf,
     logger,
   })
-  app.addHook('onRequest', async ({ raw }) => admitControlPlane(raw.socket, epoch.known))
+  app.addHook('onRequest', async ({ raw }) => {
+    admitControlPlane(raw.socket, epoch.known)
+    persistence.confirmed()
+  })
   addHostRoutes(app, {
-    ...{ ...host, identity: status, keyMemory: keyMemoryLevel, renew: () => wish.wish() },
+    ...{ ...host, identity: status, keyMemory: keyMemoryLevel, persistence, renew: () => wish.wish() },
     sealDumpsWith: (key, hostKey) => writeDumpKey(folder, key, hostKey),
   })
+  addKeyPersistenceRoutes(app, { cryptoSupported: host.cryptoSupported, persistence })
   addDumpRoutes(app, host.keys, folder)
   addVmRoutes(app, host)
   addLayerRoutes(app, host)

@@ -29,6 +29,18 @@ export const AgentConfig = Type.Object(
     deviceRoots: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^/' }), { maxItems: 64 }),
     ),
+    /** The TPM 2.0 that persisted keys are sealed to; where it is missing, `/dev/tpmrm0`. */
+    tpm: Type.Optional(
+      Type.Object(
+        {
+          /** A device, or the UNIX socket of an emulator. */
+          tcti: Type.String({ maxLength: 256, pattern: '^(device:/dev/[0-9A-Za-z]+|swtpm:path=/[^, ]+)$' }),
+          /** Boot measurements that must be as they were when the keys were written, such as `sha256:7`. */
+          pcrs: Type.Optional(Type.String({ maxLength: 100, pattern: '^sha256:[0-9]{1,2}(,[0-9]{1,2})*$' })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
   },
   { additionalProperties: false },
 )
@@ -48,11 +60,13 @@ export const agentFiles = {
   dumpKey: (folder: string) => join(folder, 'dump-key.json'),
   /** Sealed core dumps. */
   dumps: (folder: string) => join(folder, 'dumps'),
+  /** KEKs sealed to the TPM, where key persistence is on. */
+  persistedKeys: (folder: string) => join(folder, 'keys.sealed'),
   /** What the kernel starts with a core dump on its standard input. */
   coreDumpHelper: (folder: string) => join(folder, 'core-dump'),
 } as const
 
-/** No file of the agent's own is longer. */
+/** No file of the agent's own is longer, the persisted keys aside. */
 const agentFileSizeMax = 65_536
 
 /** What to do about what is wrong in it. */
@@ -85,11 +99,11 @@ export async function readConfig(folder: string): Promise<AgentConfig | null> {
 }
 
 /** Reads a file of the agent's own folder; `null` when it is not there. The caller wipes what is secret. */
-export async function readAgentFile(path: string): Promise<Buffer | null> {
+export async function readAgentFile(path: string, sizeMax: number = agentFileSizeMax): Promise<Buffer | null> {
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
     const { size } = await file.stat()
-    if (size > agentFileSizeMax) throw new AgentError('bad-config', `${path}: has more than ${agentFileSizeMax} bytes`)
+    if (size > sizeMax) throw new AgentError('bad-config', `${path}: has more than ${sizeMax} bytes`)
     const bytes = Buffer.alloc(size)
     const { bytesRead } = await file.read(bytes, 0, size, 0)
     if (bytesRead !== size) throw new AgentError('bad-config', `${path}: changed while it was read`)

@@ -13,6 +13,18 @@ export async function writeAgentFile(path: string, bytes: Uint8Array): Promise<v
     await file.sync()
   }
   await rename(fresh, path)
+  await syncFolderOf(path)
+}
+
+/** Removes a file of the agent's own folder, and what an unfinished writing of it has left, durably; fine when it is not there. */
+export async function removeAgentFile(path: string): Promise<void> {
+  await rm(path, { force: true })
+  await rm(`${path}.new`, { force: true })
+  await syncFolderOf(path)
+}
+
+/** Makes durable which files there are in the folder of `path`. */
+export async function syncFolderOf(path: string): Promise<void> {
   await using folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
   await folder.sync()
 }

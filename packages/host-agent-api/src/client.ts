@@ -4,6 +4,7 @@ import type { Secret } from '@cryptvisor/secret'
 import type { BrowseDatastore, FoundFolders, FoundVm, InspectVm } from './datastore.ts'
 import type { CoreDumps } from './dumps.ts'
 import type { HostStatus } from './host.ts'
+import type { EnableKeyPersistence, KeyPersistence } from './key-persistence.ts'
 import type { ComparedKey, HeldKeys, KeyReference } from './keys.ts'
 import type { ChangePower, MachineList, MachineStatus, PowerOn } from './machine.ts'
 import type {
@@ -62,6 +63,16 @@ export class HostAgentClient {
   /** `PUT /v1/host-key`: says which held KEK is the host key, which makes the host crypto-safe. */
   async setHostKey(key: KeyReference): Promise<void> {
     await this.#rest.call({ method: 'PUT', path: '/v1/host-key', json: key })
+  }
+
+  /** `PUT /v1/key-persistence`: keeps the KEKs across restarts, sealed to the host's TPM; 422 where there is none. */
+  enableKeyPersistence(request: EnableKeyPersistence): Promise<KeyPersistence> {
+    return this.#rest.call({ method: 'PUT', path: '/v1/key-persistence', json: request })
+  }
+
+  /** `DELETE /v1/key-persistence`: erases what was kept; fine when it is off. */
+  disableKeyPersistence(): Promise<KeyPersistence> {
+    return this.#rest.call({ method: 'DELETE', path: '/v1/key-persistence' })
   }
 
   /** `GET /v1/dumps`: the core dumps that lie sealed on the host. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { KeyPersistence } from './key-persistence.ts'
 import { KeyReference } from './keys.ts'
 
 /** vSphere's words: `incapable` cannot take keys, `prepared` can, `safe` holds its host key. */
@@ -23,6 +24,7 @@ export const HostStatus = Type.Object(
     hostKey: Type.Union([KeyReference, Type.Null()]),
     keysHeldCount: Type.Integer({ minimum: 0 }),
     keyMemory: KeyMemory,
+    keyPersistence: KeyPersistence,
     tools: Type.Object({ qemuImg: Type.Union([Type.String(), Type.Null()]) }, { additionalProperties: false }),
   },
   { additionalProperties: false },

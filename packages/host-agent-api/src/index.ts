@@ -2,6 +2,7 @@ export { HostAgentClient } from './client.ts'
 export { BrowseDatastore, FoundFolder, FoundFolders, FoundVm, InspectVm } from './datastore.ts'
 export { CoreDump, CoreDumps } from './dumps.ts'
 export { CryptoState, HostStatus, KeyMemory } from './host.ts'
+export { EnableKeyPersistence, KeyPersistence, keepDaysMax } from './key-persistence.ts'
 export { ComparedKey, HeldKeys, KeyReference, kekSizeBytes } from './keys.ts'
 export {
   Acceleration,

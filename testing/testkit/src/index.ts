@@ -7,3 +7,4 @@ export { type Fault, type FaultOutcome, PowerCut, type StorageCall } from './sim
 export type { FileSystemOptions, SimulatedHardware } from './simulated-storage/hardware.ts'
 export { SimulatedStorage } from './simulated-storage/simulated-storage.ts'
 export type { Survival } from './simulated-storage/survival.ts'
+export { TestTpm } from './test-tpm.ts'

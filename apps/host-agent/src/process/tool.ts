@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 
 /** Tools come from the system's folders, whatever the agent's own environment says. */
-const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' }
+export const toolEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' }
 
 const outputSizeMax = 65_536
 
@@ -25,7 +25,7 @@ export async function runTool(
 ): Promise<ToolResult> {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(fd === undefined ? [] : [fd])],
-    env: environment,
+    env: toolEnvironment,
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })

@@ -4,14 +4,16 @@ import type { Secret } from '@cryptvisor/secret'
 import { Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 import type { KeyCache } from '../key-cache.ts'
+import type { KeyPersistence } from '../persistence/key-persistence.ts'
 
 /** What the routes of the host itself need. */
 export interface HostRoutesContext {
   readonly keys: KeyCache
   readonly cryptoSupported: boolean
   /** What does not change while the agent runs. */
-  readonly identity: Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory'>
+  readonly identity: Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory' | 'keyPersistence'>
   keyMemory(): Promise<HostStatus['keyMemory']>
+  readonly persistence: KeyPersistence
   /** Has the host's certificate renewed soon. */
   renew(): void
   /** Leaves what core dumps are sealed with from now on; on disk when it resolves. */
@@ -23,7 +25,7 @@ const Nothing = Type.Null({ description: 'No content' })
 /** `/v1/host`, `/v1/keys` and `/v1/host-key`. */
 export function addHostRoutes(
   app: RestServer,
-  { keys, cryptoSupported, identity, keyMemory, renew, sealDumpsWith }: HostRoutesContext,
+  { keys, cryptoSupported, identity, keyMemory, persistence, renew, sealDumpsWith }: HostRoutesContext,
 ): void {
   const requireCrypto = () => {
     if (!cryptoSupported) throw new AgentError('crypto-unsupported', 'this host does not support encryption')
@@ -32,7 +34,10 @@ export function addHostRoutes(
   app.get('/v1/host', { schema: { response: { 200: HostStatus } } }, async () => {
     const { hostKey } = keys
     const cryptoState = !cryptoSupported ? 'incapable' : hostKey === null ? 'prepared' : 'safe'
-    return { ...identity, cryptoState, hostKey, keysHeldCount: keys.count, keyMemory: await keyMemory() } as const
+    return {
+      ...({ ...identity, cryptoState, hostKey, keysHeldCount: keys.count } as const),
+      ...{ keyMemory: await keyMemory(), keyPersistence: persistence.status },
+    }
   })
 
   app.post('/v1/renew-certificate', { schema: { response: { 202: Nothing } } }, async (_request, reply) => {
@@ -48,6 +53,8 @@ export function addHostRoutes(
     async (request, reply) => {
       requireCrypto()
       keys.add(request.params, await readSecret(request.body, kekSizeBytes))
+      // Many come at once: they are written together, and nobody waits for it.
+      void persistence.added()
       return await reply.code(204).send(null)
     },
   )
@@ -66,6 +73,7 @@ export function addHostRoutes(
     { schema: { params: KeyReference, response: { 204: Nothing } } },
     async (request, reply) => {
       keys.remove(request.params)
+      await persistence.removed(request.params)
       return await reply.code(204).send(null)
     },
   )
@@ -74,7 +82,9 @@ export function addHostRoutes(
     requireCrypto()
     using loan = keys.borrow(request.body)
     if (loan !== null) await sealDumpsWith(request.body, loan.kek)
+    const before = keys.hostKey
     keys.setHostKey(request.body)
+    if (before?.provider !== request.body.provider || before.keyId !== request.body.keyId) await persistence.added()
     return await reply.code(204).send(null)
   })
 }
