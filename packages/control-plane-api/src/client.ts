@@ -94,6 +94,7 @@ import type {
   RetiredKeyList,
   RevokeKey,
 } from './key-lives.ts'
+import type { EnableKeyPersistence, HostKeyPersistence } from './key-persistence.ts'
 import type {
   ActivateClientTrust,
   AddProviderServer,
@@ -398,6 +399,16 @@ export class ControlPlaneClient {
   }
   checkClusterReboot(cluster: string): Promise<RebootCheckList> {
     return this.#rest.call({ method: 'GET', path: api('clusters', cluster, 'check-reboot'), timeoutMs: 600_000 })
+  }
+  /** Whether a host keeps its keys across restarts. */
+  keyPersistence(host: string): Promise<HostKeyPersistence> {
+    return this.#get(api('hosts', host, 'key-persistence'))
+  }
+  enableKeyPersistence(host: string, body: EnableKeyPersistence): Promise<HostKeyPersistence> {
+    return this.#send('PUT', api('hosts', host, 'key-persistence'), body)
+  }
+  disableKeyPersistence(host: string): Promise<HostKeyPersistence> {
+    return this.#send('DELETE', api('hosts', host, 'key-persistence'))
   }
   /** Core dumps that lie sealed on a host. */
   hostDumps(host: string): Promise<Static<typeof HostDumpList>> {

@@ -146,6 +146,9 @@ export const eventTypes = {
   'host.crypto.keys-complete': ['info', 'A host holds all keys that it needs again', null],
   'host.crypto.disabled': ['info', 'Encryption was disabled on a host', null],
   'host.crypto.incapable': ['info', 'A host on which encryption was disabled holds no key any more', null],
+  'host.key-persistence.enabled': ['info', 'A host keeps its keys across restarts, sealed to its TPM', null],
+  'host.key-persistence.disabled': ['info', 'A host keeps no keys across restarts any more', null],
+  'host.key-persistence.failed': ['warning', 'A host cannot keep its keys across restarts as was chosen', null],
   'host.crypto.host-key-changed': ['info', 'A host has another host key', 'com.vmware.vc.crypto.HostKeyUpdatedEvent'],
   'host.crypto.host-key-change-failed': [
     'error',

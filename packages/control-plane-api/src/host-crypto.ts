@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { Name, Time } from './names.ts'
+import { Name, Nullable, Time } from './names.ts'
 import { Task } from './tasks.ts'
 
 /** Which key is to be a host's host key: one that is there (`keyId`), or a new one of a provider; the default one when left out. */
@@ -48,6 +48,8 @@ export const ExposedKey = Type.Object({
   host: Type.String(),
   reason: Type.Union([Type.Literal('removed'), Type.Literal('moved'), Type.Literal('decommissioned')]),
   exposedAt: Time,
+  /** Until when at the latest the host opens what it kept across restarts, sealed to its TPM; null: it kept nothing, and a restart was enough. */
+  keptUntil: Nullable(Time),
   /** VMs that are still under it: rekey them. */
   vms: Type.Array(Type.String()),
   inUse: Type.Boolean(),

@@ -26,7 +26,8 @@ export const Host = Type.Object({
   version: Nullable(Type.String()),
   /**
    * `incapable`: cannot take keys, or encryption is disabled on it; `prepared`: can take keys, and does not hold a host key; `safe`:
-   * holds its host key; `pendingIncapable`: encryption is disabled on it, and it may hold keys until its agent starts anew.
+   * holds its host key; `pendingIncapable`: encryption is disabled on it, and it may hold keys until it
+   * connects and confirms that it forgot them.
    */
   cryptoState: Type.Union([
     Type.Literal('incapable'),

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { KeyHealthState } from './key-health.ts'
-import { Name, Nullable } from './names.ts'
+import { Name, Nullable, Time } from './names.ts'
 
 /**
  * Whether a host can be restarted now. `safe`: all keys that it needs can be had; `degraded`: some cannot, and no VM that is on it
@@ -20,6 +20,8 @@ export const RebootCheck = Type.Object({
   missing: Type.Array(
     Type.Object({ provider: Type.String(), keyId: Type.String(), state: KeyHealthState, text: Type.String() }),
   ),
+  /** What it opens by itself, sealed to its TPM, when it starts again before that time; null: nothing. A key of it may be missing and locks nothing. */
+  kept: Nullable(Type.Object({ keyCount: Type.Integer(), until: Time })),
   /** What else to think of before. */
   warnings: Type.Array(Type.String()),
   /** In one line. */

@@ -14,6 +14,7 @@ import { forgetPermissions } from './permissions/permission-store.ts'
 import type { HostObserver, Leaving, Principal } from './ports.ts'
 import { isRehearsed } from './rehearsal.ts'
 import { recordExposed } from './work/hosts/exposed-keys.ts'
+import { keptText, keptUntil } from './work/hosts/kept-keys.ts'
 
 /** How long a host that leaves has for forgetting its keys; what it did not confirm by then is exposed. */
 const leaveWithinMsMax = 120_000
@@ -96,18 +97,16 @@ export class Hosts {
     }
   }
 
-  async #recordLeaving(
-    { id: hostId, name: host }: HostRow,
-    { forgotten, exposed }: Leaving,
-    by: Principal,
-  ): Promise<void> {
+  async #recordLeaving(row: HostRow, { forgotten, exposed }: Leaving, by: Principal): Promise<void> {
+    const host = row.name
     if (forgotten.length > 0) {
       const text = `${host} forgot ${forgotten.length} ${forgotten.length === 1 ? 'key' : 'keys'} and confirmed it`
       await this.#events.record({ type: 'host.crypto.keys-forgotten', host, text, user: by.name })
     }
-    await recordExposed(this.#database, { id: hostId, name: host }, exposed, 'removed', this.#clock())
+    await recordExposed(this.#database, row, exposed, 'removed', this.#clock())
+    const kept = keptText(keptUntil(row, this.#clock()))
     for (const { provider, keyId } of exposed) {
-      const text = `${host} was removed and did not confirm that it forgot key ${keyId} of provider ${provider}: stop its agent, or decrypt and encrypt anew what the key protects`
+      const text = `${host} was removed and did not confirm that it forgot key ${keyId} of provider ${provider}: stop its agent, or decrypt and encrypt anew what the key protects${kept}`
       await this.#events.record({ type: 'host.crypto.key-exposed', host, provider, keyId, text, user: by.name })
     }
   }

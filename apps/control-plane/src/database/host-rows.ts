@@ -22,6 +22,8 @@ export interface ExposedKeyRow {
   host_name: string
   reason: 'removed' | 'moved' | 'decommissioned'
   exposed_at: number
+  /** Until when at the latest the host opens what it kept across restarts; null: it kept nothing. */
+  kept_until: number | null
 }
 
 /** Keys that a host needs and was found not to hold; no row: it holds all of them, as far as is known. */

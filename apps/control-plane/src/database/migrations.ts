@@ -28,6 +28,7 @@ import { nameInstallation } from './migrations/0110-installation.ts'
 import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
 import { addIdentitySources } from './migrations/0120-identity-sources.ts'
+import { addKeyPersistence } from './migrations/0121-key-persistence.ts'
 import { rememberAccountActs } from './migrations/0123-account-acts.ts'
 import { keepHostKeyGaps } from './migrations/0124-host-key-gaps.ts'
 import { limitConfirmations } from './migrations/0127-confirmation.ts'
@@ -69,6 +70,7 @@ export const migrations: readonly Migration[] = [
   { name: '0123-account-acts', up: rememberAccountActs },
   { name: '0124-host-key-gaps', up: keepHostKeyGaps },
   { name: '0127-confirmation', up: limitConfirmations },
+  { name: '0121-key-persistence', up: addKeyPersistence },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

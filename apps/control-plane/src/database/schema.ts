@@ -60,6 +60,12 @@ export interface HostRow {
   next_certificate_expires_at: number | null
   /** When the present certificate was signed; null: before this was kept. */
   certificate_begins_at: number | null
+  /** For how many days without the control plane it is to keep its keys, sealed to its TPM; null: not at all. */
+  key_persistence_days: number | null
+  /** Since when; null: it does not. */
+  key_persistence_since: number | null
+  /** For how many days it may have kept some, until it confirms that it erased them; null: it keeps none. */
+  keys_kept_days: number | null
 }
 
 export interface EnrolmentTokenRow {

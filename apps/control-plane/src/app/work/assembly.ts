@@ -10,6 +10,7 @@ import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
 import { HostDumps } from './hosts/host-dumps.ts'
+import { HostKeyPersistences } from './hosts/key-persistence.ts'
 import { HostKeys } from './keys/host-keys.ts'
 import { KeyDirectory } from './keys/key-directory.ts'
 import { KeyDisposal } from './keys/key-disposal.ts'
@@ -121,6 +122,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const unlock = new VmUnlock(context, handOver, locks, keyStates)
   const exports = new DiskExports(context, handOver)
   const dumps = new HostDumps(context, kms)
+  const persistences = new HostKeyPersistences(context)
   const directory = new KeyDirectory(context, kms)
   const keyLives = new KeyLives(context, kms, settings.keyDestroyAfterMs, principalOf)
   const registration = new Registration(context, handOver, again)
@@ -149,6 +151,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     unlock,
     exports,
     dumps,
+    persistences,
     directory,
     keyLives,
     registration,

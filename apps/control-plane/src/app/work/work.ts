@@ -60,6 +60,7 @@ import type { HostAdministration } from './hosts/host-administration.ts'
 import type { HostDumps } from './hosts/host-dumps.ts'
 import { leave } from './hosts/host-leaving.ts'
 import { clusterOf, hostNamed } from './hosts/host-lookup.ts'
+import type { HostKeyPersistences } from './hosts/key-persistence.ts'
 import { checkReboot } from './hosts/reboot-check.ts'
 import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
 import type { KeyQuery } from './keys/key-directory.ts'
@@ -129,6 +130,11 @@ export class Work implements HostObserver {
   /** Core dumps that lie on hosts. */
   get dumps(): HostDumps {
     return this.#parts.dumps
+  }
+
+  /** Whether hosts keep their keys across restarts. */
+  get persistences(): HostKeyPersistences {
+    return this.#parts.persistences
   }
 
   /** VMs that lie on datastores already, and those that are to be forgotten. */

@@ -8,6 +8,7 @@ import { hostCryptoRoutes } from './host-crypto-routes.ts'
 import { hostDumpRoutes } from './host-dump-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
 import { keyLifeRoutes } from './key-life-routes.ts'
+import { keyPersistenceRoutes } from './key-persistence-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { keyTypeRoutes } from './key-type-routes.ts'
 import { policyWorkRoutes } from './policy-work-routes.ts'
@@ -26,6 +27,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     keyHealthRoutes(work),
     hostCryptoRoutes(work),
     hostDumpRoutes(work.dumps),
+    keyPersistenceRoutes(work.persistences),
     keyTypeRoutes(work),
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),

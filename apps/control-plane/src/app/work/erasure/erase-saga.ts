@@ -6,6 +6,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import type { WorkContext } from '../context.ts'
 import { type HandOver, handOverConcurrencyMax } from '../hosts/hand-over.ts'
+import { keptText, keptUntil } from '../hosts/kept-keys.ts'
 import { inParallel } from '../in-parallel.ts'
 import { setKeyState } from '../keys/key-rows.ts'
 import type { Kms } from '../keys/kms.ts'
@@ -136,9 +137,15 @@ async function forgetKeys({ work }: EraseTools, run: SagaRun<EraseState>): Promi
   await inParallel(await hostsOfCluster(work.database, run.state.cluster.id), handOverConcurrencyMax, async (host) => {
     const connection = await work.hostConnections.waitFor(host.id, deadline).catch(() => null)
     work.stopping.throwIfAborted()
-    const text = connection === null ? 'it was not connected' : await forget(connection.client, host.name, keys)
-    const outcome = text === null ? 'confirmed' : 'absent'
-    hosts.push({ name: host.name, outcome, at: work.clock(), text: text ?? 'it holds none of the keys, and says so' })
+    const why = connection === null ? 'it was not connected' : await forget(connection.client, host.name, keys)
+    const at = work.clock()
+    if (why === null) {
+      const text = 'it holds none of the keys, and says so'
+      hosts.push({ name: host.name, outcome: 'confirmed', at, text })
+      return
+    }
+    const until = keptUntil(host, at)
+    hosts.push({ name: host.name, outcome: 'absent', at, text: `${why}${keptText(until)}`, keptUntil: until })
   })
   return { hosts: hosts.toSorted((one, other) => (one.name < other.name ? -1 : 1)) }
 }

@@ -17,6 +17,8 @@ export interface ErasedHost {
   readonly outcome: 'confirmed' | 'absent'
   readonly at: number
   readonly text: string
+  /** Until when at the latest it opens what it kept across restarts, where it was absent; null: it keeps nothing. */
+  readonly keptUntil?: number | null
 }
 
 /** What the erasure of a VM remembers from step to step. */

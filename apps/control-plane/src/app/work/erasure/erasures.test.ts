@@ -176,6 +176,8 @@ test('a key server that is away at the beginning: all is as it was; in the middl
 
 test('a host that is away is named in the certificate, and forgets the keys when it is back', async (context) => {
   const world = await encryptedWorld(context)
+  world.hostB.tpmProblem = null
+  await world.work.persistences.enable(admin, 'host-b', 14)
   await world.disconnect(world.hostB)
   await succeed(world, await erase(world))
   const { certificate } = await world.work.erasures.show('web')
@@ -187,7 +189,10 @@ test('a host that is away is named in the certificate, and forgets the keys when
     ],
   )
   assert.match(certificate.notReached.join('\n'), /not connected: host-b/)
-  assert.ok(world.hostB.keys.has('vault/key-4'))
+  assert.match(certificate.notReached.join('\n'), /keep keys across restarts, sealed to their TPMs: host-b until \d/)
+  assert.match(certificate.hosts[1]?.text ?? '', /not connected; it keeps its keys across restarts/)
+  world.hostB.restart()
+  assert.ok(world.hostB.keys.has('vault/key-4'), 'it opened what it had kept')
   await world.connect(world.hostB)
   await world.until(() => !world.hostB.keys.has('vault/key-4'))
 })

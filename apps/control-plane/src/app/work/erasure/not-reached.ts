@@ -1,4 +1,5 @@
 import type { KeyReference } from '@cryptvisor/host-agent-api'
+import { timeText } from '../../clock.ts'
 import type { Database } from '../context.ts'
 import type { EraseState } from './erase-state.ts'
 import { nativeWarnings, sharedOnceWith } from './vm-key-history.ts'
@@ -8,6 +9,9 @@ export async function notReached(database: Database, state: EraseState): Promise
   const keys = state.keys.map(({ key }) => key)
   const { vm, hosts } = state
   const absent = hosts.filter(({ outcome }) => outcome === 'absent').map(({ name }) => name)
+  const keeping = hosts.flatMap(({ name, keptUntil }) =>
+    keptUntil == null ? [] : [`${name} until ${timeText(keptUntil)}`],
+  )
   const plain = vm.disks.filter(({ encryption }) => encryption === null)
   const devices = vm.disks.filter(({ device }) => device !== undefined)
   const shared = await sharedOnceWith(database, keys, vm.vmId)
@@ -20,6 +24,11 @@ export async function notReached(database: Database, state: EraseState): Promise
       ? []
       : [
           `Hosts that were not connected: ${absent.join(', ')}. They may hold keys in memory until their agents start anew or connect; then they are told to forget them.`,
+        ]),
+    ...(keeping.length === 0
+      ? []
+      : [
+          `Of these, hosts that keep keys across restarts, sealed to their TPMs: ${keeping.join(', ')} at the latest, unless they connect before, or their TPMs are cleared. Who has such a host whole has the keys until then.`,
         ]),
     ...(exposed.length === 0
       ? []

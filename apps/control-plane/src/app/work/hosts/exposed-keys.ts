@@ -2,21 +2,22 @@ import type { ExposedKey } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { ExposedKeyRow } from '../../../database/host-rows.ts'
 import type { HostRow } from '../../../database/schema.ts'
-import { timeText } from '../../clock.ts'
+import { timeText, timeTextOrNull } from '../../clock.ts'
 import { keyText } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
 import { usedKeys } from '../keys/used-keys.ts'
+import { keptUntil } from './kept-keys.ts'
 
 /** Puts on record that a host which left did not confirm that it forgot `keys`. May be done again. */
 export async function recordExposed(
   database: Database,
-  host: Pick<HostRow, 'id' | 'name'>,
+  host: Pick<HostRow, 'id' | 'name' | 'keys_kept_days'>,
   keys: readonly KeyReference[],
   reason: ExposedKeyRow['reason'],
   now: number,
 ): Promise<void> {
   for (const { provider, keyId } of keys) {
-    const values = { host_name: host.name, reason, exposed_at: now }
+    const values = { host_name: host.name, reason, exposed_at: now, kept_until: keptUntil(host, now) }
     await database
       .insertInto('exposed_key')
       .values({ provider, key_id: keyId, host_id: host.id, ...values })
@@ -44,6 +45,7 @@ export async function exposedKeys(database: Database, host?: string): Promise<Ex
         host: row.host_name,
         reason: row.reason,
         exposedAt: timeText(row.exposed_at),
+        keptUntil: timeTextOrNull(row.kept_until),
         vms: [...(users?.vms ?? [])],
         inUse: users !== undefined,
       }

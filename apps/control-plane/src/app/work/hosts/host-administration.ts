@@ -75,7 +75,7 @@ export class HostAdministration {
     if (isPendingIncapable(host)) {
       throw new ControlPlaneError(
         'host-incapable',
-        `host ${host.name} is pendingIncapable: it did not confirm that it forgot its keys when encryption was disabled. Start its agent anew first`,
+        `host ${host.name} is pendingIncapable: it did not confirm that it forgot its keys when encryption was disabled. Start its agent first: it does so when it connects`,
         { field: 'host' },
       )
     }

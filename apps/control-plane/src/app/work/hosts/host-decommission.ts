@@ -3,6 +3,7 @@ import type { SagaDefinition } from '../sagas/definition.ts'
 import { findHost } from '../vms/lookup.ts'
 import { recordExposed } from './exposed-keys.ts'
 import { type DepartureState, departureEvents, forgettingStep } from './host-departure.ts'
+import { chooseNoPersistence } from './kept-keys.ts'
 import { retireHostKey } from './retire-host-key.ts'
 
 /**
@@ -25,6 +26,7 @@ export function hostDecommissionSaga(
             const host = await findHost(transaction, state.hostId)
             if (host.decommissioned_at !== null) return
             await retireHostKey(transaction, host.id, work.clock())
+            await chooseNoPersistence(transaction, host.id)
             await recordExposed(transaction, host, state.exposed, 'decommissioned', work.clock())
             await transaction
               .updateTable('host')

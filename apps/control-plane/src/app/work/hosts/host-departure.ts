@@ -8,6 +8,7 @@ import type { SagaStep } from '../sagas/definition.ts'
 import { findHost } from '../vms/lookup.ts'
 import { forgetEverything, givenTo } from './host-leaving.ts'
 import { hostBack } from './host-lookup.ts'
+import { keptText, keptUntil } from './kept-keys.ts'
 import { checkHostRemoval } from './removal-check.ts'
 
 /** What a task that takes a host out of its cluster remembers. */
@@ -22,6 +23,8 @@ export interface DepartureState {
   readonly wasConnected: boolean
   readonly forgotten: readonly KeyReference[]
   readonly exposed: readonly KeyReference[]
+  /** Until when at the latest it opens what it kept across restarts; null: nothing, missing: nobody has looked yet. */
+  readonly keptUntil?: number | null
 }
 
 /** In the transaction that writes the task: from now on the host gets no key. Throws `in-use`, `already-exists`. */
@@ -47,7 +50,12 @@ export function forgettingStep(work: WorkContext, again: (hostId: string) => voi
       const left = await forgetEverything(work, host.id)
       const { forgotten, exposed } = left ?? { forgotten: [], exposed: await givenTo(work, host, run.state.cluster) }
       if (exposed.length > 0 && !run.state.acceptExposure) throw refusal(host.name, exposed)
-      return { forgotten: [...run.state.forgotten, ...forgotten], exposed }
+      const after = await findHost(work.database, host.id)
+      return {
+        forgotten: [...run.state.forgotten, ...forgotten],
+        exposed,
+        keptUntil: keptUntil(after, work.clock()),
+      }
     },
     undo: async ({ state }) => {
       await stays(work.database, state.hostId)
@@ -62,14 +70,17 @@ async function stays(database: Database, hostId: string): Promise<void> {
 }
 
 /** What is told of the keys of a host that has left. */
-export function departureEvents({ hostName, cluster, forgotten, exposed }: DepartureState, user: string): NewEvent[] {
+export function departureEvents(
+  { hostName, cluster, forgotten, exposed, keptUntil: until }: DepartureState,
+  user: string,
+): NewEvent[] {
   const events: NewEvent[] = []
   if (forgotten.length > 0) {
     const text = `${hostName} forgot ${forgotten.length} ${forgotten.length === 1 ? 'key' : 'keys'} of cluster ${cluster} and confirmed it`
     events.push({ type: 'host.crypto.keys-forgotten', host: hostName, text, user })
   }
   for (const { provider, keyId } of exposed) {
-    const text = `${hostName} left cluster ${cluster} and did not confirm that it forgot key ${keyId} of provider ${provider}: stop its agent, and rekey what the key protects (see «host exposed-keys»)`
+    const text = `${hostName} left cluster ${cluster} and did not confirm that it forgot key ${keyId} of provider ${provider}: stop its agent, and rekey what the key protects (see «host exposed-keys»)${keptText(until)}`
     events.push({ type: 'host.crypto.key-exposed', host: hostName, provider, keyId, text, user })
   }
   return events

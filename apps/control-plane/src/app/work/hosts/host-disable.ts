@@ -3,6 +3,7 @@ import type { Database, WorkContext } from '../context.ts'
 import type { SagaDefinition } from '../sagas/definition.ts'
 import { forgetEverything } from './host-leaving.ts'
 import { hostBack } from './host-lookup.ts'
+import { chooseNoPersistence } from './kept-keys.ts'
 import { checkNoEncryptedVms } from './removal-check.ts'
 import { retireHostKey } from './retire-host-key.ts'
 
@@ -18,7 +19,7 @@ export interface HostDisableState {
 
 /**
  * Disables encryption on a host: it gets no key any more, and forgets those that it has. One that does not confirm that is
- * `pendingIncapable` until its agent starts anew, since keys are only ever in its memory.
+ * `pendingIncapable` until it connects and does: what it keeps across restarts, a new start does not end.
  */
 export function hostDisableSaga(work: WorkContext, again: (hostId: string) => void): SagaDefinition<HostDisableState> {
   return {
@@ -49,6 +50,7 @@ export function hostDisableSaga(work: WorkContext, again: (hostId: string) => vo
           const leaving = await forgetEverything(work, state.hostId)
           await work.database.transaction().execute(async (transaction) => {
             await retireHostKey(transaction, state.hostId, work.clock())
+            await chooseNoPersistence(transaction, state.hostId)
             if (leaving !== null && leaving.exposed.length === 0) await confirmOff(transaction, state.hostId)
           })
           if (leaving !== null && leaving.exposed.length === 0) return { forgotten: leaving.forgotten.length }
@@ -61,7 +63,7 @@ export function hostDisableSaga(work: WorkContext, again: (hostId: string) => vo
     succeed: async (_transaction, record, { state, user }) => {
       const text =
         state.forgotten === null
-          ? `Encryption is disabled on host ${state.hostName}, which did not confirm that it forgot its keys: it is pendingIncapable until its agent is started anew`
+          ? `Encryption is disabled on host ${state.hostName}, which did not confirm that it forgot its keys: it is pendingIncapable until it connects again, and is told so once more`
           : `Encryption is disabled on host ${state.hostName}, which forgot ${state.forgotten} ${state.forgotten === 1 ? 'key' : 'keys'} and confirmed it`
       await record({ type: 'host.crypto.disabled', host: state.hostName, text, user })
     },

@@ -5,6 +5,7 @@ import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
 import type { Leaving } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { keysOfCluster, referenceOf } from '../keys/key-rows.ts'
+import { confirmNothingKept } from './kept-keys.ts'
 
 /**
  * Has a host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section 4).
@@ -20,6 +21,8 @@ export async function forgetEverything(work: WorkContext, hostId: string): Promi
   const connection = work.hostConnections.get(hostId)
   if (connection === null) return null
   try {
+    await connection.client.disableKeyPersistence()
+    await confirmNothingKept(work.database, hostId)
     return await forgetAll(work, connection.client)
   } catch (error) {
     work.stopping.throwIfAborted()

@@ -3,6 +3,7 @@ import type { SagaDefinition } from '../sagas/definition.ts'
 import { findHost } from '../vms/lookup.ts'
 import { recordExposed } from './exposed-keys.ts'
 import { type DepartureState, departureEvents, forgettingStep } from './host-departure.ts'
+import { chooseNoPersistence } from './kept-keys.ts'
 import { checkHostRemoval } from './removal-check.ts'
 import { retireHostKey } from './retire-host-key.ts'
 
@@ -31,6 +32,7 @@ export function hostMoveSaga(work: WorkContext, again: (hostId: string) => void)
             await checkHostRemoval(transaction, host)
             const wasSafe = host.host_key_id !== null
             await retireHostKey(transaction, host.id, work.clock())
+            await chooseNoPersistence(transaction, host.id)
             await recordExposed(transaction, host, state.exposed, 'moved', work.clock())
             await transaction
               .updateTable('host')

@@ -13,6 +13,7 @@ import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
 import { noLongerExposed } from './exposed-keys.ts'
 import { type HandOver, handOverConcurrencyMax } from './hand-over.ts'
 import { gapAfterHandOver, gapBeforeHandOver, type KeyGaps } from './key-gaps.ts'
+import { bringPersistence } from './key-persistence.ts'
 import { type Session, sessionPurpose } from './session.ts'
 
 /** Why keys could not be handed over, by `keyText`. */
@@ -41,6 +42,8 @@ export class KeyReconciliation {
     first: boolean,
   ): Promise<{ readonly failures: Failures; readonly isDone: boolean }> {
     const { connection } = session
+    const row = await findHost(this.#work.database, session.hostId)
+    const persisted = await bringPersistence(this.#work, row, connection.client, first)
     // In this order: a key is on record before any host gets it, so what is held and not on record is not needed.
     const { keys: held } = await connection.client.keys()
     const needed = await this.#needed(session)
@@ -61,7 +64,7 @@ export class KeyReconciliation {
       )
     }
     const failures = await this.#give(session, hostName, missing)
-    if (removed) await noLongerExposed(this.#work.database, session.hostId)
+    if (removed && persisted) await noLongerExposed(this.#work.database, session.hostId)
     const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
     const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
     const hostKey = await this.#hostKeyOf(session)
@@ -79,7 +82,7 @@ export class KeyReconciliation {
         hostKey,
       ),
     )
-    return { failures, isDone: failures.size === 0 && removed && stillNeeded }
+    return { failures, isDone: failures.size === 0 && persisted && removed && stillNeeded }
   }
 
   async #hostKeyOf(session: Session): Promise<KeyReference | null> {

@@ -1,6 +1,7 @@
 import type { RebootCheck, RebootCheckList } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { HostRow } from '../../../database/schema.ts'
+import { timeText } from '../../clock.ts'
 import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
 import { serversOf } from '../../provider-view.ts'
 import type { WorkContext } from '../context.ts'
@@ -8,6 +9,7 @@ import type { Finding } from '../keys/key-health.ts'
 import { keysForHost } from '../keys/key-rows.ts'
 import type { KeyVerification } from '../keys/key-verification.ts'
 import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
+import { type KeptNow, keptNow } from './kept-now.ts'
 
 /**
  * Says whether hosts can be restarted now: each key that one of them would have to be given is asked for once, and then it is
@@ -28,7 +30,10 @@ export async function checkReboot(
   }
   const found = await verification.lookAtKeys(distinctKeys([...needs.values()].flat()))
   const checks: RebootCheck[] = []
-  for (const host of hosts) checks.push(await checkOf(work, host, needs.get(host.id) ?? [], found))
+  for (const host of hosts) {
+    const kept = await keptNow(work, host.id)
+    checks.push(await checkOf(work, host, needs.get(host.id) ?? [], found, kept))
+  }
   return { checks, verdict: worstOf(checks) }
 }
 
@@ -37,12 +42,14 @@ async function checkOf(
   host: HostRow,
   needed: readonly KeyReference[],
   found: ReadonlyMap<string, Finding>,
+  kept: KeptNow | null,
 ): Promise<RebootCheck> {
   const missing = needed.flatMap((key) => {
     const finding = found.get(keyText(key))
     return finding === undefined || isObtainable(finding) ? [] : [{ ...key, state: finding.state, text: finding.text }]
   })
-  const lacking = new Map(missing.map((each) => [keyText(each), each]))
+  // What it keeps itself it need not be given.
+  const lacking = new Map(missing.filter((key) => !kept?.keys.has(keyText(key))).map((each) => [keyText(each), each]))
   const vms = (await readVms(work.database, { hostId: host.id })).filter((vm) => keysOf(authorityOf(vm)).length > 0)
   const wouldLock = vms.flatMap((vm) => {
     const why = keysOf(authorityOf(vm)).flatMap((key) => lacking.get(keyText(key)) ?? [])
@@ -67,9 +74,15 @@ async function checkOf(
     wouldLock,
     missing,
     warnings: await warningsOf(work, host),
-    text: verdict === 'unsafe' ? `${counts}: ${consequence}` : counts,
+    kept: kept === null ? null : { keyCount: kept.keys.size, until: timeText(kept.untilMs) },
+    text: `${verdict === 'unsafe' ? `${counts}: ${consequence}` : counts}${keptTextOf(kept)}`,
   }
 }
+
+const keptTextOf = (kept: KeptNow | null) =>
+  kept === null
+    ? ''
+    : `; it keeps ${kept.keys.size} ${kept.keys.size === 1 ? 'key' : 'keys'} in its TPM until ${timeText(kept.untilMs)}`
 
 /** A key that was revoked may be given out still. */
 const isObtainable = ({ state, givenOut }: Finding) => state === 'good' || givenOut === true

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import {
   type BackupHeader,
   type ComparedKey,
+  type EnableKeyPersistence,
   type ExportDisk,
   type FoundFolders,
   type FoundVm,
@@ -71,6 +72,13 @@ export class SimulatedAgent {
   readonly damaged = new Set<string>()
   readonly keys = new Map<string, string>()
   hostKey: string | null = null
+  /** Why it has no TPM. */
+  tpmProblem: string | null = 'no TPM'
+  /** It cannot erase what it has kept. */
+  refusesToErase = false
+  keepDays: number | null = null
+  /** What is there after a restart; `null`: nothing is kept. */
+  kept: Map<string, string> | null = null
   readonly operations = new Map<string, RunningOperation>()
 
   constructor(name: string, datastore: SimulatedDatastore) {
@@ -83,12 +91,16 @@ export class SimulatedAgent {
     this.bootId = other.bootId
     this.hostKey = other.hostKey
     for (const [name, print] of other.keys) this.keys.set(name, print)
+    this.tpmProblem = other.tpmProblem
+    this.keepDays = other.keepDays
+    this.kept = other.kept === null ? null : new Map(other.kept)
   }
 
   /** The agent was killed and started again: its memory is gone. */
   restart(): void {
     this.bootId = randomUUID()
     this.keys.clear()
+    for (const [name, print] of this.kept ?? []) this.keys.set(name, print)
     this.hostKey = null
     this.operations.clear()
     this.running = true
@@ -115,6 +127,13 @@ export class SimulatedAgent {
         return this.#removeKey(`${first}/${second}`)
       case 'PUT host-key':
         return this.#setHostKey(call.json as KeyReference)
+      case 'PUT key-persistence':
+        return this.#persist(call.json as EnableKeyPersistence)
+      case 'DELETE key-persistence':
+        if (this.refusesToErase) throw refusal(500, 'io', 'the TPM does not answer')
+        this.keepDays = null
+        this.kept = null
+        return this.#persistence()
       case 'POST vms':
         return this.#lockState(checked(checkVm, call.json) as VmAuthority)
       case 'POST layers':
@@ -169,6 +188,7 @@ export class SimulatedAgent {
     const held = this.keys.get(name)
     if (held !== undefined && held !== print) throw refusal(409, 'key-conflict', `${name} is another key`)
     this.keys.set(name, print)
+    this.kept?.set(name, print)
     return null
   }
 
@@ -183,8 +203,27 @@ export class SimulatedAgent {
       hostKey: this.hostKey === null ? null : referenceOf(this.hostKey),
       keysHeldCount: this.keys.size,
       keyMemory: { swap: false, coreDumps: false },
+      keyPersistence: this.#persistence(),
       tools: { qemuImg: null },
     }
+  }
+
+  #persistence(): HostStatus['keyPersistence'] {
+    return {
+      isOn: this.keepDays !== null,
+      keepDays: this.keepDays,
+      keyCount: this.kept?.size ?? null,
+      keptUntilMs: this.keepDays === null ? null : 1_900_000_000_000,
+      tpmProblem: this.tpmProblem,
+      problem: null,
+    }
+  }
+
+  #persist({ keepDays }: EnableKeyPersistence): HostStatus['keyPersistence'] {
+    if (this.tpmProblem !== null) throw refusal(422, 'refused', this.tpmProblem)
+    this.keepDays = keepDays
+    this.kept = new Map(this.keys)
+    return this.#persistence()
   }
 
   #compareKey(name: string, { content }: Call): ComparedKey {
@@ -202,6 +241,7 @@ export class SimulatedAgent {
       }
     }
     this.keys.delete(name)
+    this.kept?.delete(name)
     if (this.hostKey === name) this.hostKey = null
     return null
   }
