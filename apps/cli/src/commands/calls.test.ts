@@ -19,7 +19,7 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
   ],
   [['datastore', 'remove', 'fast'], remove('/datastores/fast')],
   [['host', 'list'], get('/hosts')],
-  [['host', 'show', 'host-a'], get('/hosts/host-a')],
+  [['host', 'show', 'host-a'], get('/hosts/host-a'), get('/hosts/host-a/key-persistence')],
   [
     ['host', 'enroll', 'host-c', '--cluster', 'main'],
     post('/hosts/enrolment-tokens', { name: 'host-c', cluster: 'main' }),

@@ -3,6 +3,7 @@ import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
+import { formatTime } from '../quantity.ts'
 import { table } from '../table.ts'
 
 /** The worst one first. */
@@ -76,9 +77,18 @@ function checkText(list: RebootCheckList, { paint }: Cli): string {
       each.wouldLock.length,
     ]),
   )
-  const details = checks.flatMap(({ host, wouldLock, missing, warnings }) => [
+  const details = checks.flatMap(({ host, wouldLock, missing, kept, warnings }) => [
     ...wouldLock.map(({ vm, reason }) => [host, `VM ${vm} would stay locked`, reason]),
     ...missing.map(({ provider, keyId, state, text }) => [host, `key ${keyId} of ${provider}: ${state}`, text]),
+    ...(kept === null
+      ? []
+      : [
+          [
+            host,
+            'keeps keys',
+            `${kept.keyCount} ${kept.keyCount === 1 ? 'key' : 'keys'} in its TPM until ${formatTime(kept.until)}`,
+          ],
+        ]),
     ...warnings.map((warning) => [host, 'note', warning]),
   ])
   const all = details.length === 0 ? head : `${head}\n${table(['HOST', 'WHAT', 'WHY'], details)}`

@@ -48,7 +48,7 @@ export function addHostCrypto(host: CliCommand, cli: Cli): void {
   crypto
     .command('disable')
     .description(
-      'disable encryption on a host: it forgets its keys and is given none any more. Refused while encrypted VMs are on it. Where it does not confirm that, it is pendingIncapable until its agent starts anew',
+      'disable encryption on a host: it forgets its keys and is given none any more. Refused while encrypted VMs are on it. Where it does not confirm that, it is pendingIncapable until it connects and does',
     )
     .argument('<host>', 'its name or ID')
     .option(...noWait)
@@ -151,11 +151,12 @@ function addLeaving(host: CliCommand, cli: Cli): void {
 function exposedTable(keys: readonly ExposedKey[]): string {
   if (keys.length === 0) return line('no key is exposed')
   return table(
-    ['HOST', 'WAS', 'SINCE', 'PROVIDER', 'KEY ID', 'STILL USED BY'],
-    keys.map(({ host, reason, exposedAt, provider, keyId, vms, inUse }) => [
+    ['HOST', 'WAS', 'SINCE', 'KEPT IN ITS TPM UNTIL', 'PROVIDER', 'KEY ID', 'STILL USED BY'],
+    keys.map(({ host, reason, exposedAt, keptUntil, provider, keyId, vms, inUse }) => [
       host,
       reason,
       formatTime(exposedAt),
+      keptUntil === null ? null : formatTime(keptUntil),
       provider,
       keyId,
       vms.length > 0 ? vms.join(', ') : inUse ? 'a host or a detached disk' : 'nothing',

@@ -1,4 +1,4 @@
-import type { Host } from '@cryptvisor/control-plane-api'
+import type { Host, HostKeyPersistence } from '@cryptvisor/control-plane-api'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { keyName } from '../key-name.ts'
@@ -9,6 +9,7 @@ import { addHostCertificate } from './certificate.ts'
 import { addHostCheck } from './host-check.ts'
 import { addHostCrypto } from './host-crypto.ts'
 import { addHostDumps } from './host-dumps.ts'
+import { addHostKeyPersistence, persistenceRows } from './host-key-persistence.ts'
 import { addHostKeys } from './keys-usage.ts'
 
 /** `host`: the machines that run VMs. */
@@ -39,11 +40,13 @@ export function addHost(program: CliCommand, cli: Cli): void {
     )
   host
     .command('show')
-    .description('show one host')
+    .description(
+      'show one host: its state, whether it keeps keys across restarts, its TPM, and how its memory is guarded',
+    )
     .argument('<name>', 'its name')
     .action((name: string) =>
       cli.showAnswer(
-        (client) => client.host(name),
+        async (client) => ({ ...(await client.host(name)), keyPersistence: await client.keyPersistence(name) }),
         (each) => hostSheet(each, cli.paint),
       ),
     )
@@ -69,11 +72,12 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .action((name: string) => cli.remove('host', name, (client) => client.deleteHost(name)))
   addHostCrypto(host, cli)
   addHostDumps(host, cli)
+  addHostKeyPersistence(host, cli)
   addHostCheck(host, cli)
   addHostCertificate(host, cli)
 }
 
-function hostSheet(host: Host, paint: Paint): string {
+function hostSheet(host: Host & { readonly keyPersistence: HostKeyPersistence }, paint: Paint): string {
   return sheet([
     ['name', host.name],
     ['ID', host.id],
@@ -90,6 +94,7 @@ function hostSheet(host: Host, paint: Paint): string {
     ['version', host.version],
     ['hardware UUID', host.hardwareUuid],
     ['certificate until', formatTime(host.certificateExpiresAt)],
+    ...persistenceRows(host.keyPersistence),
   ])
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RestError } from '@cryptvisor/rest'
 import { cannedEvent, cannedHost, cannedKey, cannedVm } from '../testing/canned.ts'
+import { cannedKeyPersistence } from '../testing/canned-hosts.ts'
 import { openDesk } from '../testing/desk.ts'
 
 const reading = [
@@ -86,7 +87,9 @@ test('--json works before, between and after the words of a command', async (con
       ['host', 'show', 'host-a', '--json'],
     ].map((args) => desk.run(args)),
   )
-  for (const { stdout } of outputs) assert.deepEqual(JSON.parse(stdout), cannedHost)
+  for (const { stdout } of outputs) {
+    assert.deepEqual(JSON.parse(stdout), { ...cannedHost, keyPersistence: cannedKeyPersistence })
+  }
 })
 
 test('with --json an error is JSON on standard error, and standard output is empty', async (context) => {

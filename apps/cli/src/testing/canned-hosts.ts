@@ -2,6 +2,7 @@ import type {
   CertificateEntry,
   ExposedKey,
   HostDump,
+  HostKeyPersistence,
   RebootCheckList,
   UsedKeyHealth,
 } from '@cryptvisor/control-plane-api'
@@ -13,6 +14,20 @@ export const cannedDump: HostDump = {
   process: { pid: 77, command: 'qemu' },
   sizeBytes: 4096,
   key: { provider: 'kms', keyId: 'host-key' },
+}
+
+export const cannedKeyPersistence: HostKeyPersistence = {
+  keepDays: 30,
+  since: cannedTime,
+  mayKeepDays: 30,
+  onHost: {
+    isOn: true,
+    keyCount: 4,
+    keptUntil: '2026-12-24T10:00:00.000Z',
+    tpmProblem: null,
+    problem: null,
+    memory: { swap: false, coreDumps: false },
+  },
 }
 
 export const cannedHealth: UsedKeyHealth = {
@@ -33,6 +48,7 @@ export const cannedExposed: ExposedKey = {
   host: 'host-b',
   reason: 'removed',
   exposedAt: cannedTime,
+  keptUntil: null,
   vms: ['db1'],
   inUse: true,
 }
@@ -48,6 +64,7 @@ export const cannedCheck: RebootCheckList = {
       vmCount: 1,
       wouldLock: [],
       missing: [],
+      kept: { keyCount: 2, until: cannedTime },
       warnings: [],
       text: '2 of the 2 keys that it needs can be had now',
     },

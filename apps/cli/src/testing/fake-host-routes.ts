@@ -1,9 +1,11 @@
 import {
   CertificateList,
   DecommissionHost,
+  EnableKeyPersistence,
   ExposedKeyList,
   HostDumpList,
   HostKeyChoice,
+  HostKeyPersistence,
   KeyHealthList,
   MoveHost,
   RebootCheckList,
@@ -16,7 +18,14 @@ import {
   VerifyKeys,
 } from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
-import { cannedCertificate, cannedCheck, cannedDump, cannedExposed, cannedHealth } from './canned-hosts.ts'
+import {
+  cannedCertificate,
+  cannedCheck,
+  cannedDump,
+  cannedExposed,
+  cannedHealth,
+  cannedKeyPersistence,
+} from './canned-hosts.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
 const api = '/api/v1'
@@ -52,6 +61,15 @@ export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>)
   server.get(`${api}/hosts/:name/dumps`, { schema: { response: { 200: HostDumpList } } }, async () => ({
     dumps: [cannedDump],
   }))
+  const persistence = `${api}/hosts/:name/key-persistence`
+  const answer = { schema: { response: { 200: HostKeyPersistence } } }
+  server.get(persistence, answer, async () => cannedKeyPersistence)
+  server.delete(persistence, answer, async () => ({ ...cannedKeyPersistence, keepDays: null }))
+  server.put(
+    persistence,
+    { schema: { ...answer.schema, body: EnableKeyPersistence } },
+    async () => cannedKeyPersistence,
+  )
   server.post(`${api}/hosts/:name/dumps/:dump/open`, async (_request, reply) => {
     const { exported } = await made
     return reply.type('application/octet-stream').header('content-length', exported.length).send(exported)
