@@ -192,7 +192,7 @@ export class Platform implements AsyncDisposable {
     this.datastores = new Datastores(database)
     this.policies = new Policies(database, this.events, observer, clock)
     this.sessions = new HostSessions(database, this.events, certificates, agentIdentity, observer, clock, log)
-    this.hosts = new Hosts(database, this.events, this.sessions, observer, clock)
+    this.hosts = new Hosts(database, this.sessions, observer)
     this.hostCertificates = new HostCertificates(database, certificates, this.sessions)
     this.certificateInventory = new CertificateInventory(database, certificates.ca, clock)
     this.enrolment = new Enrolment(database, this.events, certificates, this.sessions, hostsUrl, clock)

@@ -1,5 +1,5 @@
 import type { EventType, Privilege } from '@cryptvisor/control-plane-api'
-import type { HostAgentClient, KeyReference } from '@cryptvisor/host-agent-api'
+import type { HostAgentClient } from '@cryptvisor/host-agent-api'
 import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { Transaction } from 'kysely'
 import type { HostRow, Schema } from '../database/schema.ts'
@@ -69,13 +69,6 @@ export interface HostConnections {
   end(hostId: string, reason: string): void
 }
 
-/** What became of the KEKs that a host held when it left. */
-export interface Leaving {
-  readonly forgotten: readonly KeyReference[]
-  /** Not known to be gone. */
-  readonly exposed: readonly KeyReference[]
-}
-
 /**
  * The work's side of a host's coming and going; the platform calls it. Calls for one host may overlap: a host that goes
  * and comes again does not wait for what `hostConnected` still does, so whoever writes down what they found checks first
@@ -86,13 +79,11 @@ export interface HostObserver {
   hostConnected(host: HostRow, connection: HostConnection): Promise<void>
   /** The session ended: its VMs are `unknown` now. */
   hostDisconnected(host: HostRow): Promise<void>
-  /** Throws `in-use` when the host must not be removed: VMs are on it. */
-  checkHostRemoval(host: HostRow): Promise<void>
   /**
-   * The host was removed and its session is about to end: has it forget its KEKs, and says which it confirmed and which
-   * may still be there.
+   * Takes a host out of the inventory and has it forget its KEKs; settles when it has confirmed that, or did not in time, and
+   * its session is over. Throws `in-use` while VMs are on it.
    */
-  hostLeaves(host: HostRow): Promise<Leaving>
+  removeHost(host: HostRow, by: Principal): Promise<void>
   /** Throws `in-use` while a VM or a host uses a key of the provider. */
   checkProviderRemoval(provider: string): Promise<void>
   /** The rules of a storage policy are other ones now. */

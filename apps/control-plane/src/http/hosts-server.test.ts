@@ -5,9 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { controlPlaneUri, epochUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
-import { everywhere } from '../app/access-control.ts'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
-import { Hosts } from '../app/hosts.ts'
 import { ask } from '../testing/ask.ts'
 import { type Bench, password, startBench } from '../testing/bench.ts'
 import { dial, enrolAgent, startAgent } from '../testing/test-agent.ts'
@@ -258,45 +256,11 @@ test('a host is removed unless the work objects; then nothing of it is good any 
   await assert.rejects(admin.deleteHost('host-a'), { status: 409, answerCode: 'in-use', message: /web/ })
   bench.work.refusal = null
   await assert.rejects(admin.deleteCluster('cluster'), { status: 409, message: /host-a/ })
-  bench.work.leaving = {
-    forgotten: [{ provider: 'vault', keyId: 'k1' }],
-    exposed: [{ provider: 'vault', keyId: 'k2' }],
-  }
   await admin.deleteHost('host-a')
-  assert.equal(bench.work.told.filter((told) => told === 'host-a leaves').length, 1)
-  assert.match((await eventTexts(bench, 'host.crypto.keys-forgotten'))[0] ?? '', /forgot 1 key/)
-  assert.match((await eventTexts(bench, 'host.crypto.key-exposed'))[0] ?? '', /k2 of provider vault/)
   await session.ended
   await assert.rejects(dial(enrolled), { status: 401 })
   await assert.rejects(admin.host('host-a'), { status: 404 })
   assert.equal((await eventTexts(bench, 'host.removed')).length, 1)
-})
-
-test('the session of a removed host is over, also when its keys could not be asked for', async (context) => {
-  const bench = await startBench(context)
-  const admin = await bench.logIn()
-  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
-  const session = await dial(enrolled)
-  bench.work.hostLeaves = () => Promise.reject(new Error('a fault of ours'))
-  await assert.rejects(admin.deleteHost('host-a'), { status: 500 })
-  await session.ended
-  await assert.rejects(dial(enrolled), { status: 401 })
-})
-
-test('a host that takes its time when it is removed loses its session all the same', async (context) => {
-  const bench = await startBench(context)
-  const admin = await bench.logIn()
-  const enrolled = await enrolAgent(await tokenFor(admin, 'host-a'), 'https://127.0.0.1:7443')
-  const session = await dial(enrolled)
-  const { events, sessions } = bench.service.platform
-  bench.work.hostLeaves = async () => {
-    await session.ended
-    return { forgotten: [], exposed: [{ provider: 'vault', keyId: 'k1' }] }
-  }
-  await bench.withDatabase((database) =>
-    new Hosts(database, events, sessions, () => bench.work, Date.now, 1).remove('host-a', everywhere('admin', [])),
-  )
-  assert.match((await eventTexts(bench, 'host.crypto.key-exposed'))[0] ?? '', /k1 of provider vault/)
 })
 
 test('hosts, users and their sessions outlive a restart; connections do not, and make no event', async (context) => {

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { type ClientOptions, RestClient } from '@cryptvisor/rest'
 import type { Kysely } from 'kysely'
+import { takeOut } from '../app/work/hosts/host-removal.ts'
 import { openControlPlaneDatabase } from '../database/open.ts'
 import type { Schema } from '../database/schema.ts'
 import { initialize } from '../initialize.ts'
@@ -55,7 +56,15 @@ export async function startBench(context: TestContext, createWork?: ServiceOptio
       version: '1.2.3',
       clock,
       log,
-      createWork: createWork ?? (() => ({ work, routes: () => {} })),
+      createWork:
+        createWork ??
+        (({ platform: { events, sessions } }) => {
+          work.removing = async (host, by) => {
+            await events.transaction((transaction, record) => takeOut(transaction, record, host, by.name, clock()))
+            sessions.end(host.id, 'it was removed')
+          }
+          return { work, routes: () => {} }
+        }),
     })
   await initialize({ folder, rootKeyFile, adminUser: 'admin', adminPassword: password, host: '127.0.0.1' }, Date.now)
   const ca = readFileSync(join(folder, 'ca.pem'), 'utf8')

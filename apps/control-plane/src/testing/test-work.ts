@@ -1,4 +1,4 @@
-import type { HostConnection, HostObserver, Leaving } from '../app/ports.ts'
+import type { HostConnection, HostObserver, Principal } from '../app/ports.ts'
 import type { HostRow } from '../database/schema.ts'
 
 /** Stands where the work half stands, and keeps what it was told. */
@@ -8,8 +8,8 @@ export class TestWork implements HostObserver {
   onConnected: (host: HostRow, connection: HostConnection) => Promise<void> = async () => {}
   /** Thrown when somebody wants to remove a host or a provider. */
   refusal: Error | null = null
-  /** What became of the keys of a host that leaves. */
-  leaving: Leaving = { forgotten: [], exposed: [] }
+  /** Takes a host out. */
+  removing: (host: HostRow, by: Principal) => Promise<void> = async () => {}
 
   async start(): Promise<void> {
     this.told.push('start')
@@ -28,14 +28,10 @@ export class TestWork implements HostObserver {
     this.told.push(`disconnected ${host.name}`)
   }
 
-  async checkHostRemoval(host: HostRow): Promise<void> {
+  async removeHost(host: HostRow, by: Principal): Promise<void> {
     this.told.push(`removing host ${host.name}`)
     if (this.refusal !== null) throw this.refusal
-  }
-
-  async hostLeaves(host: HostRow): Promise<Leaving> {
-    this.told.push(`${host.name} leaves`)
-    return this.leaving
+    await this.removing(host, by)
   }
 
   async policyChanged(name: string): Promise<void> {

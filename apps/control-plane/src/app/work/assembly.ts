@@ -92,7 +92,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     signer,
     runOf: (taskId) => runner.get(taskId),
   })
-  const hosts = new HostAdministration(context, hostKeys, handOver, again)
+  const hosts = new HostAdministration(context, hostKeys, handOver, again, (hostId) => catchUp.disconnected(hostId))
   const migration = new ProviderMigration(context, () => ({ campaigns, hosts, principalOf }))
   const definitions: readonly SagaDefinition<SagaState>[] = [
     ...hosts.definitions,

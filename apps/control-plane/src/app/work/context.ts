@@ -18,6 +18,8 @@ export interface Timings {
   readonly retryMaxMs: number
   /** How long a task that has not asked its host for anything yet waits for the host to come back. */
   readonly hostReturnMs: number
+  /** How long a host that is removed has for forgetting its keys; what it did not confirm by then is exposed. */
+  readonly hostLeaveMs: number
   /** How long an import waits for its content to come, or to go on. */
   readonly contentWaitMs: number
   /** Between two looks for VMs whose grace is over. */
@@ -35,6 +37,7 @@ export const defaultTimings: Timings = {
   retryMs: 1_000,
   retryMaxMs: 30_000,
   hostReturnMs: 120_000,
+  hostLeaveMs: 120_000,
   contentWaitMs: 300_000,
   policyWatchMs: 5_000,
   complianceMs: 600_000,

@@ -4,8 +4,8 @@ import { encryptionPolicy } from '@cryptvisor/control-plane-api'
 import { assertWhole } from './testing/invariants.ts'
 import { admin, World } from './testing/world.ts'
 
-async function encryptedVm(context: Parameters<typeof World.start>[0]): Promise<World> {
-  const world = await World.start(context)
+async function encryptedVm(...args: Parameters<typeof World.start>): Promise<World> {
+  const world = await World.start(...args)
   await world.plainVm()
   await world.ended(await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
   return world
@@ -155,38 +155,81 @@ test('an agent that claims something else than it was asked for: nothing is undo
 
 test('hosts and providers in use are not removed', async (context) => {
   const world = await encryptedVm(context)
-  const host = (name: string) =>
-    world.process.database.selectFrom('host').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
-  await assert.rejects(world.work.checkHostRemoval(await host('host-a')), { code: 'in-use', message: /web/ })
-  await world.work.checkHostRemoval(await host('host-b'))
+  const refused = world.work.removeHost(await world.process.host(world.hostA), admin)
+  await assert.rejects(refused, { code: 'in-use', message: /web/ })
+  assert.deepEqual(await world.eventsOf('host.removed'), [])
   await assert.rejects(world.work.checkProviderRemoval('vault'), { code: 'in-use', message: /VM web/ })
   await world.work.checkProviderRemoval('spare')
 })
 
-test('a host that leaves forgets every key and confirms it; of one that is away the keys are exposed', async (context) => {
+/** What `host-b` did not confirm to have forgotten when it was removed. */
+async function exposedBy(world: World): Promise<string[]> {
+  const rows = await world.process.database
+    .selectFrom('exposed_key')
+    .selectAll()
+    .where('host_id', '=', 'host-b')
+    .execute()
+  assert.ok(rows.every(({ reason, host_name }) => reason === 'removed' && host_name === 'host-b'))
+  return rows.map(({ provider, key_id }) => `${provider}/${key_id}`).toSorted()
+}
+
+test('a host that is removed forgets every key and confirms it', async (context) => {
   const world = await encryptedVm(context)
-  const host = (name: string) =>
-    world.process.database.selectFrom('host').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
-  const hostB = await host('host-b')
   const held = [...world.hostB.keys.keys()].toSorted()
   assert.ok(held.length >= 2, 'its host key and the KEK of the VM')
   world.hostB.keys.set('vault/never-given', 'its fingerprint')
-  const { forgotten, exposed } = await world.work.hostLeaves(hostB)
+  await world.work.removeHost(await world.process.host(world.hostB), admin)
   assert.deepEqual([...world.hostB.keys.keys()], ['vault/never-given'])
-  assert.deepEqual(forgotten.map(({ provider, keyId }) => `${provider}/${keyId}`).toSorted(), held)
-  assert.deepEqual(exposed, [])
+  assert.deepEqual(await exposedBy(world), [])
+  assert.match(
+    (await world.eventsOf('host.crypto.keys-forgotten'))[0]?.text ?? '',
+    /host-b forgot 2 keys and confirmed/,
+  )
+  assert.equal((await world.eventsOf('host.removed')).length, 1)
+})
 
+test('of a host that is removed while it is away all keys that it was given are exposed', async (context) => {
+  const world = await encryptedVm(context)
+  const held = [...world.hostB.keys.keys()].toSorted()
   await world.disconnect(world.hostB)
-  const away = await world.work.hostLeaves(hostB)
-  assert.deepEqual(away.forgotten, [])
-  assert.deepEqual(away.exposed.map(({ provider, keyId }) => `${provider}/${keyId}`).toSorted(), held)
+  await world.work.removeHost(await world.process.host(world.hostB), admin)
+  assert.deepEqual(await exposedBy(world), held)
+  assert.equal((await world.eventsOf('host.crypto.key-exposed')).length, held.length)
+})
+
+test('when the control plane is killed while a host is removed, its keys are on record as exposed', async (context) => {
+  const world = await encryptedVm(context)
+  const held = [...world.hostB.keys.keys()].toSorted()
+  const { faults } = world.process
+  faults.onPoint(({ name }) => {
+    if (name === 'host-b GET /v1/keys') faults.kill()
+  })
+  const hostB = await world.process.host(world.hostB)
+  void world.work.removeHost(hostB, admin).catch(() => {})
+  await world.until(() => faults.dead)
+  await world.reboot()
+  await world.until(async () => (await exposedBy(world)).length > 0)
+  assert.deepEqual(await exposedBy(world), held)
+  assert.deepEqual([...world.hostB.keys.keys()].toSorted(), held, 'nobody could ask it')
+})
+
+test('a host that is slow when it is removed loses its session all the same', async (context) => {
+  const world = await encryptedVm(context, { hostLeaveMs: 1 })
+  const answer = Promise.withResolvers<void>()
+  world.hostB.onRemoveKey = () => answer.promise
+  const removed = world.work.removeHost(await world.process.host(world.hostB), admin)
+  await world.until(() => !world.process.isConnected(world.hostB))
+  answer.resolve()
+  await removed
+  assert.equal((await world.eventsOf('host.removed')).length, 1)
 })
 
 test('a host that never had a session was given no key, so that none is exposed', async (context) => {
   const world = await encryptedVm(context)
-  const hostB = await world.process.host(world.hostB)
   await world.disconnect(world.hostB)
-  assert.deepEqual(await world.work.hostLeaves({ ...hostB, last_seen_at: null }), { forgotten: [], exposed: [] })
+  const hostB = await world.process.host(world.hostB)
+  await world.work.removeHost({ ...hostB, last_seen_at: null }, admin)
+  assert.deepEqual(await exposedBy(world), [])
 })
 
 test('a host that leaves is not brought up to date any more', async (context) => {
@@ -195,10 +238,7 @@ test('a host that leaves is not brought up to date any more', async (context) =>
   world.hostB.restart()
   world.kms.down = true
   await world.connect(world.hostB)
-  const hostB = await world.process.host(world.hostB)
-  // As the platform does it: the host is out of the inventory when it is asked to forget.
-  await world.process.database.deleteFrom('host').where('id', '=', hostB.id).execute()
-  await world.work.hostLeaves(hostB)
+  await world.work.removeHost(await world.process.host(world.hostB), admin)
   world.kms.down = false
   const tries = () => world.process.logged.filter(({ text }) => text === 'a host is not up to date yet').length
   const before = tries()

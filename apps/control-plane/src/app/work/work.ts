@@ -40,15 +40,7 @@ import { providerView } from '../key-providers/provider-rows.ts'
 import type { Log } from '../log.ts'
 import { principalNamed } from '../permissions/principal.ts'
 import { Scope } from '../permissions/scope.ts'
-import type {
-  Events,
-  HostConnection,
-  HostConnections,
-  HostObserver,
-  KeyProviders,
-  Leaving,
-  Principal,
-} from '../ports.ts'
+import type { Events, HostConnection, HostConnections, HostObserver, KeyProviders, Principal } from '../ports.ts'
 import type { Settings } from '../settings.ts'
 import { type Assembly, assemble } from './assembly.ts'
 import type { Campaigns } from './campaigns/campaigns.ts'
@@ -58,11 +50,10 @@ import type { StatementSigner } from './erasure/erase-saga.ts'
 import type { Erasures } from './erasure/erasures.ts'
 import type { HostAdministration } from './hosts/host-administration.ts'
 import type { HostDumps } from './hosts/host-dumps.ts'
-import { leave } from './hosts/host-leaving.ts'
 import { clusterOf, hostNamed } from './hosts/host-lookup.ts'
 import type { HostKeyPersistences } from './hosts/key-persistence.ts'
 import { checkReboot } from './hosts/reboot-check.ts'
-import { checkHostRemoval, checkProviderRemoval } from './hosts/removal-check.ts'
+import { checkProviderRemoval } from './hosts/removal-check.ts'
 import type { KeyQuery } from './keys/key-directory.ts'
 import type { KeyLives } from './keys/key-lives.ts'
 import type { KeyVerification } from './keys/key-verification.ts'
@@ -423,14 +414,9 @@ export class Work implements HostObserver {
     await this.#parts.catchUp.forget(host)
   }
 
-  async checkHostRemoval(host: HostRow): Promise<void> {
-    await checkHostRemoval(this.#context.database, host)
-  }
-
-  async hostLeaves(host: HostRow): Promise<Leaving> {
-    // Nobody gives it keys any more.
-    this.#parts.catchUp.disconnected(host.id)
-    return leave(this.#context, host)
+  async removeHost(host: HostRow, by: Principal): Promise<void> {
+    const { id } = await this.#parts.hosts.remove(by, host)
+    await this.#parts.runner.ended(id)
   }
 
   async policyChanged(name: string): Promise<void> {

@@ -23,6 +23,7 @@ import { type HostEnableState, hostEnableSaga } from './host-enable.ts'
 import { clusterOf, hostNamed, isOutOfUse } from './host-lookup.ts'
 import { type HostMoveState, hostMoveSaga } from './host-move.ts'
 import { type HostRekeyState, hostRekeySaga } from './host-rekey.ts'
+import { type HostRemovalState, hostRemovalSaga, removalOf, takeOut } from './host-removal.ts'
 import { checkHostRemoval, checkNoEncryptedVms } from './removal-check.ts'
 
 /** What is begun for several hosts, and which were left out and why. */
@@ -40,10 +41,17 @@ export class HostAdministration {
   readonly #rekey: SagaDefinition<HostRekeyState>
   readonly #move: SagaDefinition<HostMoveState>
   readonly #decommission: SagaDefinition<DepartureState>
+  readonly #removal: SagaDefinition<HostRemovalState>
   #sagas: Sagas | null = null
 
-  /** `again` is told of hosts that are to be brought up to date. */
-  constructor(work: WorkContext, hostKeys: HostKeys, handOver: HandOver, again: (hostId: string) => void) {
+  /** `again` is told of hosts that are to be brought up to date, `leaves` of those that are not any more. */
+  constructor(
+    work: WorkContext,
+    hostKeys: HostKeys,
+    handOver: HandOver,
+    again: (hostId: string) => void,
+    leaves: (hostId: string) => void,
+  ) {
     this.#work = work
     this.#again = again
     this.#enable = hostEnableSaga(work, hostKeys, again)
@@ -51,11 +59,12 @@ export class HostAdministration {
     this.#rekey = hostRekeySaga(work, hostKeys, handOver)
     this.#move = hostMoveSaga(work, again)
     this.#decommission = hostDecommissionSaga(work, again)
+    this.#removal = hostRemovalSaga(work, leaves)
   }
 
   /** The kinds of its tasks, for whoever carries tasks out. */
   get definitions(): readonly SagaDefinition<SagaState>[] {
-    return [this.#enable, this.#disable, this.#rekey, this.#move, this.#decommission]
+    return [this.#enable, this.#disable, this.#rekey, this.#move, this.#decommission, this.#removal]
   }
 
   /** Says who begins tasks; before anything is asked for. */
@@ -157,6 +166,20 @@ export class HostAdministration {
       })
     }
     return this.#begin(this.#decommission, host, await this.#departure(host, acceptExposure), principal, true)
+  }
+
+  /** Takes a host out for good; it is out when this settles. Throws `in-use` while VMs are on it. */
+  async remove(principal: Principal, host: HostRow): Promise<TaskRow> {
+    const { clock } = this.#work
+    if (this.#sagas === null) throw new Error('nobody begins tasks yet')
+    return this.#sagas.begin({
+      definition: this.#removal,
+      target: { kind: 'host', id: host.id, name: host.name },
+      state: removalOf(host),
+      principal,
+      claim: (transaction, taskId, record) =>
+        takeOut(transaction, (event) => record({ task: taskId, ...event }), host, principal.name, clock()),
+    })
   }
 
   /** Sets when the hosts of a cluster are made crypto-safe. */

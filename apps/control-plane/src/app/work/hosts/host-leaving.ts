@@ -2,21 +2,27 @@ import type { HeldKeys, HostAgentClient, KeyReference } from '@cryptvisor/host-a
 import { RestClientError } from '@cryptvisor/rest'
 import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
-import type { Leaving } from '../../ports.ts'
 import type { WorkContext } from '../context.ts'
 import { keysOfCluster, referenceOf } from '../keys/key-rows.ts'
 import { confirmNothingKept } from './kept-keys.ts'
 
-/**
- * Has a host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section 4).
- * The keys of a host that cannot be asked are exposed: whoever has the machine may have them.
- */
-export async function leave(work: WorkContext, host: HostRow): Promise<Leaving> {
-  const given = await givenTo(work, host, null)
-  return (await forgetEverything(work, host.id)) ?? { forgotten: [], exposed: given }
+/** A host, as far as it says what it was given. */
+export type GivenHost = Pick<
+  HostRow,
+  'id' | 'cluster_id' | 'last_seen_at' | 'crypto_off_boot_id' | 'host_key_provider' | 'host_key_id'
+>
+
+/** What became of the KEKs that a host held when it left. */
+interface Leaving {
+  readonly forgotten: readonly KeyReference[]
+  /** Not known to be gone. */
+  readonly exposed: readonly KeyReference[]
 }
 
-/** Has a connected host forget every KEK, and says what it confirmed; `null`: it could not be asked. */
+/**
+ * Has a connected host that leaves its cluster forget every KEK, and asks it afterwards what it holds still (DESIGN.md, section
+ * 4). `null`: it could not be asked, and whoever has the machine may have what it was given.
+ */
 export async function forgetEverything(work: WorkContext, hostId: string): Promise<Leaving | null> {
   const connection = work.hostConnections.get(hostId)
   if (connection === null) return null
@@ -60,7 +66,7 @@ async function onRecord(work: WorkContext, { keys }: HeldKeys): Promise<KeyRefer
  */
 export async function givenTo(
   work: WorkContext,
-  host: HostRow,
+  host: GivenHost,
   cluster: string | null,
 ): Promise<readonly KeyReference[]> {
   if (host.last_seen_at === null) return []

@@ -21,6 +21,7 @@ export const shortTimings: Timings = {
   retryMs: 2,
   retryMaxMs: 4,
   hostReturnMs: 200,
+  hostLeaveMs: 10_000,
   contentWaitMs: 10_000,
   policyWatchMs: 10,
   complianceMs: 600_000,
@@ -71,7 +72,10 @@ export class ControlPlaneProcess {
     })
   }
 
+  /** One that was removed is not let in. */
   async connect(agent: SimulatedAgent): Promise<void> {
+    const known = await this.database.selectFrom('host').select('id').where('id', '=', agent.name).executeTakeFirst()
+    if (known === undefined) return
     await this.database
       .updateTable('host')
       .set({ crypto_supported: agent.cryptoSupported ? 1 : 0, last_seen_at: Date.now(), boot_id: agent.bootId })
@@ -86,6 +90,10 @@ export class ControlPlaneProcess {
     const connection = { hostId: agent.name, bootId, cryptoSupported, client: agent.client(this.faults) }
     this.#sessions.begin(connection)
     return connection
+  }
+
+  isConnected(agent: SimulatedAgent): boolean {
+    return this.#sessions.get(agent.name) !== null
   }
 
   async disconnect(agent: SimulatedAgent): Promise<void> {

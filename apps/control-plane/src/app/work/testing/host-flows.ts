@@ -56,4 +56,13 @@ export const hostFlows: readonly Flow[] = [
     event: 'host.decommissioned',
     failureEvent: null,
   },
+  {
+    name: 'remove a host',
+    prepare: prepareEncrypted,
+    act: (world) => begun(world, async (hosts) => hosts.remove(admin, await hostB(world))),
+    happened: async (world) =>
+      (await world.process.database.selectFrom('host').select('id').where('id', '=', 'host-b').execute()).length === 0,
+    event: 'host.removed',
+    failureEvent: null,
+  },
 ]

@@ -21,7 +21,10 @@ export async function isSettled(world: World): Promise<boolean> {
       .map(({ provider, key_id }) => `${provider}/${key_id}`),
     ...vms.flatMap((vm) => keysOf(authorityOf(vm)).map(keyText)),
   ])
-  return world.agents.every((agent) => [...agent.keys.keys()].every((name) => used.has(name)))
+  const exposed = await exposedOn(world)
+  return world.agents.every((agent) =>
+    [...agent.keys.keys()].every((name) => used.has(name) || exposed.has(`${agent.name} ${name}`)),
+  )
 }
 
 /**
@@ -52,11 +55,25 @@ export async function assertWhole(world: World, orphans = 0): Promise<void> {
     if (hostKey !== null) used.add(keyText(hostKey))
   }
   await assertKeys(world, used, orphans)
+  const exposed = await exposedOn(world)
   for (const agent of world.agents) {
-    for (const name of agent.keys.keys()) assert.ok(used.has(name), `${agent.name} holds ${name}, which nothing uses`)
+    const isHere = hosts.some(({ id }) => id === agent.name)
+    for (const name of agent.keys.keys()) {
+      const isKnown = isHere ? used.has(name) : exposed.has(`${agent.name} ${name}`)
+      assert.ok(
+        isKnown,
+        `${agent.name} holds ${name}, which ${isHere ? 'nothing uses' : 'is not on record as exposed'}`,
+      )
+    }
   }
   for (const event of await world.events()) assert.ok(event.type in eventTypes)
   assert.deepEqual(await world.filesWithKeys(), [], 'no key bytes in the database')
+}
+
+/** What hosts that left may hold still, each as «host provider/key». */
+async function exposedOn(world: World): Promise<ReadonlySet<string>> {
+  const rows = await world.process.database.selectFrom('exposed_key').selectAll().execute()
+  return new Set(rows.map(({ host_id, provider, key_id }) => `${host_id} ${provider}/${key_id}`))
 }
 
 async function assertKeys(world: World, used: ReadonlySet<string>, orphansMax: number): Promise<void> {

@@ -60,6 +60,8 @@ export class SimulatedAgent {
   failWith: NonNullable<OperationStatus['error']> | null = null
   /** Awaited before a key is taken. */
   onAddKey: (name: string) => Promise<void> = async () => undefined
+  /** Called before it forgets a key. */
+  onRemoveKey: () => Promise<void> = async () => undefined
   /** What an operation is refused with that is to be brought to its end. */
   refuseRecovery: { readonly code: string; readonly message: string } | null = null
   /** Called before an operation starts. */
@@ -233,7 +235,8 @@ export class SimulatedAgent {
     return { result: held === content.expose(fingerprint) ? 'same' : 'other' }
   }
 
-  #removeKey(name: string): null {
+  async #removeKey(name: string): Promise<null> {
+    await this.onRemoveKey()
     for (const { status, request: asked } of this.operations.values()) {
       if (status.state !== 'running' && status.state !== 'waiting-for-content') continue
       if (JSON.stringify(asked).includes(JSON.stringify(referenceOf(name)))) {
