@@ -1,0 +1,164 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CertificateAuthority } from '@cryptvisor/pki'
+import { unpackSlapd } from './slapd-unpacked.ts'
+
+const host = '127.0.0.1'
+const answersWithinMs = 20_000
+const pollMs = 20
+
+/** The suffix of the directory, and who may write it. */
+export const suffix = 'dc=example,dc=org'
+export const slapdAdmin = { dn: `cn=admin,${suffix}`, password: 'the administrator’s password' }
+
+const schemas = ['core', 'cosine', 'inetorgperson', 'nis', 'msuser']
+
+/** A real OpenLDAP server, with TLS by a CA of its own. Dispose of it to end it. */
+export class Slapd implements AsyncDisposable {
+  /** Of its CA, PEM. */
+  readonly ca: string
+  readonly #folder: string
+  readonly #root: string
+  readonly #ports: { readonly plain: number; readonly tls: number }
+  #process: ChildProcess | null = null
+
+  private constructor(folder: string, root: string, ca: string, ports: { plain: number; tls: number }) {
+    this.#folder = folder
+    this.#root = root
+    this.ca = ca
+    this.#ports = ports
+  }
+
+  /** Makes a directory in `folder` with these entries (LDIF) under `suffix`. */
+  static async start(folder: string, ldif: string): Promise<Slapd> {
+    const root = await unpackSlapd()
+    const { authority, privateKey } = await CertificateAuthority.create('Directory CA', 2, () => new Date())
+    privateKey[Symbol.dispose]()
+    using server = await authority.issue({ commonName: 'slapd', usages: ['server'], hosts: [host], validDays: 1 })
+    mkdirSync(join(folder, 'db'), { recursive: true })
+    writeFileSync(join(folder, 'ca.pem'), authority.certificate)
+    writeFileSync(join(folder, 'server.pem'), server.certificate)
+    server.privateKey.expose((key) => writeFileSync(join(folder, 'server.key'), key, { mode: 0o600 }))
+    writeFileSync(join(folder, 'slapd.conf'), configuration(folder, root), { mode: 0o600 })
+    writeFileSync(join(folder, 'entries.ldif'), ldif)
+    const slapd = new Slapd(folder, root, authority.certificate, { plain: await freePort(), tls: await freePort() })
+    await slapd.#add()
+    await slapd.restart()
+    return slapd
+  }
+
+  /** Plain, or with StartTLS. */
+  get plainUrl(): string {
+    return `ldap://${host}:${this.#ports.plain}`
+  }
+
+  get tlsUrl(): string {
+    return `ldaps://${host}:${this.#ports.tls}`
+  }
+
+  /** Starts it where it stands. */
+  async restart(): Promise<void> {
+    const { plain, tls } = this.#ports
+    const child = spawn(
+      join(this.#root, 'usr/sbin/slapd'),
+      ['-f', join(this.#folder, 'slapd.conf'), '-h', `ldap://${host}:${plain} ldaps://${host}:${tls}`, '-d', '0'],
+      { env: this.#environment(), stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+    child.stderr.pipe(createWriteStream(join(this.#folder, 'log')))
+    this.#process = child
+    const deadline = Date.now() + answersWithinMs
+    while (child.exitCode === null && Date.now() < deadline) {
+      if ((await answers(plain)) && (await answers(tls))) return
+      await sleep(pollMs)
+    }
+    await this.stop()
+    throw new Error(`slapd does not start: ${readFileSync(join(this.#folder, 'log'), 'utf8')}`)
+  }
+
+  /** Ends it at once; connections break. */
+  async stop(): Promise<void> {
+    const child = this.#process
+    this.#process = null
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  /** Lets it answer nothing, or answer again; connections stay. */
+  pause(isPaused: boolean): void {
+    this.#process?.kill(isPaused ? 'SIGSTOP' : 'SIGCONT')
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #add(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    execFile(
+      join(this.#root, 'usr/sbin/slapd'),
+      ['-T', 'add', '-f', join(this.#folder, 'slapd.conf'), '-l', join(this.#folder, 'entries.ldif')],
+      { env: this.#environment() },
+      (error, _stdout, stderr) => (error === null ? resolve() : reject(new Error(`slapadd: ${stderr}`))),
+    )
+    await promise
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    return { LD_LIBRARY_PATH: libraryFolders(this.#root).join(':'), PATH: process.env['PATH'] }
+  }
+}
+
+const libraryFolders = (root: string) =>
+  ['x86_64-linux-gnu', 'aarch64-linux-gnu'].flatMap((machine) => [
+    join(root, 'usr/lib', machine),
+    join(root, 'lib', machine),
+  ])
+
+const configuration = (folder: string, root: string) => `${schemas
+  .map((name) => `include ${root}/etc/ldap/schema/${name}.schema\n`)
+  .join('')}
+modulepath ${root}/usr/lib/ldap
+moduleload back_mdb
+moduleload ppolicy
+pidfile ${folder}/pid
+argsfile ${folder}/args
+TLSCACertificateFile ${folder}/ca.pem
+TLSCertificateFile ${folder}/server.pem
+TLSCertificateKeyFile ${folder}/server.key
+database mdb
+suffix "${suffix}"
+rootdn "${slapdAdmin.dn}"
+rootpw "${slapdAdmin.password}"
+directory ${folder}/db
+overlay ppolicy
+access to attrs=userPassword by anonymous auth by * none
+access to dn.subtree="ou=hidden,${suffix}" by * none
+access to * by dn.exact="cn=reader,${suffix}" read by * none
+`
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, host)
+  await once(server, 'listening')
+  // A server that listens on TCP has an address with a port.
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ host, port })
+  const isUp = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  )
+  socket.destroy()
+  return isUp
+}
