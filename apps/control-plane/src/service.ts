@@ -123,6 +123,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   opened.use(await platform.pendingClientKeys.keepForgetting(log))
   opened.use(await platform.backups.keepMaking())
   platform.probeTimer.start()
+  opened.use(platform.directories.keepRechecking())
   opened.use(platform.auditWatch.keepChecking())
   opened.use(platform.clientRenewal.start())
   opened.use(platform.delivery.start())

@@ -5,9 +5,11 @@ import { Permission } from './permissions.ts'
 const UserName = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]*$' })
 const Password = Type.String({ minLength: 12, maxLength: 256, description: 'At least 12 characters' })
 
+/** A user of a directory is `NAME@SOURCE`, or NAME with `source`. */
 export const LoginRequest = Type.Object(
   {
     user: Type.String({ maxLength: 64 }),
+    source: Type.Optional(Type.String({ maxLength: 24 })),
     password: Type.String({ maxLength: 256 }),
     /** Of the second factor, or a recovery code; asked for with `second-factor-required`. */
     code: Type.Optional(Type.String({ maxLength: 40 })),

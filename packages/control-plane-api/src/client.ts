@@ -122,6 +122,7 @@ import type {
 } from './key-providers.ts'
 import type { SetKeyType } from './key-types.ts'
 import type { KeyUsageGraph } from './key-usage.ts'
+import type { IdentityRecheck, IdentitySourceTest, TestIdentitySource } from './ldap-sources.ts'
 import type { ConfirmBackup, WaitingRestore } from './native-providers.ts'
 import type { CreateNotification, NotificationTarget, NotificationTargetList } from './notifications.ts'
 import type {
@@ -260,6 +261,14 @@ export class ControlPlaneClient {
   }
   async setIdentitySourceSecret(name: string, secret: Secret): Promise<void> {
     await this.#rest.call({ method: 'PUT', path: api('identity-sources', name, 'secret'), content: secret })
+  }
+  /** Whether it works, and what it says of a user; changes nothing. */
+  testIdentitySource(name: string, body: TestIdentitySource): Promise<IdentitySourceTest> {
+    return this.#send('POST', api('identity-sources', name, 'test'), body)
+  }
+  /** Asks a directory about its users now, as is done by itself every quarter of an hour. */
+  recheckIdentitySource(name: string): Promise<IdentityRecheck> {
+    return this.#send('POST', api('identity-sources', name, 'recheck'), {})
   }
   async mapGroup(source: string, body: GroupMapping): Promise<void> {
     await this.#send('PUT', api('identity-sources', source, 'groups'), body)

@@ -235,6 +235,12 @@ export const eventTypes = {
     'An identity source could not be asked, or gave an answer that does not hold',
     null,
   ],
+  'identity-source.recovered': ['info', 'A directory can be used again', null],
+  'identity-source.user-ended': [
+    'warning',
+    'A directory says that a user is gone, may not log in, or is in no mapped group: their sessions and API tokens are over',
+    null,
+  ],
   'permission.changed': ['info', 'A permission was given, changed or taken away', 'PermissionUpdatedEvent'],
   'folder.changed': ['info', 'A folder was made, renamed, moved or removed', null],
   'vm.moved': ['info', 'A VM was moved to another folder', null],

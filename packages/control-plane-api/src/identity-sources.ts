@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
-import { Name, Time } from './names.ts'
+import { LdapConfig } from './ldap-sources.ts'
+import { Name, Nullable, Time } from './names.ts'
 
 /** The longest client secret or bind password, in bytes. */
 export const identitySourceSecretSizeMax = 1024
@@ -14,6 +15,9 @@ export const IdentitySourceName = Type.String({
 
 const Pem = Type.String({ maxLength: 65_536, description: 'CA certificates, PEM; left out: those of the system' })
 const ClaimName = Type.String({ minLength: 1, maxLength: 80, pattern: '^[!-~]+$' })
+
+/** `oidc`: users log in at the provider, in a browser; `ldap`: with their password of the directory, here. */
+const IdentitySourceKind = Type.Union([Type.Literal('oidc'), Type.Literal('ldap')])
 
 /** An OpenID Connect provider. */
 export const OidcConfig = Type.Object(
@@ -38,24 +42,34 @@ const ConfirmDays = Type.Integer({
     'API tokens of its users work for so many days after it confirmed the user last; 30 when left out. A login confirms',
 })
 
+/** With exactly one of `oidc` and `ldap`. */
 export const CreateIdentitySource = Type.Object(
-  { name: IdentitySourceName, oidc: OidcConfig, confirmDays: Type.Optional(ConfirmDays) },
+  {
+    name: IdentitySourceName,
+    oidc: Type.Optional(OidcConfig),
+    ldap: Type.Optional(LdapConfig),
+    confirmDays: Type.Optional(ConfirmDays),
+  },
   { additionalProperties: false },
 )
 export type CreateIdentitySource = Static<typeof CreateIdentitySource>
 
-/** Takes the place of what it was. Users and mappings stay. */
+/** Takes the place of what it was; the kind stays. Users and mappings stay. */
 export const ChangeIdentitySource = Type.Object(
   {
     enabled: Type.Optional(Type.Boolean()),
     oidc: Type.Optional(OidcConfig),
+    ldap: Type.Optional(LdapConfig),
     confirmDays: Type.Optional(ConfirmDays),
   },
   { additionalProperties: false },
 )
 export type ChangeIdentitySource = Static<typeof ChangeIdentitySource>
 
-/** Who is in the group `external` of the source is in our group `group`, from the next login on. */
+/**
+ * Who is in the group `external` of the source is in our group `group`, from the next login on. A group of a directory is
+ * named by its name or its DN, without regard to case.
+ */
 export const GroupMapping = Type.Object(
   { external: Type.String({ minLength: 1, maxLength: 512 }), group: Name },
   { additionalProperties: false },
@@ -64,21 +78,26 @@ export type GroupMapping = Static<typeof GroupMapping>
 
 export const IdentitySource = Type.Object({
   name: IdentitySourceName,
-  kind: Type.Literal('oidc'),
+  kind: IdentitySourceKind,
   enabled: Type.Boolean(),
-  oidc: OidcConfig,
+  /** Of the kind `oidc`. */
+  oidc: Type.Optional(OidcConfig),
+  /** Of the kind `ldap`. */
+  ldap: Type.Optional(LdapConfig),
   /** Whether it has a client secret or a bind password; shown to nobody. */
   hasSecret: Type.Boolean(),
   confirmDays: ConfirmDays,
   groups: Type.Array(GroupMapping),
   userCount: Type.Integer(),
+  /** Since when a directory cannot be used, and why; `null`: it could when it was asked last, or is no directory. */
+  failing: Nullable(Type.Object({ since: Time, text: Type.String() })),
   createdAt: Time,
 })
 export type IdentitySource = Static<typeof IdentitySource>
 export const IdentitySourceList = Type.Object({ sources: Type.Array(IdentitySource) })
 
 /** What whoever wants to log in has to know. */
-export const LoginSource = Type.Object({ name: IdentitySourceName, kind: Type.Literal('oidc') })
+export const LoginSource = Type.Object({ name: IdentitySourceName, kind: IdentitySourceKind })
 export type LoginSource = Static<typeof LoginSource>
 export const LoginSourceList = Type.Object({ sources: Type.Array(LoginSource) })
 

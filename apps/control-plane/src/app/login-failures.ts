@@ -21,9 +21,9 @@ export class LoginFailures {
 
   /**
    * One as `user`; `null`: as nobody that we have. Attempts while locked out are not counted: whoever tries again and again
-   * by mistake gets in some time.
+   * by mistake gets in some time. `cause`: what a directory said, where one was asked.
    */
-  async add(user: string | null, locked: boolean, address: string): Promise<void> {
+  async add(user: string | null, locked: boolean, address: string, cause?: string): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
       const now = this.#clock()
       // Somebody who was removed meanwhile has nothing to count at.
@@ -32,7 +32,7 @@ export class LoginFailures {
       const omittedCount = this.#allowance.take(until !== null)
       if (omittedCount === null) return
       // A name that nobody has may be a password in the wrong field.
-      const what = user === null ? 'a login failed: there is no such user' : `a login as ${user} failed`
+      const what = user === null ? 'a login failed: there is no such user' : `a login as ${user} failed${cause === undefined ? '' : `: ${cause}`}`
       const lock = until === null ? '' : `; from there it is refused until ${timeText(until)}`
       await record({
         type: 'user.login-failed',

@@ -27,7 +27,9 @@ import { Hosts } from './hosts.ts'
 import { Admission } from './identity/admission.ts'
 import { GroupMappings } from './identity/group-mappings.ts'
 import { IdentitySources } from './identity/identity-sources.ts'
+import { DirectoryPart } from './identity/ldap/directory-part.ts'
 import { OidcLogins } from './identity/oidc/oidc-logins.ts'
+import { PasswordLogins } from './identity/password-logins.ts'
 import { Folders } from './inventory/folders.ts'
 import { Objects } from './inventory/objects.ts'
 import { ClientRenewal } from './key-providers/client-renewal.ts'
@@ -101,6 +103,8 @@ export class Platform implements AsyncDisposable {
   readonly identitySources: IdentitySources
   readonly groupMappings: GroupMappings
   readonly oidcLogins: OidcLogins
+  readonly directories: DirectoryPart
+  readonly passwordLogins: PasswordLogins
   readonly users: Users
   readonly roles: Roles
   readonly tokens: Tokens
@@ -179,6 +183,8 @@ export class Platform implements AsyncDisposable {
     const { events: allEvents, bearers, secondFactors, identitySources: sources } = this
     const admission = new Admission({ events: allEvents, bearers, secondFactors, failures, clock })
     this.oidcLogins = new OidcLogins({ database, sources, admission, failures, clock })
+    this.directories = new DirectoryPart({ database, events: allEvents, sources, admission, failures, clock, log })
+    this.passwordLogins = new PasswordLogins(database, this.logins, this.directories.logins)
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)

@@ -10,6 +10,9 @@ export interface IdentitySourceRow {
   enabled: number
   /** So many days after the source confirmed a user last their API tokens work. */
   confirm_days: number
+  /** Since when a directory cannot be used, and why; null: it could when it was asked last. */
+  failed_at: number | null
+  failure: string | null
   created_at: number
 }
 

@@ -21,14 +21,14 @@ import { ById, ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
 /** Logging in and out, users, roles, API tokens. */
-export function accessRoutes({ logins, userSessions, users, roles, tokens, permissions }: Platform): Routes {
+export function accessRoutes({ passwordLogins, logins, userSessions, users, roles, tokens, permissions }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'POST',
       url: '/api/v1/login',
       config: { access: 'public', idempotencyKey: false },
       schema: { tags: ['access'], summary: 'Log in', body: LoginRequest, response: { 200: LoginAnswer } },
-      handler: ({ body, ip }) => logins.logIn(body.user, body.password, ip, body.code),
+      handler: ({ body, ip }) => passwordLogins.logIn(body, ip),
     })
     server.route({
       method: 'POST',

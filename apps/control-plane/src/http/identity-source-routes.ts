@@ -4,12 +4,15 @@ import {
   CreateIdentitySource,
   FinishOidcLogin,
   GroupMapping,
+  IdentityRecheck,
   IdentitySource,
   IdentitySourceList,
+  IdentitySourceTest,
   identitySourceSecretSizeMax,
   LoginAnswer,
   LoginSourceList,
   OidcLoginBegun,
+  TestIdentitySource,
 } from '@cryptvisor/control-plane-api'
 import { readSecret } from '@cryptvisor/rest'
 import { Type } from 'typebox'
@@ -19,7 +22,7 @@ import type { Routes } from './routes.ts'
 import { secretSizeOf } from './secret-size.ts'
 
 /** Where users come from that are not our own, and logins by these. */
-export function identitySourceRoutes({ identitySources, groupMappings, oidcLogins }: Platform): Routes {
+export function identitySourceRoutes({ identitySources, groupMappings, oidcLogins, directories }: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -77,7 +80,7 @@ export function identitySourceRoutes({ identitySources, groupMappings, oidcLogin
       config: { access: ['VcIdentityProviders.Manage'], rehearse: true },
       schema: {
         tags: ['access'],
-        summary: 'Let users of an OpenID Connect provider log in; where it gave a client secret, send it next',
+        summary: 'Let users of an OpenID Connect provider or an LDAP directory log in; its client secret or bind password is sent next',
         body: CreateIdentitySource,
         response: { 201: IdentitySource },
       },
@@ -104,7 +107,7 @@ export function identitySourceRoutes({ identitySources, groupMappings, oidcLogin
       config: { access: ['VcIdentityProviders.Manage'], idempotencyKey: false },
       schema: {
         tags: ['access'],
-        summary: 'Send the client secret of an identity source',
+        summary: 'Send the client secret or bind password of an identity source',
         params: ByName,
         // Bytes that go straight into a `Secret`: nothing else looks at them.
         body: { content: { 'application/octet-stream': { schema: Type.Unsafe<unknown>({}) } } },
@@ -131,6 +134,32 @@ export function identitySourceRoutes({ identitySources, groupMappings, oidcLogin
         await identitySources.remove(params.name, principal)
         return reply.code(204).send(null)
       },
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/identity-sources/:name/test',
+      config: { access: ['VcIdentityProviders.Manage'] },
+      schema: {
+        tags: ['access'],
+        summary: 'Try every server of a directory out, and see what it says of a user',
+        params: ByName,
+        body: TestIdentitySource,
+        response: { 200: IdentitySourceTest },
+      },
+      handler: ({ params, body }) => directories.test(params.name, body.user),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/identity-sources/:name/recheck',
+      config: { access: ['VcIdentityProviders.Manage'] },
+      schema: {
+        tags: ['access'],
+        summary: 'Ask a directory now about its users who are logged in or have API tokens',
+        params: ByName,
+        body: Type.Object({}, { additionalProperties: false }),
+        response: { 200: IdentityRecheck },
+      },
+      handler: ({ params }) => directories.recheck.recheck(params.name),
     })
     server.route({
       method: 'PUT',

@@ -17,6 +17,8 @@ const withoutDryRun: Readonly<Record<string, string>> = {
   'POST /api/v1/login/oidc': 'is no change',
   'POST /api/v1/login/oidc/finish': 'is no change',
   'POST /api/v1/logout': 'is no change',
+  'POST /api/v1/identity-sources/{name}/test': 'is no change',
+  'POST /api/v1/identity-sources/{name}/recheck': 'asks a directory, as is done by itself',
   'POST /api/v1/tokens': 'its answer is a secret',
   'POST /api/v1/hosts/enrolment-tokens': 'its answer is a secret',
   'POST /api/v1/me/password': 'takes secrets',

@@ -3,6 +3,7 @@ import {
   badKeys,
   driftedVms,
   exposingHosts,
+  failingDirectories,
   heldAfterRestore,
   hostsWithoutKeys,
   lockedVms,
@@ -239,6 +240,16 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     clearedBy: ['audit.chain-whole'],
     advice:
       'Somebody wrote the database: keep a copy as evidence, compare «audit export» with earlier ones (docs/audit.md)',
+  },
+  {
+    name: 'identity-source.failing',
+    title: 'A directory cannot be used: its users cannot log in',
+    severity: 'yellow',
+    objectKind: 'system',
+    raisedBy: [],
+    clearedBy: ['identity-source.recovered'],
+    look: failingDirectories,
+    advice: 'See «identity-source test»; users of the control plane itself can log in meanwhile',
   },
   {
     name: 'backup.failed',

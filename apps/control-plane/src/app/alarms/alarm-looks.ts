@@ -177,3 +177,16 @@ export async function manyOrphans(database: Database, _now: number, most: number
   if (count <= most) return { holds: [] }
   return { holds: [{ object: 'control plane', text: `${count} keys that nothing uses wait to be destroyed` }] }
 }
+
+/** Directories that could not be used when they were asked last. */
+export async function failingDirectories(database: Database): Promise<StandingList> {
+  const rows = await database
+    .selectFrom('identity_source')
+    .select(['name', 'failure'])
+    .where('failed_at', 'is not', null)
+    .where('enabled', '=', 1)
+    .execute()
+  return {
+    holds: rows.map(({ name, failure }) => ({ object: name, text: `${name} cannot be used: ${failure ?? ''}` })),
+  }
+}

@@ -69,7 +69,8 @@ async function make(
   return name
 }
 
-async function putIntoGroups(
+/** Puts a user into exactly the groups that the source's mappings give for `external`; other memberships stay. */
+export async function putIntoGroups(
   transaction: Transaction<Schema>,
   source: string,
   user: string,

@@ -1,11 +1,13 @@
 import type { GroupMapping } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
+import type { IdentitySourceRow } from '../../database/identity-rows.ts'
 import type { Schema } from '../../database/schema.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
 import { requireCoversGroup } from '../permissions/delegation.ts'
 import type { Principal } from '../ports.ts'
 import { findSource } from './identity-source.ts'
+import { externalGroupName } from './ldap/account-groups.ts'
 
 /** How many mappings one source has at most. */
 export const mappingsMax = 500
@@ -22,9 +24,9 @@ export class GroupMappings {
   }
 
   /** It counts from the next login of each user on. Throws `not-found` for the source or the group, `no-privilege`. */
-  async add(source: string, { external, group }: GroupMapping, by: Principal): Promise<void> {
+  async add(source: string, { external: given, group }: GroupMapping, by: Principal): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
-      await findSource(transaction, source)
+      const external = nameInMappings(await findSource(transaction, source), given)
       await requireGroup(transaction, group)
       await requireCoversGroup(transaction, by, group)
       const there = await transaction
@@ -48,9 +50,9 @@ export class GroupMappings {
   /**
    * It counts at once: who is in the group by nothing else is not in it any more. Throws `not-found`, `no-privilege`.
    */
-  async remove(source: string, { external, group }: GroupMapping, by: Principal): Promise<void> {
+  async remove(source: string, { external: given, group }: GroupMapping, by: Principal): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
-      await findSource(transaction, source)
+      const external = nameInMappings(await findSource(transaction, source), given)
       await requireCoversGroup(transaction, by, group)
       const { numDeletedRows } = await transaction
         .deleteFrom('group_mapping')
@@ -76,6 +78,10 @@ export class GroupMappings {
     })
   }
 }
+
+/** Directories name groups without regard to case. */
+const nameInMappings = ({ kind }: IdentitySourceRow, external: string) =>
+  kind === 'ldap' ? externalGroupName(external) : external
 
 async function requireGroup(database: Kysely<Schema>, name: string): Promise<void> {
   const row = await database.selectFrom('user_group').select('name').where('name', '=', name).executeTakeFirst()

@@ -1,4 +1,4 @@
-import type { IdentitySource, OidcConfig } from '@cryptvisor/control-plane-api'
+import type { IdentitySource, LdapConfig, OidcConfig } from '@cryptvisor/control-plane-api'
 import type { Barrier } from '@cryptvisor/key-store'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
@@ -17,6 +17,9 @@ export async function findSource(database: Kysely<Schema>, name: string): Promis
 
 /** Written from the schema. */
 export const oidcConfigOf = ({ config }: Pick<IdentitySourceRow, 'config'>) => JSON.parse(config) as OidcConfig
+
+/** As above, of a source of the kind `ldap`. */
+export const ldapConfigOf = ({ config }: Pick<IdentitySourceRow, 'config'>) => JSON.parse(config) as LdapConfig
 
 /** The secret opens only for the very settings that it was given for: nobody who writes the database can have it sent elsewhere. */
 export const secretContextOf = ({ name, kind, config }: Pick<IdentitySourceRow, 'name' | 'kind' | 'config'>) => ({
@@ -47,13 +50,14 @@ export async function viewSource(database: Kysely<Schema>, row: IdentitySourceRo
     .executeTakeFirst()
   return {
     name: row.name,
-    kind: 'oidc',
+    kind: row.kind,
     enabled: row.enabled === 1,
-    oidc: oidcConfigOf(row),
+    ...(row.kind === 'oidc' ? { oidc: oidcConfigOf(row) } : { ldap: ldapConfigOf(row) }),
     hasSecret: row.secret_sealed !== null,
     confirmDays: row.confirm_days,
     groups,
     userCount: Number(users?.count ?? 0),
+    failing: row.failed_at === null ? null : { since: timeText(row.failed_at), text: row.failure ?? '' },
     createdAt: timeText(row.created_at),
   }
 }

@@ -15,8 +15,8 @@ import type { EventLog } from '../events.ts'
 import type { Principal } from '../ports.ts'
 import { orExists } from '../unique.ts'
 import { findSource, openSourceSecret, secretContextOf, viewSource } from './identity-source.ts'
-import { checkOidcConfig } from './source-check.ts'
 import { requireCoversSource } from './source-coverage.ts'
+import { checkSettings } from './source-settings.ts'
 
 /** How many sources there are at most. */
 export const sourcesMax = 20
@@ -53,26 +53,28 @@ export class IdentitySources {
   async forLogin(): Promise<LoginSource[]> {
     const rows = await this.#database
       .selectFrom('identity_source')
-      .select('name')
+      .select(['name', 'kind'])
       .where('enabled', '=', 1)
       .orderBy('name')
       .execute()
-    return rows.map(({ name }) => ({ name, kind: 'oidc' }))
+    return rows
   }
 
   /** Throws `invalid`, `already-exists`; `in-use` while a user of our own has a name that one of its users could have. */
   async create(
-    { name, oidc, confirmDays = confirmDaysUsual }: CreateIdentitySource,
+    { name, confirmDays = confirmDaysUsual, ...settings }: CreateIdentitySource,
     by: Principal,
   ): Promise<IdentitySource> {
-    checkOidcConfig(oidc)
+    const { kind, config, place } = checkSettings(settings)
     const row: IdentitySourceRow = {
       name,
-      kind: 'oidc',
-      config: JSON.stringify(oidc),
+      kind,
+      config,
       secret_sealed: null,
       enabled: 1,
       confirm_days: confirmDays,
+      failed_at: null,
+      failure: null,
       created_at: this.#clock(),
     }
     await orExists('name', `there is an identity source ${name} already: choose another name`, () =>
@@ -83,20 +85,24 @@ export class IdentitySources {
         }
         await requireNoUserOf(transaction, name)
         await transaction.insertInto('identity_source').values(row).execute()
-        await record(changed(`users of ${oidc.issuer} can log in as NAME@${name}`, by))
+        await record(changed(`users of ${place} can log in as NAME@${name}`, by))
       }),
     )
     return viewSource(this.#database, row)
   }
 
-  /** A secret that it had is for what was before, and is gone with another `oidc`. Throws `not-found`, `invalid`, `no-privilege`. */
+  /** A secret that it had is for what was before, and is gone with other ones. Throws `not-found`, `invalid`, `no-privilege`. */
   async change(name: string, change: ChangeIdentitySource, by: Principal): Promise<IdentitySource> {
-    const { enabled, oidc, confirmDays } = change
-    if (oidc !== undefined) checkOidcConfig(oidc)
+    const { enabled, confirmDays, ...given } = change
+    const settings = given.oidc === undefined && given.ldap === undefined ? null : checkSettings(given)
     return this.#events.transaction(async (transaction, record) => {
       const before = await findSource(transaction, name)
       await requireCoversSource(transaction, by, name)
-      const config = oidc === undefined ? before.config : JSON.stringify(oidc)
+      if (settings !== null && settings.kind !== before.kind) {
+        const message = `${settings.kind}: ${name} is of the kind ${before.kind}, which stays: add another source`
+        throw new ControlPlaneError('invalid', message, { field: settings.kind })
+      }
+      const config = settings?.config ?? before.config
       const values = {
         config,
         enabled: enabled === undefined ? before.enabled : enabled ? 1 : 0,
