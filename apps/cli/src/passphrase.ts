@@ -13,7 +13,7 @@ const giveUp = new Set([0x03, 0x04])
 type Terminal = Input & { setRawMode?: (raw: boolean) => void }
 
 /** The option that names the file; what is asked for is called after it. */
-export type PassphraseOption = '--passphrase-file' | '--secret-file'
+export type PassphraseOption = '--passphrase-file' | '--secret-file' | '--bind-password-file'
 
 /**
  * Gets a passphrase or secret: every byte of `file`, or one line that is typed on the terminal without being shown.

@@ -73,6 +73,9 @@ export function setOidc(source: CliCommand, cli: Cli, show: (source: IdentitySou
     .action(async (name: string, options: OidcOptions) => {
       requireOneSecret(options)
       const before = (await cli.withClient((client) => client.identitySource(name))).oidc
+      if (before === undefined) {
+        throw new CliError('usage', `${name}: is a directory`, { next: 'change it with «identity-source set-ldap»' })
+      }
       const oidc = await oidcOf(options, before)
       using secret = options.publicClient === true ? null : await secretOf(cli, options)
       const changed = await cli.withClient(async (client) => {

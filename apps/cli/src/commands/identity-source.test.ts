@@ -22,6 +22,13 @@ test('identity-source: each command makes its call and says what came of it', as
     [['confirm-days', 'corp', '7'], [`PATCH ${corp}`], /corp work for 7 days/],
     [['map-group', 'corp', 'staff', 'users'], [`PUT ${corp}/groups`], /who is in staff of corp is in group users/],
     [['unmap-group', 'corp', 'staff', 'users'], [`POST ${corp}/groups/remove`], /staff of corp is not mapped to users/],
+    [['test', 'corp'], [`POST ${corp}/test`], /ldaps:\/\/dc1\.example\.org +yes +TLS/],
+    [
+      ['test', 'corp', '--user', 'lee'],
+      [`POST ${corp}/test`],
+      /name here: +lee@corp[\s\S]*staff \(cn=staff,.*\), here operators[\s\S]*can log in: +yes/,
+    ],
+    [['recheck', 'corp'], [`POST ${corp}/recheck`], /kim@corp +is disabled/],
     [['remove', 'corp'], [`DELETE ${corp}`], /corp/],
   ] as const
   for (const [args, calls, said] of rows) {
@@ -76,6 +83,62 @@ test('identity-source set-oidc: what is left out stays, and the secret is given 
   assert.deepEqual(fake.secrets, ['another secret'])
   const { stdout } = await set('--client-id', 'c-2', '--public-client')
   assert.match(stdout, /client ID: +c-2[\s\S]*client secret: +none/)
+})
+
+test('identity-source add ldap, set-ldap: what is left out is not sent, the bind password goes as bytes of its own', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const passwordFile = desk.file('password', 'bind password')
+  const base = [
+    '--preset',
+    'ad',
+    '--server',
+    'ldaps://dc1',
+    '--server',
+    'ldaps://dc2',
+    '--user-base',
+    'dc=example,dc=org',
+  ]
+  const ldap = { preset: 'ad', servers: ['ldaps://dc1', 'ldaps://dc2'], userBase: 'dc=example,dc=org' }
+  const run = (verb: readonly string[], ...more: string[]) => desk.run(['identity-source', ...verb, ...base, ...more])
+  const add = ['add', 'ldap', 'corp']
+  const bound = ['--bind-dn', 'cn=reader,dc=example,dc=org']
+  const { exitCode, stdout, stderr } = await run(add, ...bound, '--bind-password-file', passwordFile)
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stderr, /identity-source test corp --user NAME/)
+  assert.match(stdout, /kind: +oidc|users log in by: +sAMAccountName/)
+  const withDn = { ...ldap, bindDn: 'cn=reader,dc=example,dc=org' }
+  assert.deepEqual(fake.changes[0], { call: 'POST /api/v1/identity-sources', body: { name: 'corp', ldap: withDn } })
+  assert.deepEqual(fake.secrets, ['bind password'])
+  fake.calls.length = 0
+  const more = [
+    '--anonymous',
+    '--no-start-tls',
+    '--group-base',
+    'ou=g,dc=x',
+    '--user-filter',
+    '(a=b)',
+    '--name-attribute',
+    'cn',
+  ]
+  const changed = await run(['set-ldap', 'corp'], ...more, '--group-filter', '(c=d)', '--group-name-attribute', 'ou')
+  assert.equal(changed.exitCode, 0, changed.stderr)
+  assert.match(changed.stdout, /bind DN: +none: searches as nobody[\s\S]*user filter: +\(a=b\)/)
+  const other = { startTls: false, anonymous: true, groupBase: 'ou=g,dc=x', userFilter: '(a=b)', groupFilter: '(c=d)' }
+  assert.deepEqual(
+    fake.calls.map(({ body }) => body),
+    [{ ldap: { ...ldap, ...other, nameAttribute: 'cn', groupNameAttribute: 'ou' } }],
+  )
+  fake.calls.length = 0
+  for (const wrong of [
+    [],
+    ['--bind-dn', 'dc=x', '--server-ca', '/no/such/file'],
+    ['--preset', 'other', '--anonymous'],
+  ]) {
+    assert.equal((await run(add, ...wrong)).exitCode, 2, wrong.join(' '))
+  }
+  const asked = await run(add, ...bound)
+  assert.match(asked.stderr, /--bind-password-file FILE/)
+  assert.deepEqual(fake.calls, [])
 })
 
 /** Runs `login --source corp`, and plays the browser, which comes back with `query`. */

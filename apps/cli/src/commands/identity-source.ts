@@ -1,4 +1,4 @@
-import type { IdentitySource } from '@cryptvisor/control-plane-api'
+import type { IdentitySource, OidcConfig } from '@cryptvisor/control-plane-api'
 import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
@@ -6,6 +6,7 @@ import { getPassphrase } from '../passphrase.ts'
 import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
+import { addLdap, addLdapCare, ldapRows } from './identity-source-ldap.ts'
 import { addOidc, setOidc } from './identity-source-oidc.ts'
 
 /** `identity-source`: where users come from that are not the control plane's own. */
@@ -13,9 +14,11 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
   const source = program
     .command('identity-source')
     .description(
-      'identity sources: an OpenID Connect provider whose users can log in, as NAME@SOURCE; needs VcIdentityProviders.Manage',
+      'identity sources: OpenID Connect providers and LDAP directories whose users can log in, as NAME@SOURCE; needs VcIdentityProviders.Manage',
     )
-  addOidc(source.command('add').description('let users of a provider log in'), cli, sourceSheet)
+  const add = source.command('add').description('let users of a provider or a directory log in')
+  addOidc(add, cli, sourceSheet)
+  addLdap(add, cli, sourceSheet)
   setOidc(source, cli, sourceSheet)
   source
     .command('list')
@@ -27,13 +30,13 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
           sources.length === 0
             ? line('no identity sources: all users are the control plane’s own')
             : table(
-                ['NAME', 'KIND', 'STATE', 'USERS', 'ISSUER'],
-                sources.map(({ name, kind, enabled, userCount, oidc }) => [
+                ['NAME', 'KIND', 'STATE', 'USERS', 'WHERE'],
+                sources.map(({ name, kind, enabled, failing, userCount, oidc, ldap }) => [
                   name,
                   kind,
-                  enabled ? 'on' : 'off',
+                  enabled ? (failing === null ? 'on' : 'failing') : 'off',
                   String(userCount),
-                  oidc.issuer,
+                  oidc?.issuer ?? ldap?.servers.join(' ') ?? '',
                 ]),
               ),
       ),
@@ -45,11 +48,11 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
     .action((name: string) => cli.showAnswer((client) => client.identitySource(name), sourceSheet))
   source
     .command('secret')
-    .description('give an identity source its client secret, or a new one')
+    .description('give an identity source its client secret or bind password, or a new one')
     .argument('<name>', 'its name')
     .option('--secret-file <file>', 'every byte of this file; when it is left out you are asked')
     .action(async (name: string, { secretFile }: { readonly secretFile?: string }) => {
-      using secret = await getPassphrase(secretFile, cli.surroundings, 'client secret: ', '--secret-file')
+      using secret = await getPassphrase(secretFile, cli.surroundings, 'secret: ', '--secret-file')
       await cli.withClient((client) => client.setIdentitySourceSecret(name, secret))
       cli.show({ changed: name }, () => line(`${name} has a new secret`))
     })
@@ -104,6 +107,7 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
       await cli.withClient((client) => client.unmapGroup(name, { external, group }))
       cli.show({ source: name, external, group }, () => line(`${external} of ${name} is not mapped to ${group} now`))
     })
+  addLdapCare(source, cli, sourceSheet)
   source
     .command('remove')
     .description('remove an identity source with its users, their permissions, sessions and API tokens')
@@ -111,27 +115,26 @@ export function addIdentitySource(program: CliCommand, cli: Cli): void {
     .action((name: string) => cli.remove('identity source', name, (client) => client.deleteIdentitySource(name)))
 }
 
-function sourceSheet({
-  name,
-  kind,
-  enabled,
-  oidc,
-  hasSecret,
-  confirmDays,
-  groups,
-  userCount,
-  createdAt,
-}: IdentitySource): string {
-  return sheet([
-    ['name', name],
-    ['kind', kind],
-    ['state', enabled ? 'on' : 'off'],
+function oidcRows(oidc: OidcConfig, hasSecret: boolean): (readonly [string, string])[] {
+  return [
     ['issuer', oidc.issuer],
     ['client ID', oidc.clientId],
     ['client secret', hasSecret ? 'there' : 'none'],
     ['scopes', (oidc.scopes ?? ['openid', 'profile', 'email']).join(' ')],
     ['name from claim', oidc.nameClaim ?? 'preferred_username'],
     ['groups from claim', oidc.groupsClaim ?? 'groups'],
+  ]
+}
+
+function sourceSheet(source: IdentitySource): string {
+  const { name, kind, enabled, failing, oidc, ldap, hasSecret, confirmDays, groups, userCount, createdAt } = source
+  return sheet([
+    ['name', name],
+    ['kind', kind],
+    ['state', enabled ? 'on' : 'off'],
+    ...(failing === null ? [] : [['cannot be used', `since ${formatTime(failing.since)}: ${failing.text}`] as const]),
+    ...(oidc === undefined ? [] : oidcRows(oidc, hasSecret)),
+    ...(ldap === undefined ? [] : ldapRows(ldap, hasSecret)),
     ['API tokens work for', `${confirmDays} days after it confirmed their user`],
     ['users', String(userCount)],
     ['made', formatTime(createdAt)],

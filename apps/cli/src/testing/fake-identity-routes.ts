@@ -4,11 +4,15 @@ import {
   CreateIdentitySource,
   FinishOidcLogin,
   GroupMapping,
+  IdentityRecheck,
   IdentitySource,
   IdentitySourceList,
+  IdentitySourceTest,
   LoginAnswer,
   LoginSourceList,
   OidcLoginBegun,
+  type TestedUser,
+  TestIdentitySource,
 } from '@cryptvisor/control-plane-api'
 import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
 import { cannedTime } from './canned.ts'
@@ -26,7 +30,25 @@ const corp: IdentitySource = {
     { external: 'vm-readers', group: 'auditors' },
   ],
   userCount: 2,
+  failing: null,
   createdAt: cannedTime,
+}
+
+const testedUser: TestedUser = {
+  name: 'kim@corp',
+  dn: 'uid=kim,ou=people,dc=example,dc=org',
+  subject: '2cf879ac-7c88-1041-8dde-7d9fcef3e132',
+  state: 'may log in',
+  groups: [{ name: 'staff', dn: 'cn=staff,ou=groups,dc=example,dc=org', mappedTo: ['operators'] }],
+  canLogIn: true,
+  problem: null,
+}
+
+/** As the control plane would show it. */
+function madeOf({ name, oidc, ldap }: CreateIdentitySource): IdentitySource {
+  const { oidc: usual, ...rest } = corp
+  if (ldap !== undefined) return { ...rest, name, kind: 'ldap', ldap }
+  return { ...rest, name, oidc: oidc ?? usual ?? { issuer: '', clientId: '' } }
 }
 
 /** The code of the second factor that the user of the fake provider has. */
@@ -42,14 +64,14 @@ export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPla
   server.post(
     all,
     { schema: { body: CreateIdentitySource, response: { 201: IdentitySource } } },
-    async ({ body }, reply) => reply.code(201).send({ ...corp, ...body, hasSecret: false, groups: [], userCount: 0 }),
+    async ({ body }, reply) => reply.code(201).send({ ...madeOf(body), hasSecret: false, groups: [], userCount: 0 }),
   )
   server.patch(
     one,
     { schema: { body: ChangeIdentitySource, response: { 200: IdentitySource } } },
-    async ({ body: { enabled = true, oidc = corp.oidc, confirmDays = 30 } }) => ({
-      ...{ ...corp, enabled, oidc, confirmDays },
-      hasSecret: oidc === corp.oidc,
+    async ({ body: { enabled = true, confirmDays = 30, ...settings } }) => ({
+      ...{ ...madeOf({ name: corp.name, ...settings }), enabled, confirmDays },
+      hasSecret: settings.oidc === undefined && settings.ldap === undefined,
     }),
   )
   server.put(`${one}/secret`, async ({ body, headers }, reply) => {
@@ -57,6 +79,19 @@ export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPla
     ;(await made).secrets.push(secret.expose((bytes) => Buffer.from(bytes).toString()))
     return reply.code(204).send()
   })
+  server.post(
+    `${one}/test`,
+    { schema: { body: TestIdentitySource, response: { 200: IdentitySourceTest } } },
+    async ({ body: { user } }) => ({
+      works: true,
+      steps: [{ name: 'ldaps://dc1.example.org', works: true, text: 'TLS' }],
+      user: user === undefined ? null : { ...testedUser, name: `${user}@corp` },
+    }),
+  )
+  server.post(`${one}/recheck`, { schema: { response: { 200: IdentityRecheck } } }, async () => ({
+    checkedCount: 2,
+    ended: [{ user: 'kim@corp', cause: 'is disabled' }],
+  }))
   server.delete(one, async (_request, reply) => reply.code(204).send())
   const mapping = { schema: { body: GroupMapping } }
   server.put(`${one}/groups`, mapping, async (_request, reply) => reply.code(204).send())
