@@ -29,9 +29,9 @@ import { scheduleBackups } from './migrations/0111-backup-schedule.ts'
 import { rememberUnregisteredVms } from './migrations/0112-unregistered-vms.ts'
 import { addIdentitySources } from './migrations/0120-identity-sources.ts'
 import { addKeyPersistence } from './migrations/0121-key-persistence.ts'
-import { rememberDirectoryHealth } from './migrations/0125-directory-health.ts'
 import { rememberAccountActs } from './migrations/0123-account-acts.ts'
 import { keepHostKeyGaps } from './migrations/0124-host-key-gaps.ts'
+import { rememberDirectoryHealth } from './migrations/0125-directory-health.ts'
 import { limitConfirmations } from './migrations/0127-confirmation.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
@@ -68,11 +68,11 @@ export const migrations: readonly Migration[] = [
   { name: '0111-backup-schedule', up: scheduleBackups },
   { name: '0112-unregistered-vms', up: rememberUnregisteredVms },
   { name: '0120-identity-sources', up: addIdentitySources },
-  { name: '0125-directory-health', up: rememberDirectoryHealth },
   { name: '0123-account-acts', up: rememberAccountActs },
   { name: '0124-host-key-gaps', up: keepHostKeyGaps },
   { name: '0127-confirmation', up: limitConfirmations },
   { name: '0121-key-persistence', up: addKeyPersistence },
+  { name: '0125-directory-health', up: rememberDirectoryHealth },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
