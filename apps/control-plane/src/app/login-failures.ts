@@ -32,7 +32,10 @@ export class LoginFailures {
       const omittedCount = this.#allowance.take(until !== null)
       if (omittedCount === null) return
       // A name that nobody has may be a password in the wrong field.
-      const what = user === null ? 'a login failed: there is no such user' : `a login as ${user} failed${cause === undefined ? '' : `: ${cause}`}`
+      const what =
+        user === null
+          ? 'a login failed: there is no such user'
+          : `a login as ${user} failed${cause === undefined ? '' : `: ${cause}`}`
       const lock = until === null ? '' : `; from there it is refused until ${timeText(until)}`
       await record({
         type: 'user.login-failed',

@@ -21,7 +21,15 @@ import { ById, ByName, Nothing } from './parameters.ts'
 import type { Routes } from './routes.ts'
 
 /** Logging in and out, users, roles, API tokens. */
-export function accessRoutes({ passwordLogins, logins, userSessions, users, roles, tokens, permissions }: Platform): Routes {
+export function accessRoutes({
+  passwordLogins,
+  logins,
+  userSessions,
+  users,
+  roles,
+  tokens,
+  permissions,
+}: Platform): Routes {
   return (server) => {
     server.route({
       method: 'POST',

@@ -80,7 +80,8 @@ export function identitySourceRoutes({ identitySources, groupMappings, oidcLogin
       config: { access: ['VcIdentityProviders.Manage'], rehearse: true },
       schema: {
         tags: ['access'],
-        summary: 'Let users of an OpenID Connect provider or an LDAP directory log in; its client secret or bind password is sent next',
+        summary:
+          'Let users of an OpenID Connect provider or an LDAP directory log in; its client secret or bind password is sent next',
         body: CreateIdentitySource,
         response: { 201: IdentitySource },
       },
