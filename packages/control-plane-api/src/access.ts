@@ -102,6 +102,15 @@ export const RoleList = Type.Object({ roles: Type.Array(Role) })
 export const CreateRole = Type.Omit(Role, ['system'])
 export type CreateRole = Static<typeof CreateRole>
 
+const Privileges = Type.Optional(Role.properties.privileges)
+
+/** `privileges`: these and no others; or which are given besides, and which are taken away. */
+export const ChangeRole = Type.Object(
+  { privileges: Privileges, add: Privileges, remove: Privileges },
+  { additionalProperties: false },
+)
+export type ChangeRole = Static<typeof ChangeRole>
+
 export const ApiToken = Type.Object({
   id: Type.String(),
   name: Name,

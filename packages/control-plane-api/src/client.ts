@@ -6,6 +6,7 @@ import type {
   ApiToken,
   ApiTokenList,
   ChangePassword,
+  ChangeRole,
   ChangeUser,
   CreateApiToken,
   CreateRole,
@@ -316,6 +317,9 @@ export class ControlPlaneClient {
   }
   createRole(body: CreateRole): Promise<Role> {
     return this.#send('POST', api('roles'), body)
+  }
+  changeRole(name: string, body: ChangeRole): Promise<Role> {
+    return this.#send('PATCH', api('roles', name), body)
   }
   async deleteRole(name: string): Promise<void> {
     await this.#send('DELETE', api('roles', name))

@@ -150,6 +150,27 @@ const commands: readonly (readonly [args: readonly string[], ...calls: readonly 
     ['role', 'add', 'Ops', '--privilege', 'System.Read', '--privilege', 'Global.CancelTask'],
     post('/roles', { name: 'Ops', privileges: ['System.Read', 'Global.CancelTask'] }),
   ],
+  [
+    [
+      'role',
+      'change',
+      'Ops',
+      '--add',
+      'System.Read',
+      '--add',
+      'Host.Inventory.AddHostToCluster',
+      '--remove',
+      'Global.CancelTask',
+    ],
+    {
+      call: 'PATCH /api/v1/roles/Ops',
+      body: { add: ['System.Read', 'Host.Inventory.AddHostToCluster'], remove: ['Global.CancelTask'] },
+    },
+  ],
+  [
+    ['role', 'change', 'Ops', '--privilege', 'System.Read'],
+    { call: 'PATCH /api/v1/roles/Ops', body: { privileges: ['System.Read'] } },
+  ],
   [['role', 'remove', 'Ops'], remove('/roles/Ops')],
   [['token', 'list'], get('/tokens')],
   [['token', 'add', 'ci'], post('/tokens', { name: 'ci' })],

@@ -8,6 +8,13 @@ import { table } from '../table.ts'
 
 const nameWidth = Math.max(...privileges.map((name) => name.length))
 
+/** What `role change` is told. */
+interface RoleChange {
+  readonly privilege?: readonly string[]
+  readonly add?: readonly string[]
+  readonly remove?: readonly string[]
+}
+
 /** `role`: named sets of privileges. */
 export function addRole(program: CliCommand, cli: Cli): void {
   const role = program.command('role').description('roles: named sets of privileges')
@@ -58,6 +65,35 @@ export function addRole(program: CliCommand, cli: Cli): void {
       cli.showAnswer(
         (client) => client.createRole({ name, privileges: [...options.privilege] }),
         (made) => line(`made role ${made.name}`),
+      ),
+    )
+  role
+    .command('change')
+    .description(
+      'give a role other privileges, at once for everybody who has it on any object; those that are always there stay as they are',
+    )
+    .argument('<name>', 'its name')
+    .option('--add <privilege>', 'gives this one, too; give the option once for each', texts)
+    .option('--remove <privilege>', 'gives this one no more; give the option once for each', texts)
+    .option('--privilege <name>', 'gives these and no others; give the option once for each', texts)
+    .examples(
+      'role change Operator --add VirtualMachine.Config.Settings --remove Global.CancelTask',
+      'role change Operator --privilege System.Read --dry-run',
+    )
+    .action((name: string, options: RoleChange) =>
+      cli.showAnswer(
+        (client) => {
+          const { privilege, add, remove } = options
+          if (privilege === undefined && add === undefined && remove === undefined) {
+            throw new CliError('usage', 'there is nothing to change', { next: 'give --add, --remove or --privilege' })
+          }
+          return client.changeRole(name, {
+            ...(privilege === undefined ? {} : { privileges: [...privilege] }),
+            ...(add === undefined ? {} : { add: [...add] }),
+            ...(remove === undefined ? {} : { remove: [...remove] }),
+          })
+        },
+        (changed) => line(`role ${changed.name} gives ${changed.privileges.join(', ')}`),
       ),
     )
   role

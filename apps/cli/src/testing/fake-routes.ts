@@ -4,6 +4,7 @@ import {
   AddDisk,
   ApiTokenList,
   ChangePolicy,
+  ChangeRole,
   ChangeUser,
   CloneVm,
   Cluster,
@@ -131,6 +132,12 @@ function addAccess(server: RestServer, made: Promise<FakeControlPlane>): void {
   server.post(`${api}/roles`, { schema: { body: CreateRole, response: { 201: Role } } }, async (request, reply) =>
     reply.code(201).send({ ...request.body, system: false }),
   )
+  server.patch(`${api}/roles/:name`, { schema: { body: ChangeRole, response: { 200: Role } } }, async (request) => ({
+    // The route's path has this parameter.
+    name: (request.params as { name: string }).name,
+    privileges: ['System.Read'],
+    system: false,
+  }))
   server.delete(`${api}/roles/:name`, async (_request, reply) => reply.code(204).send())
   server.get(`${api}/tokens`, { schema: { response: { 200: ApiTokenList } } }, async () => ({
     tokens: [apiToken, { ...apiToken, id: 'token-2', name: 'twice' }, { ...apiToken, id: 'token-3', name: 'twice' }],

@@ -39,7 +39,7 @@ async function setUp() {
     bearers,
     users,
     logins,
-    roles: new Roles(database, events),
+    roles: new Roles(database, events, clock),
     tokens: new Tokens(database, events, bearers, clock),
     callerOf,
     logIn: async (name = 'admin') => callerOf((await logins.logIn(name, password, home)).token),

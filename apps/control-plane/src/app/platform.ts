@@ -186,7 +186,7 @@ export class Platform implements AsyncDisposable {
     this.directories = new DirectoryPart({ database, events: allEvents, sources, admission, failures, clock, log })
     this.passwordLogins = new PasswordLogins(database, this.logins, this.directories.logins)
     this.users = new Users(database, this.events, clock)
-    this.roles = new Roles(database, this.events)
+    this.roles = new Roles(database, this.events, clock)
     this.tokens = new Tokens(database, this.events, this.bearers, clock)
     this.userSessions = new UserSessions(database, this.events, clock, settings.sessions)
     this.groups = new Groups(database, this.events, clock)

@@ -1,9 +1,20 @@
-import { type CreateRole, isPrivilege, type Privilege, type Role } from '@cryptvisor/control-plane-api'
+import {
+  type ChangeRole,
+  type CreateRole,
+  isPrivilege,
+  type ObjectKind,
+  type Privilege,
+  type Role,
+} from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { RoleRow, Schema } from '../database/schema.ts'
 import { requirePrivileges } from './access-control.ts'
+import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
+import { pathOfId } from './inventory/object-paths.ts'
+import { noteAccountAct } from './permissions/account-acts.ts'
+import { requireCovered } from './permissions/delegation.ts'
 import type { Principal } from './ports.ts'
 import { noSuchRole } from './role-lookup.ts'
 import { privilegesOf } from './role-privileges.ts'
@@ -13,10 +24,12 @@ import { orExists } from './unique.ts'
 export class Roles {
   readonly #database: Kysely<Schema>
   readonly #events: EventLog
+  readonly #clock: Clock
 
-  constructor(database: Kysely<Schema>, events: EventLog) {
+  constructor(database: Kysely<Schema>, events: EventLog, clock: Clock) {
     this.#database = database
     this.#events = events
+    this.#clock = clock
   }
 
   /** By name. */
@@ -37,6 +50,69 @@ export class Roles {
       }),
     )
     return toRole(row)
+  }
+
+  /**
+   * Gives it other privileges, wherever somebody has it. Throws `not-found`; `in-use` for a system role; `invalid` for a
+   * privilege that does not exist; `no-privilege` when `by` lacks what is given or taken on an object where it counts.
+   */
+  async change(name: string, { privileges, add = [], remove = [] }: ChangeRole, by: Principal): Promise<Role> {
+    return this.#events.transaction(async (transaction, record) => {
+      const role = await transaction.selectFrom('role').selectAll().where('name', '=', name).executeTakeFirst()
+      if (role === undefined) throw noSuchRole(name)
+      if (role.system === 1) {
+        throw new ControlPlaneError('in-use', `role ${name} is always there as it is: make another one («role add»)`)
+      }
+      const before = privilegesOf(role.privileges)
+      const chosen = privileges === undefined ? before : new Set(privileges.map(privilegeOf))
+      const after = chosen.union(new Set(add.map(privilegeOf))).difference(new Set(remove.map(privilegeOf)))
+      const given = after.difference(before)
+      const taken = before.difference(after)
+      requirePrivileges(by, given)
+      await this.#requireCoversHolders(transaction, name, given.union(taken), by)
+      const row = { ...role, privileges: JSON.stringify([...after].toSorted()) }
+      if (given.size + taken.size === 0) return toRole(row)
+      await transaction.updateTable('role').set({ privileges: row.privileges }).where('name', '=', name).execute()
+      if (given.size > 0) await this.#noteHolders(transaction, name, by)
+      const text = [
+        ...(given.size === 0 ? [] : [`gives ${[...given].join(', ')} from now on`]),
+        ...(taken.size === 0 ? [] : [`gives ${[...taken].join(', ')} no more`]),
+      ].join(' and ')
+      await record({ type: 'user.changed', text: `role ${name} ${text}`, user: by.name })
+      return toRole(row)
+    })
+  }
+
+  /** As if `by` gave and took the privileges by permissions, on each object where somebody has the role. */
+  async #requireCoversHolders(
+    transaction: Kysely<Schema>,
+    role: string,
+    privileges: ReadonlySet<Privilege>,
+    by: Principal,
+  ): Promise<void> {
+    const permissions = await transaction
+      .selectFrom('permission')
+      .select(['object_kind', 'object_id', 'propagate'])
+      .distinct()
+      .where('role_name', '=', role)
+      .execute()
+    for (const { object_kind, object_id, propagate } of permissions) {
+      // Written by us, as one of these.
+      const path = await pathOfId(transaction, { kind: object_kind as ObjectKind, id: object_id })
+      if (path !== null) await requireCovered(transaction, by, privileges, path, propagate === 1)
+    }
+  }
+
+  async #noteHolders(transaction: Kysely<Schema>, role: string, by: Principal): Promise<void> {
+    const users = await transaction
+      .selectFrom('permission')
+      .leftJoin('group_member', 'group_member.group_name', 'permission.group_name')
+      .select(['permission.user_name', 'group_member.user_name as member'])
+      .where('role_name', '=', role)
+      .execute()
+    for (const user of new Set(users.map(({ user_name, member }) => user_name ?? member))) {
+      if (user !== null) await noteAccountAct(transaction, { user, by: by.name, act: 'rights', at: this.#clock() })
+    }
   }
 
   /** Throws `not-found`; `in-use` for a system role and for one that somebody has. */

@@ -1,6 +1,7 @@
 import {
   ApiTokenList,
   ChangePassword,
+  ChangeRole,
   ChangeUser,
   CreateApiToken,
   CreateRole,
@@ -170,6 +171,19 @@ export function accessRoutes({
       config: { access: ['Authorization.ModifyRoles'], rehearse: true },
       schema: { tags: ['users'], summary: 'Make a role', body: CreateRole, response: { 201: Role } },
       handler: async ({ body, principal }, reply) => reply.code(201).send(await roles.create(body, principal)),
+    })
+    server.route({
+      method: 'PATCH',
+      url: '/api/v1/roles/:name',
+      config: { access: ['Authorization.ModifyRoles'], rehearse: true },
+      schema: {
+        tags: ['users'],
+        summary: 'Give a role other privileges; they count at once for whoever has it',
+        params: ByName,
+        body: ChangeRole,
+        response: { 200: Role },
+      },
+      handler: ({ params, body, principal }) => roles.change(params.name, body, principal),
     })
     server.route({
       method: 'DELETE',

@@ -34,7 +34,7 @@ export async function openAccessPlane() {
   const admin = await logIn()
   return {
     ...{ database, events, bearers, users, secondFactors, logins, logIn, admin, password },
-    roles: new Roles(database, events),
+    roles: new Roles(database, events, clock),
     groups: new Groups(database, events, clock),
     permissions: new Permissions(database, events, clock),
     folders: new Folders(database, events, clock),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { privileges } from '@cryptvisor/control-plane-api'
+import { type Privilege, privileges } from '@cryptvisor/control-plane-api'
 import { openAccessPlane } from '../../testing/access-plane.ts'
 
 const everything = { kind: 'root', name: '/' } as const
@@ -145,4 +145,39 @@ test('what is removed takes its permissions along; what one may not see is as if
   await assert.rejects(permissions.check('kim', 'System.Rood', folder('/a/b'), kim), { field: 'privilege' })
   await folders.remove('/a/b', admin)
   assert.deepEqual(await permissions.list(admin, user('kim')), [])
+})
+
+test('a role is changed wherever somebody has it, by whoever has there what is given and taken', async () => {
+  await using plane = await setUp()
+  const { roles } = plane
+  await roles.create({ name: 'Ops', privileges: ['System.Read', 'VirtualMachine.Config.Settings'] }, plane.admin)
+  await plane.permissions.set({ object: folder('/a'), to: user('kim'), role: 'Ops' }, plane.admin)
+  const can = async (privilege: Privilege) =>
+    (await plane.permissions.check('kim', privilege, folder('/a'), plane.admin)).allowed
+  assert.equal(await can('Cryptographer.Encrypt'), false)
+  const changed = await roles.change('Ops', { add: ['Cryptographer.Encrypt'], remove: ['System.Read'] }, plane.admin)
+  assert.deepEqual(changed.privileges, ['Cryptographer.Encrypt', 'VirtualMachine.Config.Settings'])
+  assert.deepEqual([await can('Cryptographer.Encrypt'), await can('System.Read')], [true, false])
+  const [event] = await plane.events.list({ type: 'user.changed', limit: 1 })
+  assert.match(event?.text ?? '', /role Ops gives Cryptographer.Encrypt from now on and gives System.Read no more/)
+  const set = await roles.change('Ops', { privileges: ['System.Read'] }, plane.admin)
+  assert.deepEqual(set.privileges, ['System.Read'])
+
+  await assert.rejects(roles.change('Ops', { add: ['System.Rule'] }, plane.admin), { code: 'invalid' })
+  await assert.rejects(roles.change('Nobody', { add: [] }, plane.admin), { code: 'not-found' })
+  await assert.rejects(roles.change('Admin', { remove: ['System.Read'] }, plane.admin), { code: 'in-use' })
+
+  // Somebody who has less cannot give, or take away, what they lack, by way of a role.
+  await plane.addUser('mia', 'NoCryptoAdmin')
+  const mia = await plane.logIn('mia')
+  const lacks = { code: 'no-privilege', message: /Cryptographer\.Encrypt/ }
+  await assert.rejects(roles.change('Ops', { add: ['Cryptographer.Encrypt'] }, mia), lacks)
+  await roles.change('Ops', { add: ['Cryptographer.Encrypt'] }, plane.admin)
+  await assert.rejects(roles.change('Ops', { remove: ['Cryptographer.Encrypt'] }, mia), lacks)
+  await roles.change('Ops', { add: ['Global.CancelTask'] }, mia)
+  await plane.permissions.set({ object: folder('/a'), to: user('mia'), role: 'ReadOnly' }, plane.admin)
+  await assert.rejects(roles.change('Ops', { remove: ['Global.CancelTask'] }, await plane.again(mia)), {
+    code: 'no-privilege',
+    message: /Global.CancelTask on folder/,
+  })
 })
