@@ -82,7 +82,9 @@ test('a key server of another make, from the first look at its certificate to a 
 
   await context.test('away: red, with server, cause and next step; and no default', async () => {
     await pykmip[Symbol.asyncDispose]()
-    const status = await lab.json<KeyProviderStatus>('key-provider', 'status', 'second')
+    const asked = await lab.cryptvisor('key-provider', 'status', 'second', '--json')
+    assert.equal(asked.exitCode, 1)
+    const status = JSON.parse(asked.stdout) as KeyProviderStatus
     assert.equal(status.health, 'red')
     assert.ok(status.text.includes(server))
     assert.match(status.text, /nobody listens at that port; start the key server/)

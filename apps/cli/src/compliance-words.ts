@@ -1,6 +1,7 @@
 import type { ApplyPlan, ComplianceState, VmCompliance } from '@cryptvisor/control-plane-api'
 import type { Paint } from './paint.ts'
 import { line } from './printable.ts'
+import { formatTime } from './quantity.ts'
 import { type Cell, table } from './table.ts'
 
 /** Whether VMs comply, one a line for each reason. */
@@ -10,7 +11,7 @@ export function complianceTable(vms: readonly VmCompliance[], paint: Paint): str
     vms.flatMap((vm) => {
       const [first, ...others] = vm.reasons
       return [
-        [vm.vm, vm.host, stateCell(vm.state, paint), vm.since, first?.text],
+        [vm.vm, vm.host, stateCell(vm.state, paint), vm.since === null ? null : formatTime(vm.since), first?.text],
         ...others.map(({ text }) => [' ', ' ', ' ', ' ', text]),
       ]
     }),

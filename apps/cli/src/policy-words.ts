@@ -1,4 +1,5 @@
 import type { StoragePolicy } from '@cryptvisor/control-plane-api'
+import { formatTime } from './quantity.ts'
 import { type Cell, sheet, table } from './table.ts'
 
 /** Storage policies, one a line. */
@@ -35,7 +36,7 @@ export function policySheet(policy: StoragePolicy): string {
     ['on revocation', revocationCell(policy)],
     ['hardened', policy.hardened ? 'yes: kept, without effect before VMs run' : 'no'],
     ['used by', `${count(policy.usedBy.homes, 'VM Home')}, ${count(policy.usedBy.disks, 'disk')}`],
-    ['changed', policy.changedAt === null ? null : `${policy.changedAt} by ${policy.changedBy}`],
+    ['changed', policy.changedAt === null ? null : `${formatTime(policy.changedAt)} by ${policy.changedBy}`],
   ])
 }
 

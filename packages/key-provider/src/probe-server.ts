@@ -7,6 +7,7 @@ import { KeyProviderError } from './key-provider-error.ts'
 import { createClient, type KmipServer } from './kmip-server.ts'
 import type { ProbeKey } from './probe.ts'
 import type { ServerStatus } from './provider-status.ts'
+import { forProvider } from './translation.ts'
 
 /** Asks a server who it is, on a connection of its own, and for a key that one of the provider's servers made just now. */
 export async function probeServer(
@@ -52,7 +53,7 @@ export async function probeServer(
     return {
       ...unknown,
       health: 'red',
-      reason: error.message,
+      reason: forProvider(error.message, providerId),
       isReachable: code !== 'connect-failed' && code !== 'timeout' && code !== 'invalid-options',
       isTrusted: code === 'closed' || code === 'protocol' || code === 'operation-failed',
     }

@@ -17,9 +17,14 @@ export function translate(
   return new KeyProviderError(
     codeOf(cause, otherRefusals),
     { ...subject, server },
-    `key provider ${subject.providerId} could not ${what}${key}; ${cause.message.startsWith(server) ? '' : `server ${server}: `}${cause.message}`,
+    `key provider ${subject.providerId} could not ${what}${key}; ${cause.message.startsWith(server) ? '' : `server ${server}: `}${forProvider(cause.message, subject.providerId)}`,
     { cause },
   )
+}
+
+/** A KMIP client does not know whose server it asks: what it says to do is made complete, so that it can be pasted. */
+export function forProvider(text: string, providerId: string): string {
+  return text.replaceAll('«key-provider trust server»', `«key-provider trust server ${providerId}»`)
 }
 
 /** Whether a server says that there is no such key. */

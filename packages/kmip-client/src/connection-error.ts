@@ -95,7 +95,7 @@ function untrustedAdvice(code: string, shown: X509Certificate): string {
     case 'CERT_SIGNATURE_FAILURE':
       return 'comes from no authority that is trusted for this provider; give that one, or trust this certificate itself («key-provider trust server»)'
     default:
-      return 'cannot be verified; see the key server’s certificate («key-provider trust server» shows it)'
+      return 'cannot be verified; see the key server’s certificate: «key-provider trust server»'
   }
 }
 

@@ -104,15 +104,10 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
   provider
     .command('status')
     .description(
-      'try a key provider: make a key, read it back at every server, destroy it. Green: all is well; yellow: it works, and something wants attention; red: it does not work',
+      'try a key provider: make a key, read it back at every server, destroy it. Green: all is well; yellow: it works, and something wants attention; red: it does not work, and the exit code is 1',
     )
     .argument('[name]', 'its name (default: the default provider)')
-    .action((name: string | undefined) =>
-      cli.showAnswer(
-        async (client) => client.keyProviderStatus(name ?? defaultOf((await client.keyProviders()).providers)),
-        (status) => statusSheet(status, cli.paint),
-      ),
-    )
+    .action((name: string | undefined) => showStatus(cli, name))
   addProviderServer(provider, cli)
   addProviderTrust(provider, cli)
   addProviderDefault(provider, cli)
@@ -124,6 +119,17 @@ export function addKeyProvider(program: CliCommand, cli: Cli): void {
     .description('forget a key provider that no VM and no host uses; its keys stay at the key server')
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('key provider', name, (client) => client.deleteKeyProvider(name)))
+}
+
+async function showStatus(cli: Cli, name: string | undefined): Promise<void> {
+  const status = await cli.withClient(async (client) =>
+    client.keyProviderStatus(name ?? defaultOf((await client.keyProviders()).providers)),
+  )
+  cli.show(status, (each) => statusSheet(each, cli.paint))
+  if (status.health !== 'red') return
+  throw new CliError('check-failed', `no keys can be had of key provider ${status.name}`, {
+    next: 'the cause and what to do stand above; docs/key-providers.md, «Health», explains each',
+  })
 }
 
 async function add(cli: Cli, name: string, options: AddOptions): Promise<void> {

@@ -26,7 +26,14 @@ export function addVmUnlock(vm: CliCommand, cli: Cli): void {
       if (name === undefined) return unlockMany(cli, host)
       const each = await cli.withClient((client) => client.unlockVm(name))
       cli.show(each, () => vmSheet(each, cli.paint))
-      return undefined
+      if (each.lock.state === 'unlocked') return undefined
+      throw new CliError(
+        'check-failed',
+        `VM ${each.name} stays locked: ${each.lock.text ?? 'its host does not say why'}`,
+        {
+          next: `mend the cause, and it unlocks by itself; docs/hosts.md, «Locked VMs», has the cure of each cause`,
+        },
+      )
     })
 }
 

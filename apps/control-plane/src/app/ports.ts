@@ -49,6 +49,8 @@ export interface Events {
 export interface KeyProviders {
   /** The provider of that name; throws `ControlPlaneError` `not-found`. */
   get(name: string): Promise<KeyProvider>
+  /** It could not be reached just now: its health is looked at soon. */
+  troubled?(name: string): void
 }
 
 /** A live session of one host's agent. */

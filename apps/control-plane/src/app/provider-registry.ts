@@ -19,6 +19,9 @@ import { missingOf, serverName, toView } from './provider-view.ts'
 import { isRehearsed } from './rehearsal.ts'
 import { orExists } from './unique.ts'
 
+/** A provider that cannot be reached is probed at most so often because of requests that fail. */
+const troubleEveryMs = 60_000
+
 /** The key providers: set up by people, kept open for whoever needs keys. */
 export class ProviderRegistry implements KeyProviders, AsyncDisposable {
   readonly #database: Kysely<Schema>
@@ -29,6 +32,7 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
   readonly #clock: Clock
   readonly #open: OpenProviders
   readonly #wake: (name: string) => void
+  readonly #troubledAt = new Map<string, number>()
 
   /** `wake` is told of providers that are new or were changed. */
   constructor(
@@ -52,6 +56,14 @@ export class ProviderRegistry implements KeyProviders, AsyncDisposable {
 
   async get(name: string): Promise<KeyProvider> {
     return this.#open.get(name)
+  }
+
+  /** Has it probed soon, so that an alarm does not wait for the next probe; not for each of many requests that fail. */
+  troubled(name: string): void {
+    const last = this.#troubledAt.get(name)
+    if (isRehearsed() || (last !== undefined && this.#clock() - last < troubleEveryMs)) return
+    this.#troubledAt.set(name, this.#clock())
+    this.#wake(name)
   }
 
   /** By name. */

@@ -160,7 +160,8 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     title: 'Keys of a key provider cannot be had',
     severity: 'red',
     objectKind: 'key-provider',
-    raisedBy: ['key-provider.unhealthy'],
+    // A request that found no server is followed by a probe, and a look takes the alarm back when that went well.
+    raisedBy: ['key-provider.unhealthy', 'kms.crypto.connection-error'],
     clearedBy: ['key-provider.healthy', 'key-provider.degraded'],
     look: providersOfHealth('red'),
     advice: 'See «key-provider status» for server, cause and next step. Do not restart hosts before',

@@ -74,7 +74,9 @@ function judgeServer(
           `renew it at the key server, then «key-provider trust server ${provider}» where it is pinned`,
         )
   const change = changedPem === null ? null : changeText(certificateView(changedPem), pin, provider)
-  const reasons = [change, server.health === 'green' ? null : server.reason, ending].filter((text) => text !== null)
+  // What the server was found to be by asking is the same said less well.
+  const found = server.health === 'green' || change !== null ? null : server.reason
+  const reasons = [change, found, ending].filter((text) => text !== null)
   return {
     address: server.name,
     health: server.health === 'green' && ending !== null ? 'yellow' : server.health,

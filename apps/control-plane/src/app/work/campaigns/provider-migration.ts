@@ -125,7 +125,7 @@ export class ProviderMigration {
     const { state, taskId, cancelling } = run
     const { campaigns, principalOf } = this.#parts()
     const { timings, stopping } = this.#work
-    const name = `migration ${taskId}`
+    const name = campaignName(taskId)
     const by = await principalOf(run.user)
     const known = (await campaigns.list()).find((campaign) => campaign.name === name)
     const selection = { keyProvider: state.from }
@@ -222,12 +222,15 @@ export class ProviderMigration {
     }
   }
 
-  async #check({ state }: Run): Promise<undefined> {
+  async #check({ state, taskId }: Run): Promise<undefined> {
     const left = await providerReferences(this.#work.database, state.from)
     if (left.length === 0) return undefined
     throw new ControlPlaneError(
       'in-use',
-      `key provider ${state.from} is still needed by ${referencesText(left)}: see «campaign list» for why, and run the migration again`,
+      `key provider ${state.from} is still needed by ${referencesText(left)}: «campaign report '${campaignName(taskId)}'» says why of VMs; mend that, and run the migration again («key-provider migrate ${state.from} ${state.to}»)`,
     )
   }
 }
+
+/** The campaign that rekeys the VMs of a migration. */
+const campaignName = (taskId: string) => `migration ${taskId}`

@@ -57,8 +57,10 @@ const withdrawnTexts: Readonly<Record<Withdrawn, string>> = {
   inactive: 'the key server has it as Pre-Active: activate it there',
   revoked: 'it was revoked (Deactivated) at the key server',
   compromised: 'it was revoked as compromised at the key server: rekey what it protects',
-  destroyed: 'it was destroyed at the key server: restore it there from a backup',
-  missing: 'the key server does not have it: restore it there from a backup',
+  destroyed:
+    'it was destroyed at the key server: restore it there from a backup, or rekey what it protects while a host holds it («vm rekey», «host rekey»)',
+  missing:
+    'the key server does not have it: restore it there from a backup, or rekey what it protects while a host holds it («vm rekey», «host rekey»)',
 }
 
 /** What somebody did to it at the key server, and whether it can be had in spite of that. */

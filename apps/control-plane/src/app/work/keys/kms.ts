@@ -105,7 +105,7 @@ export class Kms {
    * asking would have made, without the wait.
    */
   async unreachable(key: KeyReference, cause: ControlPlaneError, purpose: Purpose): Promise<ControlPlaneError> {
-    const message = `key provider ${key.provider} cannot be reached, so it could not give the key ${key.keyId}. ${advice.unreachable}`
+    const message = `key provider ${key.provider} cannot be reached, so it could not give the key ${key.keyId}. ${adviceFor(key.provider).unreachable}`
     await this.#record('kms.crypto.connection-error', key.provider, key.keyId, message, purpose)
     return new ControlPlaneError('kms-unreachable', message, { cause })
   }
@@ -150,7 +150,7 @@ export class Kms {
       if (error instanceof ControlPlaneError) return error
       throw error
     }
-    const { type, code, advice } = consequenceOf(error)
+    const { type, code, advice } = consequenceOf(error, provider)
     const message = `${error.message}${await this.#servers(provider, error)}. ${advice}`
     await this.#record(type, provider, keyId, message, purpose)
     return new ControlPlaneError(code, message, { cause: error })
@@ -166,6 +166,7 @@ export class Kms {
     const { host, vm, user, task, outages } = purpose
     // Labels are refused twice, product's and owner's; that the key itself works is no news about them.
     const what = type === 'kms.crypto.labels-refused' ? ['labels', provider] : [provider]
+    if (type === 'kms.crypto.connection-error') this.#work.keyProviders.troubled?.(provider)
     if (outages?.begins(...what, keyId ?? '', type) === false) return
     await this.#work.events.record({ type, host, vm, provider, keyId, text, user, task })
   }
@@ -190,16 +191,18 @@ interface Consequence {
 }
 
 /** What to do next. */
-const advice = {
-  unreachable: 'Start a key server of the provider or mend the network, see «key-provider status», and try again',
-  'not-trusted': 'Check the certificates on both sides, see «key-provider status», and try again',
-  'key-missing': 'Restore the key in the key server, and try again',
-  'not-backed-up': 'Take the backup, and try again',
-  refused: 'See what the key server says («keys show», «key-provider status»), and try again',
-} as const
+const adviceFor = (provider: string) =>
+  ({
+    unreachable: `Start a key server of the provider or mend the network, see «key-provider status ${provider}», and try again`,
+    'not-trusted': `See which side’s certificate it is with «key-provider status ${provider}», mend that, and try again`,
+    'key-missing': 'Restore the key in the key server, and try again',
+    'not-backed-up': `Take the backup («key-provider backup ${provider} --out FILE»), and try again`,
+    refused: `See what the key server says («key-provider status ${provider}», «keys show»), and try again`,
+  }) as const
 
 /** DESIGN.md, section 4: the three failures, and what else a key server may answer. */
-function consequenceOf(error: KeyProviderError): Consequence {
+function consequenceOf(error: KeyProviderError, provider: string): Consequence {
+  const advice = adviceFor(provider)
   switch (error.code) {
     case 'unreachable':
     case 'not-trusted':

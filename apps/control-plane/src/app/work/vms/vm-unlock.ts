@@ -49,7 +49,9 @@ export class VmUnlock {
       if (!(error instanceof RestClientError)) throw error
       failure ??= new ControlPlaneError('agent-failed', `host ${host.name}: ${error.message}`, { cause: error })
     }
-    if (failure !== null) throw failure
+    if (failure === null) return
+    const text = `VM ${vm.row.name} stays locked: ${failure.message}`
+    throw new ControlPlaneError(failure.code, text, { cause: failure })
   }
 
   /** One that is stopped, since its key was revoked, is opened when its provider says that the key is good again. */
