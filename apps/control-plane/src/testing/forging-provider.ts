@@ -1,5 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -30,18 +31,22 @@ const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString(
  * An OpenID provider on a free port that lets `kim` in without asking, and does wrong what a test wants. It looks at no
  * client secret and no verifier: what is under test is how its answers are taken.
  */
-export async function openForgingProvider(clientId: string, clientSecret: string) {
+export async function openForgingProvider(
+  clientId: string,
+  clientSecret: string,
+  tls: { readonly key: string; readonly cert: string } | null = null,
+) {
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const nonces = new Map<string, string>()
   const setting: { forgery: Forgery } = { forgery: {} }
-  const server = createServer()
+  const server: Server = tls === null ? createServer() : createSecureServer(tls)
   const { promise, resolve } = Promise.withResolvers<void>()
   server.listen(0, '127.0.0.1', resolve)
   await promise
   // A server that listens on TCP has such an address.
   const { port } = server.address() as { readonly port: number }
-  const issuer = `http://127.0.0.1:${port}`
+  const issuer = `http${tls === null ? '' : 's'}://127.0.0.1:${port}`
   const jwk = { ...own.publicKey.export({ format: 'jwk' }), kid: 'k-1', alg: 'ES256', use: 'sig' }
 
   const idToken = (nonce: string): string => {
@@ -84,7 +89,7 @@ export async function openForgingProvider(clientId: string, clientSecret: string
   const meet = async (request: IncomingMessage, reply: ServerResponse): Promise<void> => {
     let text = ''
     for await (const chunk of request) text += String(chunk)
-    const path = request.url ?? '/'
+    const path = URL.parse(request.url ?? '/', issuer)?.pathname ?? '/'
     const wrong = setting.forgery.answers?.[path]
     const body = wrong?.body ?? JSON.stringify(answer(path, new URLSearchParams(text)))
     const location = wrong?.to === undefined ? {} : { location: wrong.to }

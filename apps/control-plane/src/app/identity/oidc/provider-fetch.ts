@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { CustomFetch } from 'openid-client'
 import { isRefusedAddress, safeLookup } from '../../notifications/address-check.ts'
+import { connectionTrouble } from '../connection-trouble.ts'
 
 /** No answer of a provider is longer; the largest are key sets. */
 const answerSizeMax = 1_048_576
@@ -41,9 +42,7 @@ export function providerFetch(ca: string | undefined): CustomFetch {
     } catch (cause) {
       request.destroy()
       if (cause instanceof ProviderFetchError) throw cause
-      // Node's network errors carry the system's or the TLS library's code.
-      const { code, message } = cause as NodeJS.ErrnoException
-      throw new ProviderFetchError(`${target.origin}: ${code ?? message}`, { cause })
+      throw new ProviderFetchError(`${target.origin}: ${connectionTrouble(cause)}`, { cause })
     }
   }
 }

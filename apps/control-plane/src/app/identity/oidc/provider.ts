@@ -15,7 +15,7 @@ import {
 import { providerFetch } from './provider-fetch.ts'
 
 /** How far our clock and the provider's may be apart. */
-const clockToleranceSeconds = 30
+export const clockToleranceSeconds = 30
 
 const timeoutSeconds = 10
 
