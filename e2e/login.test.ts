@@ -4,7 +4,14 @@ import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import type { Me, NewSecondFactor, RecoveryCodes, SecondFactorState, User } from '@cryptvisor/control-plane-api'
+import type {
+  IdentitySourceTest,
+  Me,
+  NewSecondFactor,
+  RecoveryCodes,
+  SecondFactorState,
+  User,
+} from '@cryptvisor/control-plane-api'
 import { environment } from '@cryptvisor/lab'
 import { browse, openOpenIdProvider, type TestAccount, testClient } from '@cryptvisor/testkit/openid-provider'
 import { LabUnderTest, run, tool } from './lab-under-test.ts'
@@ -120,6 +127,7 @@ test('users of an OpenID provider log in by a browser, and have what their group
     ...['identity-source', 'add', 'oidc', 'corp', '--issuer', provider.issuer],
     ...['--client-id', testClient.id, '--secret-file', secretFile],
   )
+  assert.equal((await lab.json<IdentitySourceTest>('identity-source', 'test', 'corp')).works, true)
   await lab.json('group', 'add', 'operators')
   await lab.json('identity-source', 'map-group', 'corp', 'vm-operators', 'operators')
   await lab.json('permission', 'set', '/', '--group', 'operators', '--role', 'ReadOnly')

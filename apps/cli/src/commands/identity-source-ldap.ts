@@ -107,10 +107,10 @@ export function addLdapCare(source: CliCommand, cli: Cli, show: (source: Identit
   source
     .command('test')
     .description(
-      'try every server of a directory out, and see what it says of a user: entry, groups, and whether they could log in. No password of theirs is needed',
+      'try a source out without anybody’s password. Of a provider: certificate, description, keys, clock, client ID and secret; of a directory: every server, and what it says of a user: entry, groups, whether they could log in',
     )
     .argument('<name>', 'its name')
-    .option('--user <name>', 'also look for this user, by the name that they have there')
+    .option('--user <name>', 'of a directory: also look for this user, by the name that they have there')
     .examples('identity-source test corp', 'identity-source test corp --user alice')
     .action((name: string, { user }: { readonly user?: string }) =>
       cli.showAnswer((client) => client.testIdentitySource(name, user === undefined ? {} : { user }), testText),

@@ -30,6 +30,7 @@ import { IdentitySources } from './identity/identity-sources.ts'
 import { DirectoryPart } from './identity/ldap/directory-part.ts'
 import { OidcLogins } from './identity/oidc/oidc-logins.ts'
 import { PasswordLogins } from './identity/password-logins.ts'
+import { SourceTrials } from './identity/source-trials.ts'
 import { Folders } from './inventory/folders.ts'
 import { Objects } from './inventory/objects.ts'
 import { ClientRenewal } from './key-providers/client-renewal.ts'
@@ -104,6 +105,7 @@ export class Platform implements AsyncDisposable {
   readonly groupMappings: GroupMappings
   readonly oidcLogins: OidcLogins
   readonly directories: DirectoryPart
+  readonly sourceTrials: SourceTrials
   readonly passwordLogins: PasswordLogins
   readonly users: Users
   readonly roles: Roles
@@ -184,6 +186,7 @@ export class Platform implements AsyncDisposable {
     const admission = new Admission({ events: allEvents, bearers, secondFactors, failures, clock })
     this.oidcLogins = new OidcLogins({ database, sources, admission, failures, clock })
     this.directories = new DirectoryPart({ database, events: allEvents, sources, admission, failures, clock, log })
+    this.sourceTrials = new SourceTrials(database, sources, this.directories.tests, clock)
     this.passwordLogins = new PasswordLogins(database, this.logins, this.directories.logins)
     this.users = new Users(database, this.events, clock)
     this.roles = new Roles(database, this.events, clock)

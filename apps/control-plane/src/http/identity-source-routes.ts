@@ -22,7 +22,13 @@ import type { Routes } from './routes.ts'
 import { secretSizeOf } from './secret-size.ts'
 
 /** Where users come from that are not our own, and logins by these. */
-export function identitySourceRoutes({ identitySources, groupMappings, oidcLogins, directories }: Platform): Routes {
+export function identitySourceRoutes({
+  identitySources,
+  groupMappings,
+  oidcLogins,
+  directories,
+  sourceTrials,
+}: Platform): Routes {
   return (server) => {
     server.route({
       method: 'GET',
@@ -142,12 +148,12 @@ export function identitySourceRoutes({ identitySources, groupMappings, oidcLogin
       config: { access: ['VcIdentityProviders.Manage'] },
       schema: {
         tags: ['access'],
-        summary: 'Try every server of a directory out, and see what it says of a user',
+        summary: 'Try a provider out, or every server of a directory, and see what the directory says of a user',
         params: ByName,
         body: TestIdentitySource,
         response: { 200: IdentitySourceTest },
       },
-      handler: ({ params, body }) => directories.test(params.name, body.user),
+      handler: ({ params, body }) => sourceTrials.test(params.name, body.user),
     })
     server.route({
       method: 'POST',

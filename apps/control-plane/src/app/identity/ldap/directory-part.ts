@@ -1,13 +1,10 @@
-import type { IdentitySourceTest } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../../../database/schema.ts'
 import type { Clock } from '../../clock.ts'
-import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { EventLog } from '../../events.ts'
 import type { Log } from '../../log.ts'
 import type { LoginFailures } from '../../login-failures.ts'
 import type { Admission } from '../admission.ts'
-import { findSource } from '../identity-source.ts'
 import type { IdentitySources } from '../identity-sources.ts'
 import { Directories } from './directory.ts'
 import { LdapLogins } from './ldap-logins.ts'
@@ -38,8 +35,7 @@ export interface DirectoryParts {
 export class DirectoryPart {
   readonly logins: LdapLogins
   readonly recheck: LdapRecheck
-  readonly #tests: LdapSourceTests
-  readonly #database: Kysely<Schema>
+  readonly tests: LdapSourceTests
   readonly #log: Log
 
   constructor({
@@ -56,16 +52,8 @@ export class DirectoryPart {
     const verdicts = new Verdicts(events)
     this.logins = new LdapLogins({ database, desk, admission, verdicts, failures, clock, failureMsMin })
     this.recheck = new LdapRecheck({ database, desk, verdicts, clock })
-    this.#tests = new LdapSourceTests(database, sources, clock)
-    this.#database = database
+    this.tests = new LdapSourceTests(database, sources, clock)
     this.#log = log
-  }
-
-  /** Throws `not-found`, `invalid` for another kind of source. */
-  async test(name: string, user: string | undefined): Promise<IdentitySourceTest> {
-    const source = await findSource(this.#database, name)
-    if (source.kind === 'ldap') return this.#tests.test(source, user)
-    throw new ControlPlaneError('invalid', `${name} is no directory: try it by «login --source ${name}»`)
   }
 
   /** Asks directories about their users every quarter of an hour, until the answer is disposed of. */

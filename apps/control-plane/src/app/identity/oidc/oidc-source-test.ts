@@ -1,4 +1,4 @@
-import type { OidcConfig } from '@cryptvisor/control-plane-api'
+import type { IdentitySourceTest, OidcConfig } from '@cryptvisor/control-plane-api'
 import type { Secret } from '@cryptvisor/secret'
 import { buildAuthorizationUrl, type Configuration, genericGrantRequest, ResponseBodyError } from 'openid-client'
 import type { Clock } from '../../clock.ts'
@@ -18,13 +18,8 @@ const daysLeftFew = 30
 /** What the browser would be sent back to; any port of this machine counts the same (RFC 8252, 7.3). */
 const redirectUri = 'http://127.0.0.1:8400/callback'
 
-/** One thing that was tried. */
-interface Step {
-  readonly name: string
-  readonly works: boolean
-  /** What was seen; what is wrong, and what to do next. */
-  readonly text: string
-}
+/** One thing that was tried: what was seen, or what is wrong and what to do next. */
+type Step = IdentitySourceTest['steps'][number]
 
 /**
  * Tries a provider out as far as that goes without a user: certificate, description, keys, clock, whether it takes our
