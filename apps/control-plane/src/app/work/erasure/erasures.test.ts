@@ -138,7 +138,7 @@ test('a plain VM, one whose keys others share, and one whose host is away cannot
   await succeed(world, await world.work.cloneVm(admin, 'web', { name: 'copy', keys: 'same' }))
   await assert.rejects(
     erasures.request('web', { confirm: 'web' }, admin),
-    refusal('in-use', /VM copy .*vm rekey VM --deep/),
+    refusal('in-use', /VM copy .*first: «vm rekey 'copy' --deep». Then/),
   )
   await succeed(world, await world.work.rekeyVm(admin, 'copy', { depth: 'deep' }))
   const { impact } = await erasures.request('web', { confirm: 'web' }, admin)
@@ -237,4 +237,26 @@ test('the control plane is killed at every point of an erasure, with the agents 
     }
     await world.stop()
   }
+})
+
+test('what a VM under a wrapping key shares it with is named with the commands that mend it, which do', async (context) => {
+  const world = await World.start(context)
+  await world.wrapKeys()
+  for (const name of ['web', 'other']) {
+    await world.plainVm(name)
+    await succeed(world, await world.work.changePolicy(admin, name, { policy: encryptionPolicy }))
+  }
+  const ask = () => world.work.erasures.request('web', { confirm: 'web' }, admin)
+  await assert.rejects(
+    ask(),
+    refusal('in-use', /first: «key-provider rotate-wrapping-key vault», «vm rekey 'other'». Then/),
+  )
+  const before = await world.wrappingKey()
+  await world.work.rotateWrappingKey(admin, 'vault')
+  await world.until(async () => (await world.wrappingKey()) !== before)
+  await succeed(world, await world.work.rekeyVm(admin, 'other', { depth: 'shallow' }))
+  assert.deepEqual(
+    (await ask()).impact.users.map(({ owner }) => owner.name),
+    ['web', 'web', 'web'],
+  )
 })

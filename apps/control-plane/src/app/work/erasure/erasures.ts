@@ -4,7 +4,7 @@ import type { ErasureRow } from '../../../database/key-life-rows.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import type { ApprovalAction } from '../../approvals/approval-action.ts'
 import type { Approvals } from '../../approvals/approvals.ts'
-import { impactOf, usersText } from '../../approvals/impact.ts'
+import { impactOf } from '../../approvals/impact.ts'
 import { timeText } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
@@ -18,6 +18,7 @@ import { requireConnection, requireIdle } from '../vms/change-request.ts'
 import { findVm } from '../vms/lookup.ts'
 import { authorityOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import type { EraseState } from './erase-state.ts'
+import { sharedKeys } from './shared-keys.ts'
 import { destroyedBefore, keysEverOf, nativeWarnings, sharedOnceWith } from './vm-key-history.ts'
 
 /** The most that one answer lists. */
@@ -138,12 +139,7 @@ export class Erasures {
     }
     const users = await keyUsers(database, { keys })
     const others = users.filter(({ owner }) => owner.id !== vmId)
-    if (others.length > 0)
-      throw sharedKeys(
-        vm,
-        others.map(({ key }) => key),
-        usersText(others),
-      )
+    if (others.length > 0) throw await sharedKeys(database, vm, others)
     const once = await sharedOnceWith(database, keys, vmId)
     return impactOf(keys, users, [
       ...(await nativeWarnings(database, keys)),
@@ -181,14 +177,6 @@ export class Erasures {
 
 function isSame(one: readonly KeyReference[], other: readonly KeyReference[]): boolean {
   return one.map(keyText).toSorted().join('\n') === other.map(keyText).toSorted().join('\n')
-}
-
-function sharedKeys(vm: VmRecord, keys: readonly KeyReference[], users: string): ControlPlaneError {
-  const names = [...new Set(keys.map(keyText))].join(', ')
-  return new ControlPlaneError(
-    'in-use',
-    `VM ${vm.row.name} shares key ${names} with ${users}, which would be lost with it. Give those keys of their own first: «vm rekey VM --deep» for a clone with the same keys (it shares the data keys, too), «vm rekey VM» for others, «disk remove» for detached disks; then ask again`,
-  )
 }
 
 function headOf(row: ErasureRow): Omit<Erasure, 'statement' | 'certificate'> {
