@@ -144,6 +144,7 @@ import type {
   StoragePolicy,
   StoragePolicyList,
 } from './policies.ts'
+import type { ChangePower, DeclareOff, MigrateVm } from './power.ts'
 import type { RebootCheckList } from './reboot-check.ts'
 import type { AcceptVm, DatastoreContent, Reconciliation, RegisterVm, VmComparison } from './registration.ts'
 import type { LoginRule, NewSecondFactor, RecoveryCodes, SecondFactorCode, SecondFactorState } from './second-factor.ts'
@@ -352,6 +353,20 @@ export class ControlPlaneClient {
   }
   moveVm(nameOrId: string, body: MoveTo): Promise<Vm> {
     return this.#send('POST', api('vms', nameOrId, 'move'), body)
+  }
+
+  changePower(nameOrId: string, body: ChangePower): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', nameOrId, 'power'), body)
+  }
+  declareOff(nameOrId: string, body: DeclareOff): Promise<Vm> {
+    return this.#send('POST', api('vms', nameOrId, 'declare-off'), body)
+  }
+  migrateVm(nameOrId: string, body: MigrateVm): Promise<TaskStarted> {
+    return this.#send('POST', api('vms', nameOrId, 'migrate'), body)
+  }
+  /** `vm`: name or ID of a VM that the host is not to run. */
+  async stopStray(host: string, vm: string): Promise<void> {
+    await this.#send('POST', api('hosts', host, 'machines', vm, 'stop'))
   }
 
   clusters(): Promise<Static<typeof ClusterList>> {

@@ -51,6 +51,10 @@ export const Host = Type.Object({
   decommissionedAt: Nullable(Time),
   hostKey: Nullable(KeyReference),
   certificateExpiresAt: Time,
+  /** How many VMs run there, or may. */
+  runningCount: Type.Integer(),
+  /** IDs of the VMs that run there and are not the host's to run. */
+  strayMachines: Type.Array(Type.String()),
 })
 export type Host = Static<typeof Host>
 export const HostList = Type.Object({ hosts: Type.Array(Host) })

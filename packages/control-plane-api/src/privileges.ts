@@ -47,7 +47,7 @@ const meanings = {
   'Global.Health': 'Read metrics and the details of health',
   'Global.Settings': 'Change settings of the control plane; back it up',
 
-  'Host.Config.Maintenance': 'Decommission a host',
+  'Host.Config.Maintenance': 'Decommission a host, end what it runs that is not its to run, or declare its VMs off',
   'Host.Config.Settings': 'Change settings of a host',
   'Host.Inventory.AddHostToCluster': 'Enrol a host into a cluster',
   'Host.Inventory.CreateCluster': 'Make a cluster',
@@ -55,6 +55,8 @@ const meanings = {
   'Host.Inventory.EditCluster': 'Change settings of a cluster',
   'Host.Inventory.MoveHost': 'Move a host to another cluster',
   'Host.Inventory.RemoveHostFromCluster': 'Remove a host',
+
+  'Resource.ColdMigrate': 'Give a VM that is off to another host: on the VM and on that host',
 
   'ScheduledTask.Create': 'Make a campaign or a schedule',
   'ScheduledTask.Delete': 'Remove a campaign or a schedule',
@@ -74,8 +76,10 @@ const meanings = {
   'VirtualMachine.Config.RawDevice': 'Give a VM a block device',
   'VirtualMachine.Config.RemoveDisk': 'Detach or remove a disk of a VM',
   'VirtualMachine.Config.Settings': 'Change settings of a VM',
-  'VirtualMachine.Interact.PowerOff': 'Stop a VM',
-  'VirtualMachine.Interact.PowerOn': 'Start a VM',
+  'VirtualMachine.Interact.PowerOff': 'Stop a VM: power it off, or have its guest shut down',
+  'VirtualMachine.Interact.PowerOn': 'Start a VM, or let one that is paused go on',
+  'VirtualMachine.Interact.Reset': 'Reset a VM',
+  'VirtualMachine.Interact.Suspend': 'Pause a VM',
   'VirtualMachine.Inventory.Create': 'Make a VM in a folder',
   'VirtualMachine.Inventory.CreateFromExisting': 'Put a clone into a folder',
   'VirtualMachine.Inventory.Delete': 'Delete a VM with its files',

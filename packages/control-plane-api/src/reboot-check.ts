@@ -16,6 +16,8 @@ export const RebootCheck = Type.Object({
   vmCount: Type.Integer(),
   /** VMs on it that would stay locked, or are locked already. */
   wouldLock: Type.Array(Type.Object({ vm: Name, reason: Type.String() })),
+  /** VMs that run there, or may: they would end. They do not make the verdict another one. */
+  running: Type.Array(Name),
   /** Keys that cannot be had now. */
   missing: Type.Array(
     Type.Object({ provider: Type.String(), keyId: Type.String(), state: KeyHealthState, text: Type.String() }),

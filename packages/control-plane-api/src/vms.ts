@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { FolderPath } from './folders.ts'
 import { KeyReference, Name, Nullable, Time } from './names.ts'
+import { Power } from './power.ts'
 
 export const DiskFormat = Type.Union([Type.Literal('raw'), Type.Literal('qcow2')])
 export type DiskFormat = Static<typeof DiskFormat>
@@ -96,6 +97,7 @@ export const Vm = Type.Object({
     /** Since when it is not known to be open. */
     since: Nullable(Time),
   }),
+  power: Power,
   /** With its storage policies, as it was looked at last; `null`: it was not yet. */
   compliance: Nullable(
     Type.Object({

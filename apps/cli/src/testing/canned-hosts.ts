@@ -63,6 +63,7 @@ export const cannedCheck: RebootCheckList = {
       obtainableCount: 2,
       vmCount: 1,
       wouldLock: [],
+      running: [],
       missing: [],
       kept: { keyCount: 2, until: cannedTime },
       warnings: [],

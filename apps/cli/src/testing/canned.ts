@@ -75,6 +75,7 @@ export function cannedVm(name: string, encrypted: boolean): Vm {
           since: cannedTime,
         }
       : { state: 'unlocked', text: null, missingKeys: [], cause: null, since: null },
+    power: { state: 'off', since: null, reason: null, acceleration: null, qemu: null },
     compliance: { state: 'compliant', reasons: [] },
     task: null,
   }
@@ -96,6 +97,8 @@ export const cannedHost: Host = {
   decommissionedAt: null,
   hostKey: { provider: 'kms', keyId: 'host-key' },
   certificateExpiresAt: cannedTime,
+  runningCount: 3,
+  strayMachines: [],
 }
 
 export const cannedProvider: KeyProvider = {

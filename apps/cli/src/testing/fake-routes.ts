@@ -56,6 +56,7 @@ import { addFakeProviderRoutes } from './fake-key-provider-routes.ts'
 import { addFakeKeyLives } from './fake-key-routes.ts'
 import { addFakeNativeRoutes } from './fake-native-routes.ts'
 import { addFakePolicies } from './fake-policies.ts'
+import { addFakePower } from './fake-power-routes.ts'
 import { addRegistration } from './fake-registration-routes.ts'
 import { addSystem } from './fake-system-routes.ts'
 
@@ -76,6 +77,7 @@ export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane
   addFakeIdentity(server, made)
   addInventory(server)
   addFakePolicies(server, made)
+  addFakePower(server, made)
   addProviders(server, made)
   addVms(server, made)
   addTasksAndEvents(server, made)

@@ -10,6 +10,7 @@ export type ControlPlaneErrorCode =
   | 'in-use'
   | 'vm-busy'
   | 'vm-locked'
+  | 'wrong-power-state'
   | 'host-disconnected'
   | 'no-key-provider'
   | 'kms-unreachable'

@@ -1,4 +1,4 @@
-import { HostAgentClient, hostUri, type SessionRequest } from '@cryptvisor/host-agent-api'
+import { HostAgentClient, hostUri, type MachineReport, type SessionRequest } from '@cryptvisor/host-agent-api'
 import { type Identity, readCertificate } from '@cryptvisor/pki'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema } from '../database/schema.ts'
@@ -146,6 +146,18 @@ export class HostSessions implements HostConnections {
     this.#watch(session)
     this.#tell('hostConnected', this.#observer().hostConnected(session.host, session.connection))
     return session
+  }
+
+  /** Takes in what a host says of its machines; throws `host-disconnected` unless that start of its agent has a session now. */
+  async machinesReported(host: HostRow, report: MachineReport): Promise<void> {
+    const live = this.#live.get(host.id)
+    if (live?.connection.bootId !== report.bootId) {
+      throw new ControlPlaneError(
+        'host-disconnected',
+        'this start of the agent has no session now: begin one, and report then',
+      )
+    }
+    await this.#observer().machinesReported(live.host, live.connection, report)
   }
 
   /** Ends the session of a host, if there is one. */

@@ -10,6 +10,7 @@ import { within } from './inventory/inventory-object.ts'
 import { clusterPath } from './inventory/object-paths.ts'
 import { keyReference } from './key-reference.ts'
 import type { HostObserver, Principal } from './ports.ts'
+import { type HostMachines, hostMachines } from './work/machines/host-machines.ts'
 
 /** The hosts that were enrolled. */
 export class Hosts {
@@ -26,17 +27,19 @@ export class Hosts {
   /** Those that `by` may see, by name. */
   async list(by: Principal): Promise<Host[]> {
     const gaps = new Map((await this.#gaps().execute()).map((gap) => [gap.host_id, gap]))
+    const machines = await hostMachines(this.#database)
     return (await this.#rows().orderBy('host.name').execute())
       .filter(({ id, name, cluster_id, cluster }) =>
         by.can('System.Read', within({ kind: 'host', id, name }, clusterPath(cluster_id, cluster))),
       )
-      .map((row) => this.#toHost(row, gaps.get(row.id) ?? null))
+      .map((row) => this.#toHost(row, gaps.get(row.id) ?? null, machines))
   }
 
   /** By name or ID. Throws `not-found`. */
   async get(nameOrId: string): Promise<Host> {
     const row = await this.#row(nameOrId)
-    return this.#toHost(row, (await this.#gaps().where('host_id', '=', row.id).executeTakeFirst()) ?? null)
+    const gap = (await this.#gaps().where('host_id', '=', row.id).executeTakeFirst()) ?? null
+    return this.#toHost(row, gap, await hostMachines(this.#database, row.id))
   }
 
   /**
@@ -68,7 +71,7 @@ export class Hosts {
     return row
   }
 
-  #toHost(row: HostRow & { cluster: string }, gap: HostKeyGapRow | null): Host {
+  #toHost(row: HostRow & { cluster: string }, gap: HostKeyGapRow | null, machines: HostMachines): Host {
     const seenAt = this.#sessions.lastSeenAt(row.id)
     const hostKey = keyReference(row.host_key_provider, row.host_key_id)
     return {
@@ -85,6 +88,8 @@ export class Hosts {
       decommissionedAt: timeTextOrNull(row.decommissioned_at),
       hostKey,
       certificateExpiresAt: timeText(row.certificate_expires_at),
+      runningCount: machines.running.get(row.id) ?? 0,
+      strayMachines: machines.strays.get(row.id) ?? [],
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { EventType, Privilege } from '@cryptvisor/control-plane-api'
-import type { HostAgentClient } from '@cryptvisor/host-agent-api'
+import type { HostAgentClient, MachineReport } from '@cryptvisor/host-agent-api'
 import type { KeyProvider } from '@cryptvisor/key-provider'
 import type { Transaction } from 'kysely'
 import type { HostRow, Schema } from '../database/schema.ts'
@@ -81,6 +81,8 @@ export interface HostObserver {
   hostConnected(host: HostRow, connection: HostConnection): Promise<void>
   /** The session ended: its VMs are `unknown` now. */
   hostDisconnected(host: HostRow): Promise<void>
+  /** What the host says of all its machines, in the session of `connection`. */
+  machinesReported(host: HostRow, connection: HostConnection, report: MachineReport): Promise<void>
   /**
    * Takes a host out of the inventory and has it forget its KEKs; settles when it has confirmed that, or did not in time, and
    * its session is over. Throws `in-use` while VMs are on it.

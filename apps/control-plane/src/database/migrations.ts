@@ -33,6 +33,7 @@ import { rememberAccountActs } from './migrations/0123-account-acts.ts'
 import { keepHostKeyGaps } from './migrations/0124-host-key-gaps.ts'
 import { rememberDirectoryHealth } from './migrations/0125-directory-health.ts'
 import { limitConfirmations } from './migrations/0127-confirmation.ts'
+import { addMachines } from './migrations/0130-machines.ts'
 
 /** Every step of the control plane's schema, oldest first (`schema.ts` has the result). */
 export const migrations: readonly Migration[] = [
@@ -73,6 +74,7 @@ export const migrations: readonly Migration[] = [
   { name: '0127-confirmation', up: limitConfirmations },
   { name: '0121-key-persistence', up: addKeyPersistence },
   { name: '0125-directory-health', up: rememberDirectoryHealth },
+  { name: '0130-machines', up: addMachines },
 ]
 
 async function createTables(db: Kysely<unknown>): Promise<void> {

@@ -9,6 +9,7 @@ import type { ExposedKeyRow, HostKeyGapRow, KeyHealthRow } from './host-rows.ts'
 import type { ExternalUserRow, GroupMappingRow, IdentitySourceRow } from './identity-rows.ts'
 import type { ApprovalRow, ErasureRow, KeyOrderRow, VmErasingRow, VmKeyRow } from './key-life-rows.ts'
 import type { LoginRuleRow, RecoveryCodeRow, SecondFactorRow } from './login-rows.ts'
+import type { MachineRow, StrayMachineRow } from './machine-rows.ts'
 import type { DerivationKeyRow, NativeKeyRow, NativeProviderRow } from './native-rows.ts'
 import type { NotificationLossRow, NotificationTargetRow } from './notification-rows.ts'
 import type { DetachedDiskRow, KeyRevocationRow, PolicyRow, VmComplianceRow, VmRevocationRow } from './policy-rows.ts'
@@ -260,6 +261,8 @@ export interface Schema {
   vm_revocation: VmRevocationRow
   detached_disk: DetachedDiskRow
   vm: VmRow
+  machine: MachineRow
+  stray_machine: StrayMachineRow
   disk: DiskRow
   key: KeyRow
   vm_key: VmKeyRow

@@ -199,6 +199,19 @@ const scenarios: readonly Scenario[] = [
     act: async (api) => (await api.exportDisk('secret', 0, { format: 'raw' })).stream.destroy(),
   },
   {
+    route: 'POST /api/v1/vms/{vm}/power',
+    rules: ['powerOn'],
+    needs: [[vm('plain'), 'VirtualMachine.Interact.PowerOn']],
+    act: (api) => api.changePower('plain', { action: 'power-on' }),
+  },
+  {
+    route: 'POST /api/v1/vms/{vm}/power',
+    rules: ['powerOn', 'makeSafe'],
+    needs: [[vm('secret'), 'VirtualMachine.Interact.PowerOn'], safe],
+    unsafe: true,
+    act: (api) => api.changePower('secret', { action: 'power-on' }),
+  },
+  {
     route: 'POST /api/v1/hosts/{name}/move',
     rules: ['moveHostInto'],
     needs: [
@@ -243,6 +256,12 @@ const scenarios: readonly Scenario[] = [
 const elsewhere: Readonly<Record<string, string>> = {
   othersSessions: 'app/own-account.test.ts',
   othersTokens: 'app/access.test.ts',
+  powerOff: 'app/work/machines/power.test.ts',
+  reset: 'app/work/machines/power.test.ts',
+  suspend: 'app/work/machines/power.test.ts',
+  declareOff: 'app/work/machines/power.test.ts',
+  migrateTo: 'app/work/machines/power.test.ts',
+  migrateEncrypted: 'app/work/machines/power.test.ts',
   registerEncrypted: 'app/work/registration.test.ts',
   acceptPlain: 'app/work/registration.test.ts',
   applyEncrypts: 'app/work/compliance.test.ts',

@@ -13,6 +13,7 @@ const statuses: Readonly<Record<ControlPlaneErrorCode, ErrorStatus>> = {
   'in-use': 409,
   'vm-busy': 409,
   'vm-locked': 423,
+  'wrong-power-state': 409,
   'host-disconnected': 503,
   'no-key-provider': 409,
   'kms-unreachable': 503,

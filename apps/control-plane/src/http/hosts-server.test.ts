@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { controlPlaneUri, epochUri } from '@cryptvisor/host-agent-api'
 import { CertificateAuthority, createRequest } from '@cryptvisor/pki'
+import { RestClient } from '@cryptvisor/rest'
 import { ControlPlaneError } from '../app/control-plane-error.ts'
 import { ask } from '../testing/ask.ts'
 import { type Bench, password, startBench } from '../testing/bench.ts'
@@ -51,6 +52,26 @@ test('a host enrols, connects, is called under our identity, and disconnects the
   assert.deepEqual(await eventTexts(bench, 'host.disconnected'), ['host-a disconnected: its connection closed'])
   assert.equal((await eventTexts(bench, 'host.connected')).length, 1)
   await assert.rejects((await waited).client.host(), { name: 'RestClientError' })
+})
+
+test('a host says how its machines are in a session of that start of its agent, and nobody else does', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await using agent = await startAgent(await tokenFor(admin, 'host-a'))
+  const { answer, hostsUrl, privateKey } = agent.enrolled
+  const own = { url: hostsUrl, ca: answer.ca, identity: { certificate: answer.certificate, privateKey } }
+  await using client = new RestClient(own)
+  const report = (bootId: string, machines: readonly object[] = [], by = client) =>
+    by.call({ method: 'POST', path: '/v1/machines', json: { bootId, machines } })
+  await assert.rejects(report('boot-1'), { status: 503 }, 'it has no session')
+  const session = await dial(agent.enrolled)
+  await report('boot-1')
+  assert.ok(bench.work.told.includes('host-a has 0 machines'))
+  await assert.rejects(report('boot-0'), { status: 503 }, 'another start of the agent')
+  await assert.rejects(report('boot-1', [{ vmId: 'web' }]), { status: 400 })
+  await using stranger = new RestClient({ url: hostsUrl, ca: answer.ca })
+  await assert.rejects(report('boot-1', [], stranger), { status: 401 })
+  session.hangUp()
 })
 
 test('a control plane that a host knows to be replaced says so, is not ready, and gets no session of that host', async (context) => {

@@ -4,6 +4,7 @@ import {
   EnrolRequest,
   type Heartbeat,
   heartbeatMs,
+  MachineReport,
   RenewRequest,
   SessionRequest,
 } from '@cryptvisor/host-agent-api'
@@ -13,6 +14,7 @@ import type { HostSession } from '../app/host-sessions.ts'
 import { pause } from '../app/pause.ts'
 import type { Platform } from '../app/platform.ts'
 import { toRestError } from './error-table.ts'
+import { Nothing } from './parameters.ts'
 import { logRequests } from './request-log.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
 import { untilClosed } from './until-closed.ts'
@@ -22,6 +24,9 @@ import { untilClosed } from './until-closed.ts'
  * hosts); many may stand behind one address.
  */
 const connectionLimits: ConnectionLimits = { connectionsMax: 20_000, connectionsPerAddressMax: 10_000 }
+
+/** Room for a host's ten thousand machines, each with a reason of usual length. */
+const machineReportSizeMax = 8_388_608
 
 /**
  * Builds the server for hosts. Its one route without a client certificate is enrolment: `tls` has to ask for
@@ -83,6 +88,25 @@ export async function buildHostsServer(
       if (closed.aborted) end()
       else closed.addEventListener('abort', end, { once: true })
       return reply.type('application/x-ndjson').send(Readable.from(heartbeats(session, epoch)))
+    },
+  })
+  server.route({
+    method: 'POST',
+    url: '/v1/machines',
+    bodyLimit: machineReportSizeMax,
+    schema: {
+      summary: 'Say how all machines of a host are; refused (503) before its agent has a session',
+      body: MachineReport,
+      response: { 204: Nothing },
+    },
+    // Before the body is read: who it is.
+    onRequest: async ({ raw }) => {
+      await sessions.authenticate(goodClientCertificate(raw)?.raw ?? null)
+    },
+    handler: async ({ body, raw }, reply) => {
+      const host = await sessions.authenticate(goodClientCertificate(raw)?.raw ?? null)
+      await sessions.machinesReported(host, body)
+      return reply.code(204).send(null)
     },
   })
   return server

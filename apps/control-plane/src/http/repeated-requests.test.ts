@@ -29,6 +29,7 @@ const withoutDryRun: Readonly<Record<string, string>> = {
   'PUT /api/v1/tasks/{id}/passphrase': 'takes a secret',
   'POST /api/v1/vms/{vm}/disks/{number}/export': 'answers with bytes',
   'POST /api/v1/vms/{vm}/disks/{number}/header-backup': 'answers with bytes',
+  'POST /api/v1/hosts/{name}/machines/{vm}/stop': 'asks the host',
   'POST /api/v1/vms/{vm}/unlock': 'asks key servers and hosts, and changes nothing that lasts',
   'POST /api/v1/tasks/{id}/pause': 'asks the host',
   'POST /api/v1/tasks/{id}/resume': 'asks the host',

@@ -1,3 +1,4 @@
+import type { MachineReport } from '@cryptvisor/host-agent-api'
 import type { HostConnection, HostObserver, Principal } from '../app/ports.ts'
 import type { HostRow } from '../database/schema.ts'
 
@@ -26,6 +27,10 @@ export class TestWork implements HostObserver {
 
   async hostDisconnected(host: HostRow): Promise<void> {
     this.told.push(`disconnected ${host.name}`)
+  }
+
+  async machinesReported(host: HostRow, _connection: HostConnection, { machines }: MachineReport): Promise<void> {
+    this.told.push(`${host.name} has ${machines.length} machines`)
   }
 
   async removeHost(host: HostRow, by: Principal): Promise<void> {

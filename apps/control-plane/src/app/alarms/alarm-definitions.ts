@@ -10,6 +10,7 @@ import {
   manyOrphans,
   oldBackup,
   providersOfHealth,
+  strayMachines,
   vmsWithRevokedKeys,
 } from './alarm-looks.ts'
 
@@ -41,6 +42,25 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     clearedBy: ['vm.crypto.key-restored'],
     look: vmsWithRevokedKeys,
     advice: 'Bring the key back in the key server, or rekey the VM while its host still holds the key: «vm rekey»',
+  },
+  {
+    name: 'vm.crashed',
+    title: 'A VM that ran is off or stopped, and nobody asked for that',
+    severity: 'red',
+    objectKind: 'vm',
+    raisedBy: ['vm.crashed', 'vm.failed'],
+    clearedBy: ['vm.powered-on', 'vm.powered-off', 'vm.resumed', 'vm.reset'],
+    advice: 'The text says why; mend that, then «vm power-on», or «vm resume» for one that a disk error stopped',
+  },
+  {
+    name: 'host.stray-machine',
+    title: 'A host runs a VM that is not its to run',
+    severity: 'red',
+    objectKind: 'host',
+    raisedBy: ['host.stray-machine'],
+    clearedBy: ['host.stray-machine-gone'],
+    look: strayMachines,
+    advice: 'Two hosts that write the same disks destroy them: see «host show», and end it with «host stop-machine»',
   },
   {
     name: 'vm.policy-drift',

@@ -85,6 +85,23 @@ async function keysToLookAt(database: Database): Promise<string[]> {
   return rows.filter((row) => row.checked_at === null || row.checked_at <= row.last_at).map(({ object }) => object)
 }
 
+/** Hosts that run what is not theirs to run. */
+export async function strayMachines(database: Database): Promise<StandingList> {
+  const rows = await database
+    .selectFrom('stray_machine')
+    .innerJoin('host', 'host.id', 'stray_machine.host_id')
+    .select(['host.name as host', 'stray_machine.vm_id'])
+    .orderBy('stray_machine.vm_id')
+    .execute()
+  const byHost = Map.groupBy(rows, ({ host }) => host)
+  return {
+    holds: [...byHost].map(([host, strays]) => ({
+      object: host,
+      text: `Host ${host} runs VMs that are not its to run: ${strays.map(({ vm_id: id }) => id).join(', ')}`,
+    })),
+  }
+}
+
 /** VMs that do not comply with their policies. */
 export async function driftedVms(database: Database): Promise<StandingList> {
   const rows = await database

@@ -14,6 +14,8 @@ export interface Figure {
 
 const dayMs = 86_400_000
 
+const powerStates = ['off', 'starting', 'running', 'paused', 'stopping', 'failed', 'unknown']
+
 /** The ages that keys are counted at, in days. */
 export const keyAgeDays = [30, 90, 180, 365, 730] as const
 
@@ -44,6 +46,10 @@ async function coverage(database: Kysely<Schema>): Promise<Figure[]> {
       count(*) as value
     from vm group by 1`.execute(database)
   const locks = await sql<Row>`select lock_state as state, count(*) as value from vm group by 1`.execute(database)
+  const powers = await sql<Row>`
+    select coalesce(machine.state, 'off') as state, count(*) as value
+    from vm left join machine on machine.vm_id = vm.id group by 1`.execute(database)
+  const strays = await sql<Row>`select count(*) as value from stray_machine`.execute(database)
   const disks = await sql<Row>`
     select case when encryption is null then 'plain' else 'encrypted' end as encryption, count(*) as value
     from disk group by 1`.execute(database)
@@ -52,6 +58,8 @@ async function coverage(database: Kysely<Schema>): Promise<Figure[]> {
   return [
     figure('vms', 'VMs by encryption', ['encryption'], filled(vms.rows, 'encryption', encryptions)),
     figure('vms_lock', 'VMs by lock state', ['state'], filled(locks.rows, 'state', ['unlocked', 'locked', 'unknown'])),
+    figure('vms_power', 'VMs by power state', ['state'], filled(powers.rows, 'state', powerStates)),
+    figure('stray_machines', 'Machines that hosts run and that are not theirs to run', [], strays.rows),
     figure('disks', 'Disks by encryption', ['encryption'], filled(disks.rows, 'encryption', ['plain', 'encrypted'])),
     figure('vms_compliance', 'VMs by whether they comply with their policies', ['state'], compliance.rows),
   ]

@@ -21,6 +21,8 @@ import { KekMaker } from './keys/new-kek.ts'
 import { verifySaga } from './keys/verify-saga.ts'
 import { WrappingKeys } from './keys/wrapping/wrapping-keys.ts'
 import { WrappingTimer } from './keys/wrapping/wrapping-timer.ts'
+import { MachineReports } from './machines/machine-reports.ts'
+import { Powers } from './machines/powers.ts'
 import { Compliance } from './policies/compliance.ts'
 import { KeyRevocations } from './policies/key-revocations.ts'
 import { KeyStateCheck } from './policies/key-state-check.ts'
@@ -67,8 +69,9 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const wrappingTimer = new WrappingTimer(context, wrapping)
   const hostKeys = new HostKeys(context, kms, maker, handOver, disposal)
   const locks = new LockStates(context)
+  const machineReports = new MachineReports(context)
   const catchUp = new HostCatchUp(context, kms, handOver, hostKeys, locks)
-  const revocations = new KeyRevocations(context, handOver, again)
+  const revocations = new KeyRevocations(context, handOver, again, (vm, why) => powers.stop(vm, why))
   const keyStates = new KeyStateCheck(kms, revocations)
   const compliance = new Compliance(context)
   const policyWatch = new PolicyWatch(context, revocations, compliance)
@@ -94,8 +97,16 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   })
   const hosts = new HostAdministration(context, hostKeys, handOver, again, (hostId) => catchUp.disconnected(hostId))
   const migration = new ProviderMigration(context, () => ({ campaigns, hosts, principalOf }))
+  const powers = new Powers({
+    ...{ work: context, handOver, hostKeys },
+    lookAgain: async (hostId, inDoubt) => {
+      again(hostId)
+      if (inDoubt) await machineReports.askHost(hostId)
+    },
+  })
   const definitions: readonly SagaDefinition<SagaState>[] = [
     ...hosts.definitions,
+    ...powers.definitions,
     unlockAll,
     migration.definition,
     verification,
@@ -115,6 +126,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const runner = new TaskRunner(context, keys, ending, definitions)
   const sagas = new Sagas(context, runner)
   hosts.use(sagas)
+  powers.use(sagas)
   const requests = new VmRequests(context, runner)
   const policyParts = { compliance, revocations, application, removal, sagas }
   const policyWork = new PolicyWork(context, policyParts)
@@ -134,6 +146,8 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     wrapping,
     wrappingTimer,
     locks,
+    machineReports,
+    powers,
     catchUp,
     revocations,
     policyWatch,

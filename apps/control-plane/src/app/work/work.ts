@@ -6,8 +6,10 @@ import type {
   ApplyStarted,
   AttachDisk,
   ChangePolicy,
+  ChangePower,
   CloneVm,
   CreateVm,
+  DeclareOff,
   DetachDisk,
   DetachedDisk,
   Disk,
@@ -17,6 +19,7 @@ import type {
   Key,
   KeyProvider,
   MigrateProvider,
+  MigrateVm,
   ProviderReference,
   RebootCheckList,
   RekeyHosts,
@@ -31,6 +34,7 @@ import type {
   Vm,
   VmCompliance,
 } from '@cryptvisor/control-plane-api'
+import type { MachineReport } from '@cryptvisor/host-agent-api'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
@@ -58,6 +62,7 @@ import type { KeyQuery } from './keys/key-directory.ts'
 import type { KeyLives } from './keys/key-lives.ts'
 import type { KeyVerification } from './keys/key-verification.ts'
 import { setKeyType } from './keys/wrapping/key-type.ts'
+import { stopStray } from './machines/stray-machines.ts'
 import type { Reconciliation } from './registration/reconciliation.ts'
 import type { Registration } from './registration/registration.ts'
 import { sendImportContent, sendImportPassphrase } from './tasks/import-request.ts'
@@ -152,6 +157,7 @@ export class Work implements HostObserver {
   async start(): Promise<void> {
     await this.#parts.locks.forget(null)
     await this.#parts.catchUp.forget(null)
+    await this.#parts.machineReports.forget(null)
     await this.#parts.disposal.start()
     await this.#parts.runner.start()
     this.#parts.policyWatch.start()
@@ -246,6 +252,29 @@ export class Work implements HostObserver {
   async moveVm(principal: Principal, nameOrId: string, folder: string): Promise<Vm> {
     await moveVm(this.#context, principal, nameOrId, folder)
     return this.showVm(nameOrId)
+  }
+
+  /** Starts or stops a VM, or holds it. */
+  async changePower(principal: Principal, nameOrId: string, request: ChangePower): Promise<Task> {
+    return this.#view(await this.#parts.powers.change(principal, nameOrId, request))
+  }
+
+  /** Takes somebody's word that a VM is off whose host cannot say so. */
+  async declareOff(principal: Principal, nameOrId: string, request: DeclareOff): Promise<Vm> {
+    await this.#parts.powers.declareOff(principal, nameOrId, request)
+    return this.showVm(nameOrId)
+  }
+
+  /** Ends a VM on a host that is not to run it. */
+  async stopStray(principal: Principal, host: string, vm: string): Promise<void> {
+    const row = await hostNamed(this.#context.database, host)
+    await stopStray(this.#context, row, vm, principal)
+    await this.#parts.machineReports.askHost(row.id)
+  }
+
+  /** Gives a VM that is off to another host. */
+  async migrateVm(principal: Principal, nameOrId: string, request: MigrateVm): Promise<Task> {
+    return this.#view(await this.#parts.powers.migrate(principal, nameOrId, request))
   }
 
   async createVm(principal: Principal, request: CreateVm): Promise<Task> {
@@ -412,6 +441,12 @@ export class Work implements HostObserver {
     this.#parts.catchUp.disconnected(host.id)
     await this.#parts.locks.forget(host)
     await this.#parts.catchUp.forget(host)
+    await this.#parts.machineReports.forget(host)
+  }
+
+  async machinesReported(host: HostRow, connection: HostConnection, { machines }: MachineReport): Promise<void> {
+    await this.#started.promise
+    await this.#parts.machineReports.report(host, connection, machines)
   }
 
   async removeHost(host: HostRow, by: Principal): Promise<void> {

@@ -12,6 +12,7 @@ import { keyPersistenceRoutes } from './key-persistence-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { keyTypeRoutes } from './key-type-routes.ts'
 import { policyWorkRoutes } from './policy-work-routes.ts'
+import { powerRoutes } from './power-routes.ts'
 import { registrationRoutes } from './registration-routes.ts'
 import { taskRoutes } from './task-routes.ts'
 import { vmRoutes } from './vm-routes.ts'
@@ -20,6 +21,7 @@ import { vmRoutes } from './vm-routes.ts'
 export function workRoutes(server: RestServer, work: Work): void {
   for (const routes of [
     vmRoutes(work),
+    powerRoutes(work),
     diskRoutes(work),
     policyWorkRoutes(work),
     taskRoutes(work),

@@ -194,7 +194,7 @@ export class CampaignAdvance {
       } else if (error.code === 'vm-busy' || error.code === 'host-disconnected' || error.code === 'send-key-failed') {
         // That is not the VM's fault: it is tried again for as long as the run goes on.
         await this.#setItem(item, { text: error.message, retry_at: clock() + againMs(this.#work.timings, 0) })
-      } else if (error.code === 'not-found') {
+      } else if (error.code === 'not-found' || error.code === 'wrong-power-state') {
         await this.#setItem(item, { state: 'skipped', text: error.message })
       } else {
         await this.#setItem(item, { state: 'failed', text: error.message, tries: item.tries + 1 })

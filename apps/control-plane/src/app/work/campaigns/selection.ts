@@ -4,6 +4,8 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import type { Sight } from '../../permissions/sight.ts'
 import type { Database, WorkContext } from '../context.ts'
+import { isOn } from '../machines/machine-store.ts'
+import { powerNeeds, whyNotOff } from '../machines/power-rules.ts'
 import { authorityOf, keysOf, parseEncryption, readVms, type VmRecord } from '../vms/vm-store.ts'
 
 const dayMs = 86_400_000
@@ -99,6 +101,8 @@ function problemOf(work: WorkContext, vm: VmRecord, deep: boolean): string | nul
   if (row.task_id !== null) return `it is busy with task ${row.task_id}`
   if (row.lock_state === 'locked') return `it is locked: ${row.lock_text ?? 'its host does not say why'}`
   if (work.hostConnections.get(row.host_id) === null) return `its host ${hostName} is not connected`
+  const { needs } = powerNeeds[deep ? 'deep-rekey' : 'shallow-rekey']
+  if (needs === 'off' && isOn(vm.machine)) return `${whyNotOff(vm)}: it is left out unless it is powered off`
   const device = deep ? vm.disks.find((disk) => disk.device !== null && disk.encryption !== null) : undefined
   return device === undefined ? null : `disk ${device.number} lies on a block device: there is no deep rekey of one`
 }

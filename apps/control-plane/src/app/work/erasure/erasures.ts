@@ -12,6 +12,7 @@ import type { Principal } from '../../ports.ts'
 import { requireNoHold } from '../../system/installation.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { keyUsers } from '../keys/usage/key-usage.ts'
+import { requirePowerFor } from '../machines/power-rules.ts'
 import type { SagaDefinition } from '../sagas/definition.ts'
 import { claimVm, type Sagas } from '../sagas/sagas.ts'
 import { requireConnection, requireIdle } from '../vms/change-request.ts'
@@ -57,6 +58,7 @@ export class Erasures {
       )
     }
     requireIdle(vm)
+    requirePowerFor(vm, 'erase')
     await requireNoHold(this.#work.database, `VM ${vm.row.name} is not erased`)
     requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
     const about = { vm: vm.row.name, host: vm.hostName }
@@ -120,6 +122,7 @@ export class Erasures {
                 `VM ${vm.row.name} was changed at this very moment: look, and try again`,
               )
             }
+            requirePowerFor(current, 'erase')
             await claimVm(transaction, vmId, taskId)
           },
         })

@@ -8,6 +8,7 @@ import type { WorkContext } from '../context.ts'
 import type { Finding } from '../keys/key-health.ts'
 import { keysForHost } from '../keys/key-rows.ts'
 import type { KeyVerification } from '../keys/key-verification.ts'
+import { runningOn } from '../machines/machine-store.ts'
 import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
 import { type KeptNow, keptNow } from './kept-now.ts'
 
@@ -64,6 +65,11 @@ async function checkOf(
   const verdict = wouldLock.length > 0 || losesHostKey ? 'unsafe' : missing.length > 0 ? 'degraded' : 'safe'
   const obtainableCount = needed.length - missing.length
   const counts = `${obtainableCount} of the ${needed.length} keys that it needs can be had now`
+  const running = await runningOn(work.database, host.id)
+  const ends =
+    running.length === 0
+      ? ''
+      : `; ${running.length === 1 ? 'a VM that runs' : `${running.length} VMs that run`} there would end`
   const consequence = losesHostKey ? 'it would not be crypto-safe' : `${wouldLock.length} of its VMs would stay locked`
   return {
     host: host.name,
@@ -72,10 +78,11 @@ async function checkOf(
     obtainableCount,
     vmCount: vms.length,
     wouldLock,
+    running,
     missing,
     warnings: await warningsOf(work, host),
     kept: kept === null ? null : { keyCount: kept.keys.size, until: timeText(kept.untilMs) },
-    text: `${verdict === 'unsafe' ? `${counts}: ${consequence}` : counts}${keptTextOf(kept)}`,
+    text: `${verdict === 'unsafe' ? `${counts}: ${consequence}` : counts}${keptTextOf(kept)}${ends}`,
   }
 }
 

@@ -3,16 +3,35 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { Database } from '../context.ts'
 import { ownerText } from '../keys/owner-text.ts'
 import { keyUsers } from '../keys/usage/key-usage.ts'
+import { hostMachines } from '../machines/host-machines.ts'
+import { runningOn } from '../machines/machine-store.ts'
 
 const namesShownMax = 5
 
-/** Throws `in-use` while VMs are on the host. */
+/** Throws `in-use` while VMs are on the host, or run there. */
 export async function checkHostRemoval(database: Database, host: Pick<HostRow, 'id' | 'name'>): Promise<void> {
+  await checkNothingRuns(database, host)
   const vms = await database.selectFrom('vm').select('name').where('host_id', '=', host.id).orderBy('name').execute()
   if (vms.length === 0) return
   throw new ControlPlaneError(
     'in-use',
-    `host ${host.name} has ${vms.length === 1 ? 'a VM' : `${vms.length} VMs`} on it (${some(vms.map(({ name }) => name))}): delete or move ${vms.length === 1 ? 'it' : 'them'} first`,
+    `host ${host.name} has ${vms.length === 1 ? 'a VM' : `${vms.length} VMs`} on it (${some(vms.map(({ name }) => name))}): delete ${vms.length === 1 ? 'it' : 'them'}, or give ${vms.length === 1 ? 'it' : 'them'} to another host («vm migrate»), first`,
+  )
+}
+
+async function checkNothingRuns(database: Database, host: Pick<HostRow, 'id' | 'name'>): Promise<void> {
+  const running = await runningOn(database, host.id)
+  if (running.length > 0) {
+    throw new ControlPlaneError(
+      'in-use',
+      `host ${host.name} runs ${running.length === 1 ? 'a VM' : `${running.length} VMs`}, or may (${some(running)}): power off first («vm shut-down»), and give them to another host («vm migrate»)`,
+    )
+  }
+  const strays = (await hostMachines(database, host.id)).strays.get(host.id) ?? []
+  if (strays.length === 0) return
+  throw new ControlPlaneError(
+    'in-use',
+    `host ${host.name} runs what is not its to run (${some(strays)}): end that first («host stop-machine»)`,
   )
 }
 

@@ -7,8 +7,9 @@ import type { Database, WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import { keysForHost } from '../keys/key-rows.ts'
+import { isOn } from '../machines/machine-store.ts'
 import { hostsOfCluster } from '../vms/lookup.ts'
-import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
+import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import { type KeyUserVm, revocationOf, stopOf, stopText, vmsUsing } from './revocation-rows.ts'
 
 /** What whoever asked a provider found; `missing`: the provider does not have the key. KMIP 1.4, 9.1.3.2.17. */
@@ -27,20 +28,30 @@ const minuteMs = 60_000
 
 /**
  * What becomes of VMs whose KEK turns out to be revoked, destroyed or gone at its provider: as their policies say, they go on
- * with an event, or they are stopped at once or after a grace. A VM that is stopped is locked: no host has a key for it, until the
- * key is good again or the VM has another one. Powering it off comes first, once VMs run.
+ * with an event, or they are stopped at once or after a grace. A VM that is stopped is powered off, and locked: no host has a key for
+ * it, until the key is good again or the VM has another one.
  */
 export class KeyRevocations {
   readonly #work: WorkContext
   readonly #handOver: HandOver
   readonly #again: (hostId: string) => void
+  readonly #powerOff: (vm: VmRecord, why: string) => Promise<unknown>
   readonly #lock = new KeyedLock()
 
-  /** `again` is told of hosts that may be given keys that they may have had to forget. */
-  constructor(work: WorkContext, handOver: HandOver, again: (hostId: string) => void) {
+  /**
+   * `again` is told of hosts that may be given keys that they may have had to forget; `powerOff` begins to power a VM off, and does
+   * nothing where a task has it or its host cannot be asked.
+   */
+  constructor(
+    work: WorkContext,
+    handOver: HandOver,
+    again: (hostId: string) => void,
+    powerOff: (vm: VmRecord, why: string) => Promise<unknown>,
+  ) {
     this.#work = work
     this.#handOver = handOver
     this.#again = again
+    this.#powerOff = powerOff
   }
 
   /**
@@ -63,6 +74,23 @@ export class KeyRevocations {
       .where('stopped_at', 'is', null)
       .execute()
     for (const row of due) await this.#lock.run(keyText(keyOf(row)), () => this.#stop(row))
+    await this.#powerOffStopped()
+  }
+
+  /** A VM whose host was away when it was stopped may run there still. */
+  async #powerOffStopped(): Promise<void> {
+    const { database } = this.#work
+    const rows = await database
+      .selectFrom('vm_revocation')
+      .innerJoin('machine', 'machine.vm_id', 'vm_revocation.vm_id')
+      .selectAll('vm_revocation')
+      .where('stopped_at', 'is not', null)
+      .where('machine.state', '!=', 'off')
+      .execute()
+    for (const row of rows) {
+      const [vm] = await readVms(database, { id: row.vm_id })
+      if (vm !== undefined) await this.#powerOff(vm, whyOff(row))
+    }
   }
 
   /** The rules of policies have changed, or VMs have other ones: what is known of keys may mean something else for them. */
@@ -195,8 +223,17 @@ export class KeyRevocations {
     }
   }
 
-  /** Puts on record that a VM is stopped, unless a task has it, and has the hosts forget its keys. */
+  /**
+   * Puts on record that a VM is stopped, unless a task has it, and has the hosts forget its keys. One that runs is powered off
+   * first, and stopped when that is done; where its host cannot be asked, it gets no key any more, and is powered off when it can.
+   */
   async #stop(row: VmRevocationRow): Promise<void> {
+    const [running] = await readVms(this.#work.database, { id: row.vm_id })
+    if (running !== undefined && isOn(running.machine)) {
+      const isReached = this.#work.hostConnections.get(running.row.host_id) !== null
+      await this.#powerOff(running, whyOff(row))
+      if (isReached) return
+    }
     const stopped = { ...row, stopped_at: this.#work.clock() }
     const key = keyOf(row)
     const isStopped = await this.#work.events.transaction(async (transaction, record) => {
@@ -248,6 +285,9 @@ export class KeyRevocations {
       .execute()
   }
 }
+
+const whyOff = ({ provider, key_id, policy }: VmRevocationRow) =>
+  `its key ${key_id} of provider ${provider} was revoked or is gone, and policy «${policy}» has it stopped then`
 
 async function findRow(database: Database, vmId: string, key: KeyReference): Promise<VmRevocationRow | null> {
   const row = await database

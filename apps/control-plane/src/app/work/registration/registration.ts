@@ -11,6 +11,7 @@ import { orExists } from '../../unique.ts'
 import type { Database, WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { requireNoOrder } from '../keys/orders/order-store.ts'
+import { requirePowerFor } from '../machines/power-rules.ts'
 import { requireCapableHost, requireConnection, requireIdle } from '../vms/change-request.ts'
 import { requireFreeDevice } from '../vms/device-claim.ts'
 import { findVm, hostsOfCluster } from '../vms/lookup.ts'
@@ -96,7 +97,9 @@ export class Registration {
     const keys = keysOf(authorityOf(vm))
     if (keys.length > 0) requirePrivileges(principal, contentRules.registerEncrypted.privileges, vm.objectPath)
     await this.#work.events.transaction(async (transaction, record) => {
-      requireIdle(await findVm(transaction, vm.row.id))
+      const now = await findVm(transaction, vm.row.id)
+      requireIdle(now)
+      requirePowerFor(now, 'unregister')
       const values = {
         name: vm.row.name,
         datastore_name: vm.datastoreName,

@@ -56,4 +56,9 @@ export interface SagaDefinition<State extends SagaState> {
   succeed?(transaction: Transaction<Schema>, record: RecordWith, run: SagaRun<State>): Promise<void>
   /** In the transaction that ends the task when everything was taken back. */
   failed?(transaction: Transaction<Schema>, record: RecordWith, run: SagaRun<State>, failure: Failure): Promise<void>
+  /**
+   * After its end is on record, and its VM is free: looks at what nobody looked at meanwhile. Not called when the control plane died
+   * at that moment: a start looks at everything. What it throws is logged.
+   */
+  ended?(run: SagaRun<State>, failure: Failure | null): Promise<void>
 }

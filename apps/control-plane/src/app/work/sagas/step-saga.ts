@@ -99,10 +99,21 @@ export class StepSaga {
 
   async #succeed(run: OneRun): Promise<void> {
     await this.#end(null, (transaction, record) => this.#definition.succeed?.(transaction, record, run))
+    await this.#afterwards(run, null)
   }
 
   async #failed(run: OneRun, failure: Failure): Promise<void> {
     await this.#end(failure, (transaction, record) => this.#definition.failed?.(transaction, record, run, failure))
+    await this.#afterwards(run, failure)
+  }
+
+  async #afterwards(run: OneRun, failure: Failure | null): Promise<void> {
+    try {
+      await this.#definition.ended?.(run, failure)
+    } catch (error) {
+      this.#work.stopping.throwIfAborted()
+      this.#work.log.warn({ err: error, task: run.taskId }, 'what is done after a task failed')
+    }
   }
 
   async #end(

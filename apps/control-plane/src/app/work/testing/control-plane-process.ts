@@ -82,6 +82,15 @@ export class ControlPlaneProcess {
       .where('id', '=', agent.name)
       .execute()
     await this.work.hostConnected(await this.host(agent), this.beginSession(agent))
+    await this.report(agent)
+  }
+
+  /** The agent says how its machines are. */
+  async report(agent: SimulatedAgent): Promise<void> {
+    const connection = this.#sessions.get(agent.name)
+    if (connection === null || !agent.machines.supported) return
+    const { machines } = agent.machines.list()
+    await this.work.machinesReported(await this.host(agent), connection, { bootId: agent.bootId, machines })
   }
 
   /** The agent's session begins, and the work has not been told of it yet. */

@@ -1,6 +1,7 @@
 import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
 import { type Flow, prepareEncrypted, succeeded } from './flow.ts'
 import { hostFlows } from './host-flows.ts'
+import { powerFlows } from './power-flows.ts'
 import { admin, type World } from './world.ts'
 
 async function prepareDetached(world: World): Promise<void> {
@@ -26,6 +27,7 @@ const isThere = async (world: World, name: string) => (await world.work.listVms(
 /** All that the crash and failure tests drive. */
 export const flows: readonly Flow[] = [
   ...hostFlows,
+  ...powerFlows,
   {
     name: 'encrypt a VM',
     prepare: (world) => world.plainVm(),

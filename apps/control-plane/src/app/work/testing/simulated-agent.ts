@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import {
   type BackupHeader,
+  ChangePower,
   type ComparedKey,
   type EnableKeyPersistence,
   type ExportDisk,
@@ -14,8 +15,10 @@ import {
   type InspectVm,
   type KeyReference,
   type LockState,
+  type MachineStatus,
   OperationRequest,
   type OperationStatus,
+  PowerOn,
   type RemoveLayer,
   type Speed,
   VmAuthority,
@@ -26,6 +29,7 @@ import { keysOf } from '../vms/vm-store.ts'
 import type { Faults } from './faults.ts'
 import { afterOperation, needsOf, referenceOf } from './simulated-change.ts'
 import { fingerprint, type SimulatedDatastore } from './simulated-datastore.ts'
+import { SimulatedMachines } from './simulated-machines.ts'
 import { SimulatedRest } from './simulated-rest.ts'
 
 interface RunningOperation {
@@ -43,6 +47,8 @@ interface RunningOperation {
 
 const checkRequest = shapeCheck(OperationRequest, 'body')
 const checkVm = shapeCheck(VmAuthority, 'body')
+const checkPowerOn = shapeCheck(PowerOn, 'body')
+const checkPower = shapeCheck(ChangePower, 'body')
 
 /**
  * The host agent's twin: the same calls over the real client, with the same rules for keys, journals and outcomes, on a
@@ -82,10 +88,13 @@ export class SimulatedAgent {
   /** What is there after a restart; `null`: nothing is kept. */
   kept: Map<string, string> | null = null
   readonly operations = new Map<string, RunningOperation>()
+  /** QEMU processes of its host: they outlive it. */
+  readonly machines: SimulatedMachines
 
   constructor(name: string, datastore: SimulatedDatastore) {
     this.name = name
     this.datastore = datastore
+    this.machines = new SimulatedMachines(name, datastore)
   }
 
   /** Becomes as `other` is, which runs no operation. */
@@ -96,6 +105,7 @@ export class SimulatedAgent {
     this.tpmProblem = other.tpmProblem
     this.keepDays = other.keepDays
     this.kept = other.kept === null ? null : new Map(other.kept)
+    this.machines.copy(other.machines)
   }
 
   /** The agent was killed and started again: its memory is gone. */
@@ -144,6 +154,14 @@ export class SimulatedAgent {
         return null
       case 'POST datastores':
         return first === 'browse' ? browse(this.datastore) : inspect(this.datastore, call.json as InspectVm)
+      case 'GET machines':
+        return this.machines.list()
+      case 'PUT machines':
+        return this.#powerOn(checked(checkPowerOn, call.json) as PowerOn)
+      case 'POST machines':
+        return this.machines.changePower(first, checked(checkPower, call.json) as ChangePower)
+      case 'DELETE machines':
+        return this.machines.forget(first)
       case 'PUT operations':
         if (second === 'content') return this.#content(first, call)
         if (second === 'passphrase') return this.#passphrase(first, call)
@@ -160,6 +178,14 @@ export class SimulatedAgent {
       default:
         throw new Error(`${call.method} ${call.path} is not simulated`)
     }
+  }
+
+  #powerOn(request: PowerOn): MachineStatus {
+    if (this.machines.supported) {
+      const { state, reason } = this.#lockState(request.vm)
+      if (state === 'locked') throw refusal(409, reason?.code ?? 'locked', reason?.text ?? 'it is locked')
+    }
+    return this.machines.powerOn(request)
   }
 
   /** What a disk's export, or a backup of its header, answers. */
@@ -300,8 +326,11 @@ export class SimulatedAgent {
 
   #begin(id: string, operation: RunningOperation): void {
     const { request: asked } = operation
+    const runner = this.datastore.runners.get(asked.vm.folder)
     const stored = this.datastore.vms.get(asked.vm.folder)
-    if (asked.kind === 'create-vm' || asked.kind === 'clone-vm') {
+    if (runner !== undefined) {
+      fail(operation, 'vm-busy', `it is powered on, on ${runner}`)
+    } else if (asked.kind === 'create-vm' || asked.kind === 'clone-vm') {
       if (asked.kind === 'clone-vm' && this.#lockState(asked.source).state === 'locked') {
         fail(operation, 'datastore-mismatch', 'the source is another one')
       } else if (stored !== undefined) fail(operation, 'datastore-mismatch', 'the folder is there already')

@@ -15,11 +15,14 @@ export class SimulatedDatastore {
   readonly vms = new Map<string, StoredVm>()
   /** IDs of the detached layers that were removed. */
   readonly removedLayers = new Set<string>()
+  /** Who holds the `vm.lock` of a folder, to run its VM. */
+  readonly runners = new Map<string, string>()
   #layerCount = 0
 
   /** Becomes as `other` is. */
   copy(other: SimulatedDatastore): void {
     for (const [folder, vm] of other.vms) this.vms.set(folder, structuredClone(vm))
+    for (const [folder, host] of other.runners) this.runners.set(folder, host)
     this.#layerCount = other.#layerCount
   }
 

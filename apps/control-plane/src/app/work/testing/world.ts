@@ -195,6 +195,17 @@ export class World {
     if (task.state !== 'success') throw new Error(`the VM was not made: ${task.error?.message}`)
   }
 
+  /** Starts a VM of its host. */
+  async powerOn(name = 'web'): Promise<void> {
+    const task = await this.ended(await this.work.changePower(admin, name, { action: 'power-on' }))
+    if (task.state !== 'success') throw new Error(`the VM was not started: ${task.error?.message}`)
+  }
+
+  /** The agent says how its machines are. */
+  async report(agent: SimulatedAgent): Promise<void> {
+    await this.process.report(agent)
+  }
+
   /** A storage policy; what is left out says nothing. */
   async addPolicy(name: string, rules: Partial<PolicyRow>): Promise<void> {
     const row = {

@@ -9,6 +9,7 @@ import type { HostConnection, NewEvent, Principal } from '../../ports.ts'
 import { agentRefusal } from '../agent-refusal.ts'
 import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
+import { requirePowerFor } from '../machines/power-rules.ts'
 import { watchedStream } from '../watched-stream.ts'
 import { requireConnection, requireIdle, requireNotStopped } from './change-request.ts'
 import { encryptedDisk } from './header-restore.ts'
@@ -50,6 +51,7 @@ export class DiskExports {
     }
     if (disk.encryption !== null) requirePrivileges(principal, contentRules.readEncrypted.privileges, vm.objectPath)
     requireIdle(vm)
+    requirePowerFor(vm, 'export-disk')
     await requireNotStopped(this.#work.database, vm)
     const connection = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
     const what = `disk ${number} of VM ${vm.row.name} as ${format}`
@@ -71,6 +73,7 @@ export class DiskExports {
     const vm = await findVm(this.#work.database, nameOrId)
     const { diskId } = encryptedDisk(vm, number)
     requireIdle(vm)
+    requirePowerFor(vm, 'backup-header')
     const { client } = requireConnection(this.#work, { id: vm.row.host_id, name: vm.hostName })
     const stop = AbortSignal.any([signal, this.#work.stopping])
     const what = `the header of disk ${number} of VM ${vm.row.name}`

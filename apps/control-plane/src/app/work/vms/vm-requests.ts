@@ -15,6 +15,7 @@ import { clusterPath, pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { requireNoOrder } from '../keys/orders/order-store.ts'
+import { requirePowerFor } from '../machines/power-rules.ts'
 import { claimDetached } from '../policies/detached-disks.ts'
 import { formatContext, type KeyPlan, type OpenContext, type VmChange } from '../tasks/task-context.ts'
 import type { TaskRunner } from '../tasks/task-runner.ts'
@@ -72,7 +73,9 @@ export class VmRequests {
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       await requireFreeName(transaction, row.name)
       if (source !== null) {
-        requireUnchanged(source, (await readVms(transaction, { id: source.row.id }))[0])
+        const [current] = await readVms(transaction, { id: source.row.id })
+        requireUnchanged(source, current)
+        if (current !== undefined) requirePowerFor(current, 'clone-vm')
         await requireNotStopped(transaction, source)
       }
       const inserted = await this.#insert(transaction, type, principal, row, context)
@@ -188,6 +191,7 @@ export class VmRequests {
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       const [current] = await readVms(transaction, { id: row.id })
       requireUnchanged(vm, current)
+      if (current !== undefined) requirePowerFor(current, change.kind)
       if (!curesStopped.has(change.kind)) await requireNotStopped(transaction, vm)
       if (change.kind === 'add-disk' && change.disk.device !== undefined) {
         await requireFreeDevice(transaction, vm.clusterId, change.disk.device)

@@ -1,5 +1,6 @@
 import type { ComplianceReason, Vm } from '@cryptvisor/control-plane-api'
 import type { DiskAuthority, EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
+import type { MachineRow } from '../../../database/machine-rows.ts'
 import type { VmComplianceRow } from '../../../database/policy-rows.ts'
 import type { DiskRow, VmRow } from '../../../database/schema.ts'
 import { FolderTree } from '../../inventory/folder-tree.ts'
@@ -7,6 +8,7 @@ import { type ObjectPath, within } from '../../inventory/inventory-object.ts'
 import { distinctKeys } from '../../key-reference.ts'
 import type { Scope } from '../../permissions/scope.ts'
 import type { Database } from '../context.ts'
+import { machinesOf } from '../machines/machine-store.ts'
 
 /** A VM with the names that its row has IDs for. */
 export interface VmRecord {
@@ -24,6 +26,8 @@ export interface VmRecord {
   /** The VM with the folders that it lies in, for permissions. */
   readonly objectPath: ObjectPath
   readonly disks: readonly (DiskRow & { readonly policy: string })[]
+  /** `null`: it was never started here. */
+  readonly machine: MachineRow | null
 }
 
 /** Which VMs: by ID, by name, those of a host, those on which somebody has a privilege, or all. */
@@ -80,6 +84,10 @@ export async function readVms(database: Database, selection: VmSelection): Promi
   }
   const disks = found.length === 0 ? [] : await selectDisks.execute()
   const disksByVm = Map.groupBy(disks, (disk) => disk.vm_id)
+  const machines = await machinesOf(
+    database,
+    found.map(({ id }) => id),
+  )
   return found.map((row) => {
     const {
       host_name,
@@ -104,6 +112,7 @@ export async function readVms(database: Database, selection: VmSelection): Promi
       folderName: tree.nameOf(vm.folder_id),
       objectPath: within({ kind: 'vm', id: vm.id, name: vm.name }, tree.pathOf(vm.folder_id)),
       disks: disksByVm.get(vm.id) ?? [],
+      machine: machines.get(vm.id) ?? null,
     }
   })
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Disk, Vm } from '@cryptvisor/control-plane-api'
 import type { KeyReference } from '@cryptvisor/host-agent-api'
 import type { DiskRow } from '../../../database/schema.ts'
-import { timeTextOrNull } from '../../clock.ts'
+import { timeText, timeTextOrNull } from '../../clock.ts'
 import { recordedCause } from './lock-cause.ts'
 import { parseEncryption, type VmRecord } from './vm-store.ts'
 
@@ -30,8 +30,22 @@ export function vmView(vm: VmRecord): Vm {
       cause: recordedCause(row),
       since: row.lock_state === 'unlocked' ? null : timeTextOrNull(row.lock_since),
     },
+    power: powerView(vm.machine),
     compliance: vm.compliance,
     task: row.task_id,
+  }
+}
+
+function powerView(machine: VmRecord['machine']): Vm['power'] {
+  if (machine === null) return { state: 'off', since: null, reason: null, acceleration: null, qemu: null }
+  const { state, since, reason } = machine
+  const isOff = state === 'off'
+  return {
+    state,
+    since: timeText(since),
+    reason,
+    acceleration: isOff ? null : machine.acceleration,
+    qemu: isOff ? null : machine.qemu,
   }
 }
 
