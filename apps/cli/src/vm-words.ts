@@ -8,11 +8,12 @@ import { type Cell, sheet, table } from './table.ts'
 /** VMs, one a line. */
 export function vmTable(vms: readonly Vm[], paint: Paint): string {
   return table(
-    ['NAME', 'FOLDER', 'HOST', 'ENCRYPTION', 'LOCK', 'DISKS', 'SIZE', 'TASK'],
+    ['NAME', 'FOLDER', 'HOST', 'POWER', 'ENCRYPTION', 'LOCK', 'DISKS', 'SIZE', 'TASK'],
     vms.map((vm) => [
       vm.name,
       vm.folder,
       vm.host,
+      powerCell(vm, paint),
       encryptionCell(vm, paint),
       lockCell(vm, paint),
       vm.disks.length,
@@ -47,6 +48,7 @@ export function vmSheet(vm: Vm, paint: Paint): string {
     ['cluster', vm.cluster],
     ['datastore', vm.datastore],
     ['path', vm.path],
+    ...powerEntries(vm, paint),
     ['encryption', encryptionCell(vm, paint)],
     ['lock', lockCell(vm, paint)],
     ...(vm.lock.cause === null ? [] : [['cause', vm.lock.cause] as const]),
@@ -75,6 +77,22 @@ function partEntries(part: Pick<Disk, 'policy' | 'encrypted' | 'key'>, paint: Pa
     ['  encrypted', part.encrypted ? paint('green', 'yes') : 'no'],
     ['  key', keyName(part.key)],
   ]
+}
+
+function powerEntries(vm: Vm, paint: Paint): (readonly [string, Cell])[] {
+  const { since, reason, acceleration, qemu } = vm.power
+  return [
+    ['power', powerCell(vm, paint)],
+    ...(since === null ? [] : [['  since', formatTime(since)] as const]),
+    ...(reason === null ? [] : [['  reason', reason] as const]),
+    ...(qemu === null ? [] : [['  QEMU', `${qemu}, ${acceleration === 'tcg' ? 'emulated' : 'KVM'}`] as const]),
+  ]
+}
+
+function powerCell({ power: { state } }: Vm, paint: Paint): Cell {
+  if (state === 'off') return state
+  if (state === 'running') return paint('green', state)
+  return paint(state === 'failed' ? 'red' : 'yellow', state)
 }
 
 function encryptionCell({ encryption }: Vm, paint: Paint): Cell {

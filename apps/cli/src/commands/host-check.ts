@@ -14,7 +14,7 @@ export function addHostCheck(host: CliCommand, cli: Cli): void {
   host
     .command('check-reboot')
     .description(
-      'say whether a host, every host of a cluster, or without either every host can be restarted now: each key that it would have to be given again is asked for once. The exit code is 0 only when all of them can be had',
+      'say whether a host, every host of a cluster, or without either every host can be restarted now: each key that it would have to be given again is asked for once; and which VMs that run there would end. The exit code is 0 only when all of them can be had',
     )
     .argument('[host]', 'its name or ID')
     .option('--cluster <name>', 'every host of this cluster')
@@ -68,17 +68,19 @@ function summaryText({ checks }: RebootCheckList): string {
 function checkText(list: RebootCheckList, { paint }: Cli): string {
   const { checks } = list
   const head = table(
-    ['HOST', 'VERDICT', 'KEYS', 'ENCRYPTED VMS', 'WOULD STAY LOCKED'],
+    ['HOST', 'VERDICT', 'KEYS', 'ENCRYPTED VMS', 'WOULD STAY LOCKED', 'RUNNING'],
     checks.map((each) => [
       each.host,
       paint(each.verdict === 'safe' ? 'green' : each.verdict === 'degraded' ? 'yellow' : 'red', each.verdict),
       `${each.obtainableCount} of ${each.neededCount}`,
       each.vmCount,
       each.wouldLock.length,
+      each.running.length,
     ]),
   )
-  const details = checks.flatMap(({ host, wouldLock, missing, kept, warnings }) => [
+  const details = checks.flatMap(({ host, wouldLock, running, missing, kept, warnings }) => [
     ...wouldLock.map(({ vm, reason }) => [host, `VM ${vm} would stay locked`, reason]),
+    ...running.map((vm) => [host, `VM ${vm} would end`, 'it runs there, or may: «vm shut-down», or «vm migrate» then']),
     ...missing.map(({ provider, keyId, state, text }) => [host, `key ${keyId} of ${provider}: ${state}`, text]),
     ...(kept === null
       ? []

@@ -3,6 +3,7 @@ import type { Cli } from '../cli.ts'
 import type { CliCommand } from '../command.ts'
 import { keyName } from '../key-name.ts'
 import type { Paint } from '../paint.ts'
+import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet, table } from '../table.ts'
 import { addHostCertificate } from './certificate.ts'
@@ -18,18 +19,19 @@ export function addHost(program: CliCommand, cli: Cli): void {
   host
     .command('list')
     .description(
-      'list the hosts with connection, crypto state, and how many of the keys that they need they lack; «host show» says why',
+      'list the hosts with connection, number of VMs that run there, crypto state, and how many of the keys that they need they lack; «host show» says why',
     )
     .action(() =>
       cli.showAnswer(
         async (client) => (await client.hosts()).hosts,
         (hosts) =>
           table(
-            ['NAME', 'CLUSTER', 'CONNECTION', 'CRYPTO', 'LACKS', 'HOST KEY', 'LAST SEEN'],
+            ['NAME', 'CLUSTER', 'CONNECTION', 'RUNNING', 'CRYPTO', 'LACKS', 'HOST KEY', 'LAST SEEN'],
             hosts.map((each) => [
               each.name,
               each.cluster,
               connectionOf(each, cli.paint),
+              each.runningCount,
               cryptoOf(each, cli.paint),
               lacksOf(each, cli.paint),
               keyName(each.hostKey),
@@ -70,6 +72,18 @@ export function addHost(program: CliCommand, cli: Cli): void {
     .description('remove a host that has no VMs; its identity is revoked at once')
     .argument('<name>', 'its name')
     .action((name: string) => cli.remove('host', name, (client) => client.deleteHost(name)))
+  host
+    .command('stop-machine')
+    .description(
+      'end a VM on a host that is not to run it, at once: another host has the VM, or the inventory does not know it. «host show» lists such VMs; for others there is «vm power-off»',
+    )
+    .argument('<host>', 'the host')
+    .argument('<vm>', 'the ID of the VM, or its name')
+    .examples('host stop-machine host-a 0198f2c4-…')
+    .action(async (name: string, vm: string) => {
+      await cli.withClient((client) => client.stopStray(name, vm))
+      cli.show({ stopped: vm }, () => line(`VM ${vm} was ended on host ${name}`))
+    })
   addHostCrypto(host, cli)
   addHostDumps(host, cli)
   addHostKeyPersistence(host, cli)
@@ -84,6 +98,8 @@ function hostSheet(host: Host & { readonly keyPersistence: HostKeyPersistence },
     ['cluster', host.cluster],
     ['connection', connectionOf(host, paint)],
     ['last seen', host.lastSeenAt === null ? null : formatTime(host.lastSeenAt)],
+    ['VMs that run', host.runningCount],
+    ...host.strayMachines.map((id) => ['not its to run', paint('red', `VM ${id}`)] as const),
     ['crypto', cryptoOf(host, paint)],
     ...(host.cryptoReason === null ? [] : [['why', host.cryptoReason] as const]),
     ...(host.keyGap === null ? [] : [['lacks keys since', formatTime(host.keyGap.since)] as const]),

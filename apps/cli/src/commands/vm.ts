@@ -1,4 +1,4 @@
-import type { DiskFormat } from '@cryptvisor/control-plane-api'
+import type { DiskFormat, PowerState } from '@cryptvisor/control-plane-api'
 import { Option } from 'commander'
 import { diskFormats, diskSizes } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
@@ -12,6 +12,7 @@ import { addVmErase } from './vm-erase.ts'
 import { addVmImport } from './vm-import.ts'
 import { addVmMove } from './vm-move.ts'
 import { addVmPolicyChanges } from './vm-policy.ts'
+import { addVmPower } from './vm-power.ts'
 import { addVmRegistration } from './vm-registration.ts'
 import { addVmRekey } from './vm-rekey.ts'
 import { addVmUnlock } from './vm-unlock.ts'
@@ -25,6 +26,14 @@ interface CreateOptions extends PlacementOptions {
   readonly wait: boolean
 }
 
+interface ListOptions {
+  readonly locked?: boolean
+  readonly host?: string
+  readonly power?: 'on' | PowerState
+}
+
+const powerStates: readonly PowerState[] = ['off', 'starting', 'running', 'paused', 'stopping', 'failed', 'unknown']
+
 /** `vm`: virtual machines. */
 export function addVm(program: CliCommand, cli: Cli): void {
   const vm = program.command('vm').description('VMs: virtual machines, and whether they are encrypted')
@@ -32,16 +41,25 @@ export function addVm(program: CliCommand, cli: Cli): void {
   addVmImport(vm, cli)
   vm.command('list')
     .description(
-      'list the VMs with encryption and lock state; with --locked those that do not open, why, and since when',
+      'list the VMs with power, encryption and lock state; with --locked those that do not open, why, and since when',
     )
     .option('--locked', 'only those that are locked, or of which nothing is known, with the reason')
     .option('--host <name>', 'only those on this host')
-    .examples('vm list', 'vm list --locked --host host-a')
-    .action(({ locked, host }: { readonly locked?: boolean; readonly host?: string }) =>
+    .addOption(
+      new Option('--power <state>', 'only those in this state; on: all that run, or may').choices([
+        'on',
+        ...powerStates,
+      ]),
+    )
+    .examples('vm list', 'vm list --locked --host host-a', 'vm list --power on')
+    .action(({ locked, host, power }: ListOptions) =>
       cli.showAnswer(
         async (client) =>
           (await client.vms()).vms
             .filter((each) => host === undefined || each.host === host)
+            .filter(
+              ({ power: { state } }) => power === undefined || state === power || (power === 'on' && state !== 'off'),
+            )
             .filter((each) => locked !== true || each.lock.state !== 'unlocked'),
         (vms) => (locked === true ? lockedTable(vms, cli.paint) : vmTable(vms, cli.paint)),
       ),
@@ -55,6 +73,7 @@ export function addVm(program: CliCommand, cli: Cli): void {
         (each) => vmSheet(each, cli.paint),
       ),
     )
+  addVmPower(vm, cli)
   addVmPolicyChanges(vm, cli)
   addVmPolicy(vm, cli)
   addVmRekey(vm, cli)
