@@ -20,7 +20,8 @@ export class Secret implements Disposable {
   /** Takes over the bytes of `source` and wipes it. Throws a RangeError above `secretSizeMax`. */
   static from(source: Uint8Array): Secret {
     if (source.length > secretSizeMax) throw new RangeError(`a secret has at most ${secretSizeMax} bytes`)
-    const secret = new Secret(Uint8Array.from(source))
+    const secret = new Secret(outsideHeap(source.length))
+    secret.#bytes.set(source)
     source.fill(0)
     return secret
   }
@@ -30,7 +31,7 @@ export class Secret implements Disposable {
     if (!Number.isInteger(sizeBytes) || sizeBytes < 1 || sizeBytes > secretSizeMax) {
       throw new RangeError(`a secret has 1 to ${secretSizeMax} bytes`)
     }
-    return new Secret(randomFillSync(new Uint8Array(sizeBytes)))
+    return new Secret(randomFillSync(outsideHeap(sizeBytes)))
   }
 
   /** How many bytes there are; known even after they were wiped. */
@@ -66,7 +67,11 @@ export class Secret implements Disposable {
 
   /** A second secret with the same bytes and a life of its own. */
   clone(): Secret {
-    return this.expose((bytes) => new Secret(Uint8Array.from(bytes)))
+    return this.expose((bytes) => {
+      const secret = new Secret(outsideHeap(bytes.length))
+      secret.#bytes.set(bytes)
+      return secret
+    })
   }
 
   /** Whether both hold the same bytes, in constant time for equal lengths. Throws when either was wiped. */
@@ -95,4 +100,12 @@ export class Secret implements Disposable {
     this.#lendCount--
     if (this.#wiped && this.#lendCount === 0) this.#bytes.fill(0)
   }
+}
+
+/**
+ * Bytes that stay where they are. A small `new Uint8Array` lies within V8's heap: the collector moves it and leaves what it was behind, and
+ * native code gets a copy, so that wiping it does not reach every place where it has been.
+ */
+function outsideHeap(sizeBytes: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(sizeBytes))
 }
