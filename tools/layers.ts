@@ -16,6 +16,7 @@ export const layers: Readonly<Record<string, number>> = {
   '@cryptvisor/kmip-client': 3,
   '@cryptvisor/kmip-server': 3,
   '@cryptvisor/process-guard': 3,
+  '@cryptvisor/qmp': 3,
   '@cryptvisor/rest': 3,
   '@cryptvisor/sqlite': 3,
   '@cryptvisor/storage': 3,

@@ -1,6 +1,8 @@
 export { temporaryFolder } from './folder.ts'
 export { filesBelow, filesWithText, filesWithTrace, formsOf, holdsTrace, processTraces } from './key-traces.ts'
+export { memoryScanSkip, memoryTraces } from './memory-traces.ts'
 export { PykmipServer, pykmipSkip } from './pykmip-server.ts'
+export { qemuSkip, TestQemu } from './qemu/test-qemu.ts'
 export { SeededRandom } from './random.ts'
 export type { DiskEvent, Plant } from './simulated-storage/disk-event.ts'
 export { type Fault, type FaultOutcome, PowerCut, type StorageCall } from './simulated-storage/fault.ts'

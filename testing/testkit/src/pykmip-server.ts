@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { CertificateAuthority, type Identity } from '@cryptvisor/pki'
 import type { Secret } from '@cryptvisor/secret'
+import { isInstalled } from './installed.ts'
 
 const host = '127.0.0.1'
 const startTriesMax = 3
@@ -14,7 +15,7 @@ const answersWithinMs = 20_000
 const pollMs = 50
 
 /** Why a test with PyKMIP is skipped; `false` when its server is installed. */
-export const pykmipSkip: string | false = isInstalled()
+export const pykmipSkip: string | false = isInstalled('pykmip-server')
   ? false
   : 'pykmip-server is not installed (apt install python3-pykmip)'
 
@@ -168,15 +169,4 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
-}
-
-function isInstalled(): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, 'pykmip-server'), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }
