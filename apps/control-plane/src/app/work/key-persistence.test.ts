@@ -84,6 +84,22 @@ test('switched off while the host is away, it is erased when it comes; until the
   assert.equal(world.hostB.kept, null)
 })
 
+test('a restored control plane that knows nothing of it leaves it alone until it is settled', async (context) => {
+  const world = await persistingWorld(context)
+  await world.disconnect(world.hostB)
+  const before = { key_persistence_days: null, key_persistence_since: null, keys_kept_days: null }
+  await world.process.database.updateTable('host').set(before).execute()
+  await world.process.database.updateTable('installation').set({ on_hold: 1 }).execute()
+  await world.connect(world.hostB)
+  assert.equal(world.hostB.kept?.size, 2)
+  assert.deepEqual(await kept(world), [null, 14], 'it is known that it may keep keys')
+  await world.disconnect(world.hostB)
+  await world.process.database.updateTable('installation').set({ on_hold: 0 }).execute()
+  await world.connect(world.hostB)
+  assert.equal(world.hostB.kept, null)
+  assert.deepEqual(await kept(world), [null, null])
+})
+
 test('a host whose TPM is gone is told to erase what it kept, and is given its keys as ever', async (context) => {
   const world = await persistingWorld(context)
   await world.disconnect(world.hostB)

@@ -6,6 +6,7 @@ import { timeTextOrNull } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
 import { isRehearsed } from '../../rehearsal.ts'
+import { isOnHold } from '../../system/installation.ts'
 import { agentRefusal } from '../agent-refusal.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { requireConnection } from '../vms/change-request.ts'
@@ -136,9 +137,14 @@ export async function bringPersistence(
   }
 }
 
-/** Has it erase what it has kept; whether it confirmed that. */
+/** Has it erase what it has kept; whether it confirmed that. After a restore nothing is taken from it: what was chosen is not known here. */
 async function keepsNothing(work: WorkContext, host: HostRow, client: HostAgentClient): Promise<boolean> {
   try {
+    if (await isOnHold(work.database)) {
+      const { keyPersistence } = await client.host()
+      await choose(work.database, host.id, { keys_kept_days: keyPersistence.keepDays })
+      return true
+    }
     await client.disableKeyPersistence()
     await confirmNothingKept(work.database, host.id)
     return true
