@@ -29,12 +29,14 @@ test('a host that keeps its keys in its TPM: reboot with the key server and the 
   assert.ok(host === 'host-a' || host === 'host-b')
   const other = host === 'host-a' ? 'host-b' : 'host-a'
   const tpm = await TestTpm.start(context)
-  await giveTpm(lab, host, tpm.tcti)
-  await giveTpm(lab, other, 'swtpm:path=/nonexistent/tpm.sock')
+  await Promise.all([giveTpm(lab, host, tpm.tcti), giveTpm(lab, other, 'swtpm:path=/nonexistent/tpm.sock')])
 
   const refused = await lab.cryptvisor('host', 'key-persistence', 'enable', other)
   assert.equal(refused.exitCode, 1)
   assert.match(refused.stderr, /no TPM 2\.0 answers .*give it one/)
+  const tried = await lab.cryptvisor('host', 'key-persistence', 'enable', host, '--dry-run')
+  assert.equal(tried.exitCode, 0, tried.stderr)
+  assert.match((await lab.cryptvisor('host', 'show', host)).stdout, /key persistence: +off/)
   const enabled = await lab.json<HostKeyPersistence>('host', 'key-persistence', 'enable', host, '--keep-days', '14')
   assert.partialDeepStrictEqual(enabled, { keepDays: 14, onHost: { isOn: true, keyCount: 2, tpmProblem: null } })
   const shown = (await lab.cryptvisor('host', 'show', host)).stdout

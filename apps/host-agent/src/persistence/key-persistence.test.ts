@@ -186,7 +186,11 @@ test('a removal that is cut short leaves a file that opens, before and after the
   writeFileSync(path, before)
   assert.deepEqual((await opened(context, folder, tpm)).keys.keys, [hostKey])
   assert.ok(!existsSync(`${path}.next`))
+  // Killed before the TPM took the next one's secret.
+  writeFileSync(`${path}.next`, before)
+  assert.deepEqual((await opened(context, folder, tpm)).keys.keys, [hostKey])
   await unconfirmed.persistence.disable()
+  assert.ok(!existsSync(`${path}.next`))
   writeFileSync(path, before)
   assert.equal((await opened(context, folder, tpm)).keys.count, 0, 'the TPM has forgotten')
 })

@@ -45,7 +45,7 @@ export class Tpm {
   /** Why there is no TPM 2.0 that we can use; `null`: there is one. */
   async problem(): Promise<string | null> {
     using result = await runSecretTool('tpm2_getcap', ['-T', this.#tcti, 'properties-fixed'], {
-      ...{ input: null, outputSizeMax: 65_536 },
+      ...{ input: null, outputSizeMax: 65_536, timeoutMs: 10_000 },
     })
     if (result.exitCode === 0) return null
     if (result.errorText.includes('ENOENT')) return 'tpm2-tools are not installed on it'
