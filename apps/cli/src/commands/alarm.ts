@@ -61,7 +61,7 @@ function addDefinitions(alarm: CliCommand, cli: Cli): void {
     .action(
       (
         name: string,
-        options: { readonly on?: boolean; readonly off?: boolean; readonly threshold?: number | null },
+        options: { readonly on?: boolean; readonly off?: boolean; readonly threshold?: number | 'default' },
       ) => {
         const { on, off, threshold: limit } = options
         if (on === true && off === true) throw new CliError('usage', '--on and --off: give one of them')
@@ -69,7 +69,7 @@ function addDefinitions(alarm: CliCommand, cli: Cli): void {
           throw new CliError('usage', 'say what to change: --on, --off or --threshold')
         }
         const enabled = on === true ? { enabled: true } : off === true ? { enabled: false } : {}
-        const body = { ...enabled, ...(limit === undefined ? {} : { threshold: limit }) }
+        const body = { ...enabled, ...(limit === undefined ? {} : { threshold: limit === 'default' ? null : limit }) }
         return cli.showAnswer(
           (client) => client.changeAlarmDefinition(name, body),
           (definition) => definitionTable([definition]),
@@ -79,7 +79,8 @@ function addDefinitions(alarm: CliCommand, cli: Cli): void {
 }
 
 const wholeThreshold = wholeNumber(1, 1_000_000)
-const threshold = (text: string) => (text === 'default' ? null : wholeThreshold(text))
+/** A parser that gives null would give an empty text instead: so it says «none» its own way. */
+const threshold = (text: string): number | 'default' => (text === 'default' ? text : wholeThreshold(text))
 
 function alarmTable(alarms: readonly Alarm[], paint: Paint): string {
   return table(

@@ -108,12 +108,13 @@ function addPrune(event: CliCommand, cli: Cli): void {
     .option('--days <n>', 'of events; «forever»: all are kept', days)
     .option('--alarm-days <n>', 'of cleared alarms; «forever»: all are kept', days)
     .examples('event retention', 'event retention --days 365 --alarm-days 90')
-    .action((options: { readonly days?: number | null; readonly alarmDays?: number | null }) =>
+    .action((options: { readonly days?: Days; readonly alarmDays?: Days }) =>
       cli.showAnswer(
         async (client) => {
           const now = await client.retention()
           if (options.days === undefined && options.alarmDays === undefined) return now
-          const or = (value: number | null | undefined, before: number | null) => (value === undefined ? before : value)
+          const or = (value: Days | undefined, before: number | null) =>
+            value === undefined ? before : value === 'forever' ? null : value
           return client.setRetention({
             eventDays: or(options.days, now.eventDays),
             alarmDays: or(options.alarmDays, now.alarmDays),
@@ -128,8 +129,11 @@ function addPrune(event: CliCommand, cli: Cli): void {
     )
 }
 
+type Days = number | 'forever'
+
 const wholeDays = wholeNumber(1, 36_500)
-const days = (text: string) => (text === 'forever' ? null : wholeDays(text))
+/** A parser that gives null would give an empty text instead: so it says «none» its own way. */
+const days = (text: string): Days => (text === 'forever' ? text : wholeDays(text))
 const keptFor = (count: number | null) => (count === null ? 'kept for ever' : `kept for ${count} days`)
 
 function eventLine(event: Event, paint: Paint): string {

@@ -59,6 +59,7 @@ import { addFakePolicies } from './fake-policies.ts'
 import { addFakePower } from './fake-power-routes.ts'
 import { addRegistration } from './fake-registration-routes.ts'
 import { addSystem } from './fake-system-routes.ts'
+import { addFakeTrouble } from './fake-trouble-routes.ts'
 
 const api = '/api/v1'
 const apiToken = {
@@ -83,6 +84,7 @@ export function addFakeRoutes(server: RestServer, made: Promise<FakeControlPlane
   addTasksAndEvents(server, made)
   addHostCare(server, made)
   addFakeKeyLives(server)
+  addFakeTrouble(server)
   addSystem(server, made)
   addRegistration(server)
 }
