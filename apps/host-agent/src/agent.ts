@@ -25,11 +25,13 @@ import { admitControlPlane } from './rest/caller.ts'
 import { addDatastoreRoutes } from './rest/datastore-routes.ts'
 import { addDumpRoutes } from './rest/dump-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
+import { addHealthRoutes, isHealth, isThisHost } from './rest/health-routes.ts'
 import { addHostRoutes } from './rest/host-routes.ts'
 import { addKeyPersistenceRoutes } from './rest/key-persistence-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
 import { addOperationRoutes } from './rest/operation-routes.ts'
 import { addVmRoutes } from './rest/vm-routes.ts'
+import type { SessionWatch } from './session.ts'
 import { descriptorTools } from './storage/descriptor-tools.ts'
 
 /** The agent's version, as the control plane shows it. */
@@ -97,11 +99,12 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   await writeCoreDumpHelper(folder)
   const epoch = await ControlPlaneEpoch.open(folder)
   const wish = new RenewalWish()
+  const watch: SessionWatch = { isConnected: false }
   const persistence = stack.use(await openPersistence(folder, config, host.keys, log))
-  const app = await buildApp(folder, enrolled, host, operations, { status, epoch, wish, persistence }, log)
+  const app = await buildApp(folder, enrolled, host, operations, { status, epoch, wish, persistence, watch }, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
-  startSession({ folder, enrolled, epoch, app, wish }, status.bootId, log, stack)
+  startSession({ folder, enrolled, epoch, app, wish, watch }, status.bootId, log, stack)
   const running = stack.move()
   return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
@@ -119,6 +122,7 @@ interface AppParts {
   readonly epoch: ControlPlaneEpoch
   readonly wish: RenewalWish
   readonly persistence: KeyPersistence
+  readonly watch: SessionWatch
 }
 
 /** The KEKs that this host keeps across restarts, if it does, are held when it resolves. */
@@ -137,10 +141,10 @@ async function openPersistence(
 
 async function buildApp(
   folder: string,
-  { identity, ca }: Enrolled,
+  { config, identity, ca }: Enrolled,
   host: OperationHost,
   operations: Operations,
-  { status, epoch, wish, persistence }: AppParts,
+  { status, epoch, wish, persistence, watch }: AppParts,
   logger: Logger,
 ): Promise<RestServer> {
   const app = await buildServer({
@@ -152,9 +156,11 @@ async function buildApp(
     logger,
   })
   app.addHook('onRequest', async ({ raw }) => {
+    if (isHealth(raw.url) && isThisHost(raw.socket, config.hostId)) return
     admitControlPlane(raw.socket, epoch.known)
     persistence.confirmed()
   })
+  addHealthRoutes(app, { keys: host.keys, cryptoSupported: host.cryptoSupported, session: watch })
   addHostRoutes(app, {
     ...{ ...host, identity: status, keyMemory: keyMemoryLevel, persistence, renew: () => wish.wish() },
     sealDumpsWith: (key, hostKey) => writeDumpKey(folder, key, hostKey),

@@ -6,7 +6,7 @@ import { AgentError } from './agent-error.ts'
 import { type RenewalTiming, type RenewalWish, renewCertificate, waitForRenewal } from './certificate-renewal.ts'
 import type { ControlPlaneEpoch } from './control-plane-epoch.ts'
 import type { Enrolled } from './enrolled.ts'
-import { keepSession } from './session.ts'
+import { keepSession, type SessionWatch } from './session.ts'
 
 /** What the agent's sessions are made of. */
 export interface SessionParts {
@@ -17,6 +17,7 @@ export interface SessionParts {
   /** The agent's own server; it shows the renewed certificate from then on. */
   readonly app: RestServer
   readonly wish: RenewalWish
+  readonly watch: SessionWatch
   readonly timing: RenewalTiming
 }
 
@@ -47,7 +48,7 @@ export async function keepRenewingSession(parts: SessionParts, log: Logger, sign
 
 /** Sessions under one identity; gives the one that takes its place, `null` when `signal` fires. */
 async function holdIdentity(
-  { folder, enrolled, request, epoch, wish, timing }: SessionParts,
+  { folder, enrolled, request, epoch, wish, watch, timing }: SessionParts,
   identity: Identity,
   log: Logger,
   signal: AbortSignal,
@@ -62,7 +63,7 @@ async function holdIdentity(
   })
   const over = new AbortController()
   const ending = AbortSignal.any([signal, over.signal])
-  const session = keepSession({ client, request, log, epoch, random: timing.random }, ending)
+  const session = keepSession({ client, request, log, epoch, watch, random: timing.random }, ending)
   try {
     for (let failed = false; ; failed = true) {
       if ((await waitForRenewal(identity.certificate, wish, timing, signal, failed)) === 'ended') return null

@@ -9,12 +9,19 @@ export interface SessionLog {
   warn(fields: object, text: string): void
 }
 
+/** Whether the control plane is there. */
+export interface SessionWatch {
+  isConnected: boolean
+}
+
 export interface SessionOptions {
   readonly client: RestClient
   readonly request: SessionRequest
   readonly log: SessionLog
   /** Which control planes this agent works for. */
   readonly epoch: Pick<ControlPlaneEpoch, 'known' | 'meet'>
+  /** Is kept up to date. */
+  readonly watch?: SessionWatch
   /** 0 up to 1. */
   readonly random: () => number
   /** The wait before the second try; it doubles up to `waitMaxMs`. */
@@ -43,7 +50,7 @@ export async function keepSession(options: SessionOptions, signal: AbortSignal):
 
 /** One session, from the dial to its end; gives how many heartbeats came. */
 async function holdSession(
-  { client, request, log, epoch, silenceMaxMs }: SessionOptions,
+  { client, request, log, epoch, watch, silenceMaxMs }: SessionOptions,
   signal: AbortSignal,
 ): Promise<number> {
   const silence = new AbortController()
@@ -67,6 +74,7 @@ async function holdSession(
         return heartbeatCount
       }
       heartbeatCount++
+      if (watch !== undefined) watch.isConnected = true
       if (heartbeatCount === 1) log.info({ controlPlane: client.url }, 'session with the control plane is there')
     }
     if (!signal.aborted) log.warn({ controlPlane: client.url }, 'the control plane ended the session; dialling again')
@@ -76,6 +84,7 @@ async function holdSession(
     log.warn({ controlPlane: client.url, reason }, 'no session with the control plane; dialling again')
   } finally {
     clearTimeout(timer)
+    if (watch !== undefined) watch.isConnected = false
   }
   return heartbeatCount
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { customAttribute } from '@cryptvisor/kmip'
 import { KmipClientError } from '@cryptvisor/kmip-client'
-import { RestClientError } from '@cryptvisor/rest'
+import { RestClient, RestClientError } from '@cryptvisor/rest'
+import { Secret } from '@cryptvisor/secret'
 import { KeyServerProcess } from './testing/key-server-process.ts'
 import { createRequest } from './testing/requests.ts'
 
@@ -113,4 +114,28 @@ test('certificates: roles are apart, a second one of a name shares, a revoked on
     admin.revokeCertificate('0'.repeat(64)),
     (error) => error instanceof RestClientError && error.status === 404,
   )
+})
+
+test('whoever has a client certificate is told whether the key server lives and is ready, and nothing else of it', async (context) => {
+  const server = await KeyServerProcess.create(context)
+  const folder = await server.issueClient('watch')
+  await server.start()
+  const rest = new RestClient({
+    url: server.adminUrl,
+    ca: readFileSync(join(folder, 'ca.pem'), 'utf8'),
+    identity: {
+      certificate: readFileSync(join(folder, 'client.pem'), 'utf8'),
+      privateKey: Secret.from(readFileSync(join(folder, 'client.key'))),
+    },
+  })
+  context.after(() => rest[Symbol.asyncDispose]())
+  assert.deepEqual(await rest.call({ method: 'GET', path: '/livez' }), { status: 'ok' })
+  assert.deepEqual(await rest.call({ method: 'GET', path: '/readyz' }), {
+    status: 'ok',
+    checks: [
+      { name: 'database', ok: true, text: '' },
+      { name: 'barrier', ok: true, text: '' },
+    ],
+  })
+  await assert.rejects(rest.call({ method: 'GET', path: '/v1/health' }), { status: 403 })
 })

@@ -16,6 +16,7 @@ import type { Logger } from 'pino'
 import { type TSchema, Type } from 'typebox'
 import type { CertificateRegister } from '../database/certificate-register.ts'
 import type { AdminData } from './admin-data.ts'
+import { isHealth, Live, Ready, type ReadyCheck } from './health.ts'
 
 export interface AdminOptions {
   readonly tls: { readonly certificate: string; readonly privateKey: Uint8Array; readonly clientCa: string }
@@ -27,6 +28,8 @@ export interface AdminOptions {
   readonly kmip: () => { readonly host: string; readonly port: number }
   /** Ends the KMIP connections of a certificate. */
   readonly disconnect: (fingerprint: string) => void
+  /** Whether it can give keys. */
+  readonly checks: () => Promise<ReadyCheck[]>
   readonly log: Logger
 }
 
@@ -43,11 +46,23 @@ export async function buildAdminServer(options: AdminOptions): Promise<RestServe
   })
   app.addHook('onRequest', async (request) => {
     const certificate = goodClientCertificate(request.raw)
+    // Whoever supervises the key server needs to be no administrator; any client of its CA will do.
+    if (certificate !== null && isHealth(request.raw.url)) return
     const fingerprint = certificate === null ? null : readCertificate(certificate.raw).fingerprint256
     const name = fingerprint === null ? null : await register.nameOf('administrator', fingerprint)
     if (name === null) throw new RestError(403, 'not-an-administrator', 'this certificate is not an administrator’s')
   })
 
+  app.get('/livez', { schema: answers(Live) }, async () => ({ status: 'ok' as const }))
+  app.get(
+    '/readyz',
+    { schema: { response: { 200: Ready, 503: Ready, default: ErrorBody } } },
+    async (_request, reply) => {
+      const checks = await options.checks()
+      const ok = checks.every((check) => check.ok)
+      return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'not-ready', checks })
+    },
+  )
   app.get('/v1/health', { schema: answers(Health) }, async () => ({
     version: options.version,
     time: options.now().toISOString(),

@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import { v7 } from 'uuid'
 import { AdminData } from '../admin/admin-data.ts'
 import { buildAdminServer } from '../admin/admin-server.ts'
+import { readyChecks } from '../admin/health.ts'
 import { type Config, readConfig, writeConfig } from '../config.ts'
 import { dataFolder } from '../data-folder.ts'
 import { AuditLog } from '../database/audit-log.ts'
@@ -108,6 +109,7 @@ async function startListeners(parts: Parts): Promise<{ kmip: KmipServer; admin: 
       now,
       kmip: () => kmip.address,
       disconnect: (fingerprint) => kmip.disconnect(fingerprint),
+      checks: () => readyChecks(data.db, data.barrier),
       log,
     })
     await listening(config.admin, ({ address, port }) => admin.listen({ host: address, port }))
