@@ -10,14 +10,14 @@ import { line } from '../printable.ts'
 import { sheet, table } from '../table.ts'
 
 interface LdapOptions {
-  readonly preset: LdapPreset
-  readonly server: readonly string[]
-  readonly startTls: boolean
+  readonly preset?: LdapPreset
+  readonly server?: readonly string[]
+  readonly startTls?: boolean
   readonly serverCa?: string
   readonly bindDn?: string
   readonly bindPasswordFile?: string
   readonly anonymous?: boolean
-  readonly userBase: string
+  readonly userBase?: string
   readonly groupBase?: string
   readonly userFilter?: string
   readonly groupFilter?: string
@@ -25,28 +25,25 @@ interface LdapOptions {
   readonly groupNameAttribute?: string
 }
 
-/** What has an LDAP directory's settings among its options. */
+const presetNames: readonly LdapPreset[] = ['ad', 'openldap', 'freeipa']
+const presets = [
+  '--preset <kind>',
+  'ad: Active Directory; openldap: RFC 2307bis, groups with members by DN; freeipa: FreeIPA, Red Hat IdM',
+] as const
+const servers = [
+  '--server <url>',
+  'ldaps://HOST[:PORT], or ldap://HOST[:PORT] with StartTLS; once for each, tried in this order',
+] as const
+const userBase = ['--user-base <dn>', 'users are below this entry'] as const
+
 function addLdapOptions(command: CliCommand): CliCommand {
   return command
-    .addOption(
-      new Option(
-        '--preset <kind>',
-        'ad: Active Directory; openldap: RFC 2307bis, groups with members by DN; freeipa: FreeIPA, Red Hat IdM',
-      )
-        .choices(['ad', 'openldap', 'freeipa'])
-        .makeOptionMandatory(),
-    )
-    .requiredOption(
-      '--server <url>',
-      'ldaps://HOST[:PORT], or ldap://HOST[:PORT] with StartTLS; once for each, tried in this order',
-      texts,
-    )
+    .option('--start-tls', 'StartTLS at ldap:// servers, as is usual')
     .option('--no-start-tls', 'no TLS at ldap:// servers: for this machine itself only')
     .option('--server-ca <file>', 'PEM: trust certificates of this CA alone, instead of the system’s')
     .option('--bind-dn <dn>', 'the account that may search users and groups')
     .option('--bind-password-file <file>', 'its password: every byte of this file; when it is left out you are asked')
     .option('--anonymous', 'search without an account, where the directory lets anybody')
-    .requiredOption('--user-base <dn>', 'users are below this entry')
     .option('--group-base <dn>', 'groups are below this entry (default: the user base)')
     .option('--user-filter <filter>', 'which entries are users, instead of the preset’s')
     .option('--group-filter <filter>', 'which entries are groups, instead of the preset’s')
@@ -62,7 +59,10 @@ export function addLdap(add: CliCommand, cli: Cli, show: (source: IdentitySource
       .description(
         'let users of an LDAP directory log in with their password there, as NAME@SOURCE. Nobody can before one of their groups is mapped',
       )
-      .argument('<name>', 'stands after the @ in the names of its users, such as corp'),
+      .argument('<name>', 'stands after the @ in the names of its users, such as corp')
+      .addOption(new Option(...presets).choices(presetNames).makeOptionMandatory())
+      .requiredOption(...servers, texts)
+      .requiredOption(...userBase),
   )
     .examples(
       'identity-source add ldap corp --preset ad --server ldaps://dc1.example.org --server ldaps://dc2.example.org --server-ca ca.pem --bind-dn cryptvisor@example.org --bind-password-file password --user-base dc=example,dc=org',
@@ -71,8 +71,8 @@ export function addLdap(add: CliCommand, cli: Cli, show: (source: IdentitySource
       'login --user alice@corp',
     )
     .action(async (name: string, options: LdapOptions) => {
-      const ldap = await ldapOf(options)
-      using secret = await passwordOf(cli, options)
+      const ldap = await ldapOf(options, { preset: 'openldap', servers: [], userBase: '' })
+      using secret = await passwordOf(cli, ldap, options)
       const made = await cli.withClient(async (client) => {
         const added = await client.createIdentitySource({ name, ldap })
         if (secret === null) return added
@@ -90,12 +90,19 @@ export function addLdapCare(source: CliCommand, cli: Cli, show: (source: Identit
     source
       .command('set-ldap')
       .description(
-        'give a directory other settings, all of them: its users and mappings stay, sessions end, and the bind password is given again',
+        'change the settings of a directory; what is left out stays. Users and mappings stay, sessions end, and its bind password is given again, since the one that it had was for the settings before',
       )
-      .argument('<name>', 'its name'),
+      .argument('<name>', 'its name')
+      .addOption(new Option(...presets).choices(presetNames))
+      .option(...servers, texts)
+      .option(...userBase),
   ).action(async (name: string, options: LdapOptions) => {
-    const ldap = await ldapOf(options)
-    using secret = await passwordOf(cli, options)
+    const before = (await cli.withClient((client) => client.identitySource(name))).ldap
+    if (before === undefined) {
+      throw new CliError('usage', `${name}: is no directory`, { next: 'change it with «identity-source set-oidc»' })
+    }
+    const ldap = await ldapOf(options, before)
+    using secret = await passwordOf(cli, ldap, options)
     const changed = await cli.withClient(async (client) => {
       const made = await client.changeIdentitySource(name, { ldap })
       if (secret === null) return made
@@ -153,17 +160,24 @@ export function ldapRows(ldap: LdapConfig, hasSecret: boolean): (readonly [strin
   ]
 }
 
-async function ldapOf(options: LdapOptions): Promise<LdapConfig> {
-  const { preset, server, startTls, serverCa, bindDn, anonymous, userBase } = options
+/** The settings that there were, and what is said. */
+async function ldapOf(
+  options: LdapOptions,
+  { bindDn: boundBefore, anonymous, ...before }: LdapConfig,
+): Promise<LdapConfig> {
+  const { preset, server, startTls, serverCa, userBase } = options
   const { groupBase, userFilter, groupFilter, nameAttribute, groupNameAttribute } = options
+  const isAnonymous = options.anonymous ?? (options.bindDn === undefined && anonymous === true)
+  const bindDn = options.bindDn ?? (isAnonymous ? undefined : boundBefore)
   return {
-    preset,
-    servers: [...server],
-    ...(startTls ? {} : { startTls }),
+    ...before,
+    ...(preset === undefined ? {} : { preset }),
+    ...(server === undefined ? {} : { servers: [...server] }),
+    ...(startTls === undefined ? {} : { startTls }),
     ...(serverCa === undefined ? {} : { ca: await readPem('--server-ca', serverCa) }),
     ...(bindDn === undefined ? {} : { bindDn }),
-    ...(anonymous === undefined ? {} : { anonymous }),
-    userBase,
+    ...(isAnonymous ? { anonymous: true } : {}),
+    ...(userBase === undefined ? {} : { userBase }),
     ...(groupBase === undefined ? {} : { groupBase }),
     ...(userFilter === undefined ? {} : { userFilter }),
     ...(groupFilter === undefined ? {} : { groupFilter }),
@@ -173,15 +187,15 @@ async function ldapOf(options: LdapOptions): Promise<LdapConfig> {
 }
 
 /** `null`: nobody is to be bound as. */
-async function passwordOf(cli: Cli, { bindDn, bindPasswordFile, anonymous }: LdapOptions) {
-  if (bindDn === undefined && anonymous !== true) {
-    throw new CliError('usage', '--bind-dn: is missing', {
-      field: '--bind-dn',
-      next: 'give the account that may search users and groups, or --anonymous where the directory lets anybody',
-    })
+async function passwordOf(cli: Cli, { bindDn, anonymous }: LdapConfig, { bindPasswordFile }: LdapOptions) {
+  if (bindDn !== undefined) {
+    return getPassphrase(bindPasswordFile, cli.surroundings, `password of ${bindDn}: `, '--bind-password-file')
   }
-  if (bindDn === undefined) return null
-  return getPassphrase(bindPasswordFile, cli.surroundings, `password of ${bindDn}: `, '--bind-password-file')
+  if (anonymous === true) return null
+  throw new CliError('usage', '--bind-dn: is missing', {
+    field: '--bind-dn',
+    next: 'give the account that may search users and groups, or --anonymous where the directory lets anybody',
+  })
 }
 
 function testText({ steps, user, works }: IdentitySourceTest): string {

@@ -14,7 +14,7 @@ interface OidcOptions {
   readonly scope?: readonly string[]
   readonly nameClaim?: string
   readonly groupsClaim?: string
-  readonly ca?: string
+  readonly serverCa?: string
   readonly confirmDays?: number
 }
 
@@ -95,7 +95,7 @@ function addOidcOptions(command: CliCommand): CliCommand {
     .option('--scope <scope>', 'ask for this scope; once for each (default: openid profile email)', texts)
     .option('--name-claim <claim>', 'the claim with the user’s name (default: preferred_username)')
     .option('--groups-claim <claim>', 'the claim with the user’s groups (default: groups)')
-    .option('--ca <file>', 'PEM: trust this CA instead of the system’s')
+    .option('--server-ca <file>', 'PEM: trust this CA instead of the system’s')
 }
 
 function requireOneSecret({ publicClient, secretFile }: OidcOptions): void {
@@ -108,7 +108,7 @@ const secretOf = (cli: Cli, { secretFile }: OidcOptions) =>
 
 /** The settings that there were, and what is said. */
 async function oidcOf(options: OidcOptions, before: OidcConfig): Promise<OidcConfig> {
-  const { issuer, clientId, scope, nameClaim, groupsClaim, ca } = options
+  const { issuer, clientId, scope, nameClaim, groupsClaim, serverCa } = options
   return {
     ...before,
     ...(issuer === undefined ? {} : { issuer }),
@@ -116,6 +116,6 @@ async function oidcOf(options: OidcOptions, before: OidcConfig): Promise<OidcCon
     ...(scope === undefined ? {} : { scopes: [...scope] }),
     ...(nameClaim === undefined ? {} : { nameClaim }),
     ...(groupsClaim === undefined ? {} : { groupsClaim }),
-    ...(ca === undefined ? {} : { ca: await readPem('--ca', ca) }),
+    ...(serverCa === undefined ? {} : { ca: await readPem('--server-ca', serverCa) }),
   }
 }

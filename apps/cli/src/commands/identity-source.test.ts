@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type Desk, openDesk } from '../testing/desk.ts'
-import { fakeCode } from '../testing/fake-identity-routes.ts'
+import { fakeCode, fakeDirectory } from '../testing/fake-identity-routes.ts'
 
 test('identity-source: each command makes its call and says what came of it', async (context) => {
   const { desk, fake } = await openDesk(context)
@@ -68,7 +68,7 @@ test('identity-source add oidc: what is left out is not sent, the secret goes as
   const asked = await add('--client-id', 'c')
   assert.notEqual(asked.exitCode, 0)
   assert.match(asked.stderr, /--secret-file FILE/)
-  assert.equal((await add('--client-id', 'c', '--public-client', '--ca', '/no/such/file')).exitCode, 2)
+  assert.equal((await add('--client-id', 'c', '--public-client', '--server-ca', '/no/such/file')).exitCode, 2)
   assert.deepEqual(fake.calls, [])
 })
 
@@ -85,7 +85,7 @@ test('identity-source set-oidc: what is left out stays, and the secret is given 
   assert.match(stdout, /client ID: +c-2[\s\S]*client secret: +none/)
 })
 
-test('identity-source add ldap, set-ldap: what is left out is not sent, the bind password goes as bytes of its own', async (context) => {
+test('identity-source add ldap: what is left out is not sent, the bind password goes as bytes of its own', async (context) => {
   const { desk, fake } = await openDesk(context)
   const passwordFile = desk.file('password', 'bind password')
   const base = [
@@ -102,10 +102,9 @@ test('identity-source add ldap, set-ldap: what is left out is not sent, the bind
   const run = (verb: readonly string[], ...more: string[]) => desk.run(['identity-source', ...verb, ...base, ...more])
   const add = ['add', 'ldap', 'corp']
   const bound = ['--bind-dn', 'cn=reader,dc=example,dc=org']
-  const { exitCode, stdout, stderr } = await run(add, ...bound, '--bind-password-file', passwordFile)
+  const { exitCode, stderr } = await run(add, ...bound, '--bind-password-file', passwordFile)
   assert.equal(exitCode, 0, stderr)
   assert.match(stderr, /identity-source test corp --user NAME/)
-  assert.match(stdout, /kind: +oidc|users log in by: +sAMAccountName/)
   const withDn = { ...ldap, bindDn: 'cn=reader,dc=example,dc=org' }
   assert.deepEqual(fake.changes[0], { call: 'POST /api/v1/identity-sources', body: { name: 'corp', ldap: withDn } })
   assert.deepEqual(fake.secrets, ['bind password'])
@@ -120,13 +119,11 @@ test('identity-source add ldap, set-ldap: what is left out is not sent, the bind
     '--name-attribute',
     'cn',
   ]
-  const changed = await run(['set-ldap', 'corp'], ...more, '--group-filter', '(c=d)', '--group-name-attribute', 'ou')
-  assert.equal(changed.exitCode, 0, changed.stderr)
-  assert.match(changed.stdout, /bind DN: +none: searches as nobody[\s\S]*user filter: +\(a=b\)/)
+  assert.equal((await run(add, ...more, '--group-filter', '(c=d)', '--group-name-attribute', 'ou')).exitCode, 0)
   const other = { startTls: false, anonymous: true, groupBase: 'ou=g,dc=x', userFilter: '(a=b)', groupFilter: '(c=d)' }
   assert.deepEqual(
     fake.calls.map(({ body }) => body),
-    [{ ldap: { ...ldap, ...other, nameAttribute: 'cn', groupNameAttribute: 'ou' } }],
+    [{ name: 'corp', ldap: { ...ldap, ...other, nameAttribute: 'cn', groupNameAttribute: 'ou' } }],
   )
   fake.calls.length = 0
   for (const wrong of [
@@ -139,6 +136,24 @@ test('identity-source add ldap, set-ldap: what is left out is not sent, the bind
   const asked = await run(add, ...bound)
   assert.match(asked.stderr, /--bind-password-file FILE/)
   assert.deepEqual(fake.calls, [])
+})
+
+test('identity-source set-ldap: what is left out stays, and the bind password is given again', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const passwordFile = desk.file('password', 'bind password')
+  const set = (...more: string[]) => desk.run(['identity-source', 'set-ldap', 'directory', ...more])
+  const password = ['--bind-password-file', passwordFile]
+  const { exitCode, stderr } = await set('--server', 'ldaps://dc3', '--group-base', 'ou=g,dc=x', ...password)
+  assert.equal(exitCode, 0, stderr)
+  const changed = { ...fakeDirectory, servers: ['ldaps://dc3'], groupBase: 'ou=g,dc=x' }
+  assert.deepEqual(fake.changes[0]?.body, { ldap: changed })
+  assert.deepEqual(fake.secrets, ['bind password'])
+  const { stdout } = await set('--anonymous')
+  assert.match(stdout, /bind DN: +none: searches as nobody/)
+  const { bindDn: _, ...unbound } = fakeDirectory
+  assert.deepEqual(fake.changes.at(-1)?.body, { ldap: { ...unbound, anonymous: true } })
+  assert.equal((await desk.run(['identity-source', 'set-ldap', 'corp', '--anonymous'])).exitCode, 2)
+  assert.equal((await desk.run(['identity-source', 'set-oidc', 'directory', '--public-client'])).exitCode, 2)
 })
 
 /** Runs `login --source corp`, and plays the browser, which comes back with `query`. */

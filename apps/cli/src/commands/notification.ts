@@ -16,7 +16,7 @@ interface Options {
   readonly severity?: 'info' | 'warning' | 'error'
   readonly type?: readonly string[]
   readonly fromStart?: boolean
-  readonly ca?: string
+  readonly serverCa?: string
   readonly secretFile?: string
 }
 
@@ -96,7 +96,7 @@ function addWebhook(add: CliCommand, cli: Cli): void {
       'notification add webhook pager https://pager.example.org/in --type "alarm.*" --severity warning --secret-file key',
     )
     .action(async (name: string, url: string, options: Options) => {
-      const ca = await pem('--ca', options.ca)
+      const ca = await pem('--server-ca', options.serverCa)
       using secret = await getPassphrase(options.secretFile, cli.surroundings, 'key to sign with: ', '--secret-file')
       await create(cli, { ...filterOf(name, options), webhook: { url, ...(ca === undefined ? {} : { ca }) } }, secret)
     })
@@ -121,7 +121,7 @@ function addEmail(add: CliCommand, cli: Cli): void {
     )
     .action(async (name: string, options: EmailOptions) => {
       const { security, from, to, user } = options
-      const ca = await pem('--ca', options.ca)
+      const ca = await pem('--server-ca', options.serverCa)
       const email = {
         ...serverOf(options.server),
         security,
@@ -151,7 +151,7 @@ function addSyslog(add: CliCommand, cli: Cli): void {
       'notification add syslog local --server 127.0.0.1:514 --tcp',
     )
     .action(async (name: string, options: SyslogOptions) => {
-      const ca = await pem('--ca', options.ca)
+      const ca = await pem('--server-ca', options.serverCa)
       const clientCertificate = await pem('--client-cert', options.clientCert)
       if (clientCertificate !== undefined && options.secretFile === undefined) {
         throw new CliError('usage', '--secret-file: is missing; the client certificate needs its key')
@@ -176,7 +176,7 @@ function common(command: CliCommand): CliCommand {
     .option('--type <type>', 'events of this type only; «alarm.*»: of all that begin so; once for each', texts)
     .addOption(new Option('--source <source>', 'what is sent (events)').choices(['events', 'audit']))
     .option('--from-start', 'what is there already, too')
-    .option('--ca <file>', 'PEM: trust this CA instead of the system’s')
+    .option('--server-ca <file>', 'PEM: trust this CA instead of the system’s')
 }
 
 async function create(cli: Cli, body: CreateNotification, secret: Secret | null): Promise<void> {

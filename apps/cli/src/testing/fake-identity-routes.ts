@@ -8,6 +8,7 @@ import {
   IdentitySource,
   IdentitySourceList,
   IdentitySourceTest,
+  type LdapConfig,
   LoginAnswer,
   LoginSourceList,
   OidcLoginBegun,
@@ -15,6 +16,7 @@ import {
   TestIdentitySource,
 } from '@cryptvisor/control-plane-api'
 import { RestError, type RestServer, readSecret } from '@cryptvisor/rest'
+import { Type } from 'typebox'
 import { cannedTime } from './canned.ts'
 import type { FakeControlPlane } from './fake-control-plane.ts'
 
@@ -44,6 +46,14 @@ const testedUser: TestedUser = {
   problem: null,
 }
 
+/** The settings of the source `directory`. */
+export const fakeDirectory: LdapConfig = {
+  preset: 'ad',
+  servers: ['ldaps://dc1'],
+  bindDn: 'cn=reader,dc=example,dc=org',
+  userBase: 'dc=example,dc=org',
+}
+
 /** As the control plane would show it. */
 function madeOf({ name, oidc, ldap }: CreateIdentitySource): IdentitySource {
   const { oidc: usual, ...rest } = corp
@@ -58,9 +68,12 @@ export const fakeCode = '123456'
 export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPlane>): void {
   const all = '/api/v1/identity-sources'
   const one = `${all}/:name`
-  const source = { schema: { response: { 200: IdentitySource } } }
   server.get(all, { schema: { response: { 200: IdentitySourceList } } }, async () => ({ sources: [corp] }))
-  server.get(one, source, async () => corp)
+  server.get(
+    one,
+    { schema: { params: Type.Object({ name: Type.String() }), response: { 200: IdentitySource } } },
+    async ({ params: { name } }) => (name === 'directory' ? madeOf({ name, ldap: fakeDirectory }) : corp),
+  )
   server.post(
     all,
     { schema: { body: CreateIdentitySource, response: { 201: IdentitySource } } },
