@@ -15,7 +15,22 @@ const pollMs = 20
 export const suffix = 'dc=example,dc=org'
 export const slapdAdmin = { dn: `cn=admin,${suffix}`, password: 'the administrator’s password' }
 
-const schemas = ['core', 'cosine', 'inetorgperson', 'nis', 'msuser']
+const schemas = ['core', 'cosine', 'inetorgperson', 'nis']
+
+/** What Active Directory has of its own, as far as we ask for it, under Microsoft's numbers ([MS-ADA1] to [MS-ADSC]). */
+const activeDirectorySchema = `
+attributetype ( 1.2.840.113556.1.4.221 NAME 'sAMAccountName' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.2 NAME 'objectGUID' EQUALITY octetStringMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl' EQUALITY integerMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.159 NAME 'accountExpires' EQUALITY integerMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+objectclass ( 1.2.840.113556.1.5.9 NAME 'user' SUP organizationalPerson STRUCTURAL
+  MAY ( sAMAccountName $ objectGUID $ userAccountControl $ accountExpires ) )
+objectclass ( 1.2.840.113556.1.3.30 NAME 'computer' SUP user STRUCTURAL )
+`
 
 /** A real OpenLDAP server, with TLS by a CA of its own. Dispose of it to end it. */
 export class Slapd implements AsyncDisposable {
@@ -102,7 +117,7 @@ export class Slapd implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     execFile(
       join(this.#root, 'usr/sbin/slapd'),
-      ['-T', 'add', '-f', join(this.#folder, 'slapd.conf'), '-l', join(this.#folder, 'entries.ldif')],
+      ['-T', 'add', '-q', '-f', join(this.#folder, 'slapd.conf'), '-l', join(this.#folder, 'entries.ldif')],
       { env: this.#environment() },
       (error, _stdout, stderr) => (error === null ? resolve() : reject(new Error(`slapadd: ${stderr}`))),
     )
@@ -122,7 +137,7 @@ const libraryFolders = (root: string) =>
 
 const configuration = (folder: string, root: string) => `${schemas
   .map((name) => `include ${root}/etc/ldap/schema/${name}.schema\n`)
-  .join('')}
+  .join('')}${activeDirectorySchema}
 modulepath ${root}/usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
@@ -136,6 +151,7 @@ suffix "${suffix}"
 rootdn "${slapdAdmin.dn}"
 rootpw "${slapdAdmin.password}"
 directory ${folder}/db
+dbnosync
 overlay ppolicy
 access to attrs=userPassword by anonymous auth by * none
 access to dn.subtree="ou=hidden,${suffix}" by * none

@@ -110,6 +110,7 @@ export async function openDirectoryPlane(config: LdapConfig, bindPassword: strin
     logIn: (user: string, password: string, address = '192.0.2.1') => logins.logIn({ user, password }, address),
     recheck: () => directories.recheck.recheck('corp'),
     source: () => findSource(database, 'corp'),
+    tryOut: async (user?: string) => directories.tests.test(await findSource(database, 'corp'), user),
     eventsOf: async (type: EventType) => (await events.list({ type, limit: 20 })).map(({ text }) => text),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }

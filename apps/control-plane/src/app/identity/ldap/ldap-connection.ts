@@ -36,6 +36,7 @@ const sizeLimitExceeded = 4
 const notNow: ReadonlySet<number> = new Set([3, 11, 51, 52])
 const words: Readonly<Record<number, string>> = {
   3: 'it takes too long (timeLimitExceeded)',
+  4: 'it does not give us all that there is (sizeLimitExceeded): raise the limit of the bind DN',
   8: 'it wants to be asked in another way (strongAuthRequired)',
   10: 'it refers to another directory, which is not followed: give that one’s address and base',
   11: 'its limits are too low for this (adminLimitExceeded)',

@@ -40,18 +40,15 @@ export class LdapSourceTests {
     const config = ldapConfigOf(source)
     using secret = this.#sources.openSecret(source)
     const steps: Step[] = []
-    let user: TestedUser | null = null
-    let isAsked = name === undefined
+    let first: LdapServer | null = null
     for (const server of ldapServersOf(config)) {
       const step = await this.#tryServer(server, config, secret)
       steps.push(step)
-      if (!step.works || isAsked || name === undefined) continue
-      isAsked = true
-      const found = await this.#tryUser(server, source, secret, name)
-      steps.push(found.step)
-      user = found.user
+      if (step.works) first ??= server
     }
-    return { works: steps.some(({ works }) => works) && (user === null || user.canLogIn), steps, user }
+    if (name === undefined || first === null) return { works: first !== null, steps, user: null }
+    const { step, user } = await this.#tryUser(first, source, secret, name)
+    return { works: user?.canLogIn === true, steps: [...steps, step], user }
   }
 
   async #tryServer(server: LdapServer, config: LdapConfig, secret: Secret | null): Promise<Step> {
