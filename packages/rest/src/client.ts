@@ -167,6 +167,20 @@ export class RestClient implements AsyncDisposable {
     return { stream: wholeBody(body, sizeBytes, this.#options.url), sizeBytes }
   }
 
+  /**
+   * Calls, and gives bytes as they are made, of a number that nobody knows yet; the stream fails when the answer breaks off
+   * (RFC 9112, section 8: the last chunk is missing).
+   */
+  async flow(call: Call): Promise<Readable> {
+    const { statusCode, headers, body } = await this.#send(call, true)
+    if (statusCode !== 200) throw refusal(statusCode, parseJson(await readText(body, jsonAnswerSizeMax)))
+    if (headers['content-type'] !== 'application/octet-stream' || headers['transfer-encoding'] !== 'chunked') {
+      body.on('error', () => undefined).destroy()
+      throw new RestClientError('protocol', 'the answer is not bytes in chunks')
+    }
+    return wholeBody(body, null, this.#options.url)
+  }
+
   /** Closes the connections at once; calls that are under way fail. Wipes its copy of our private key. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
@@ -209,7 +223,8 @@ export class RestClient implements AsyncDisposable {
 }
 
 /** The bytes of an answer, as many as were announced; whoever destroys it lets go of the answer. */
-function wholeBody(body: Readable, sizeBytes: number, url: string): Readable {
+/** Passes on what comes; `sizeBytes` is how much has to, `null`: the transfer itself tells its end. */
+function wholeBody(body: Readable, sizeBytes: number | null, url: string): Readable {
   let readBytes = 0
   const counted = new Transform({
     transform: (chunk: Uint8Array, _encoding, done) => {
@@ -218,7 +233,7 @@ function wholeBody(body: Readable, sizeBytes: number, url: string): Readable {
     },
     flush: (done) => {
       const text = `the answer broke off after ${readBytes} of ${sizeBytes} bytes`
-      done(readBytes === sizeBytes ? null : new RestClientError('protocol', text))
+      done(sizeBytes === null || readBytes === sizeBytes ? null : new RestClientError('protocol', text))
     },
   })
   body.on('error', (error) => counted.destroy(wrap(error, url)))

@@ -1,5 +1,17 @@
 import { constants } from 'node:fs'
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rmdir, statfs, unlink } from 'node:fs/promises'
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  rename,
+  rmdir,
+  statfs,
+  unlink,
+} from 'node:fs/promises'
 import type { DescriptorTools } from './descriptor-tools.ts'
 import { errno } from './errno.ts'
 import { NodeFile } from './node-file.ts'
@@ -57,8 +69,17 @@ export class NodeFolder implements StorageFolder {
     }
   }
 
-  async names(): Promise<string[]> {
-    return await this.#inside((held) => readdir(`${held}/.`))
+  async names(countMax?: number): Promise<string[]> {
+    if (countMax === undefined) return await this.#inside((held) => readdir(`${held}/.`))
+    return await this.#inside(async (held) => {
+      const names: string[] = []
+      // Closed by its own loop, also when it ends early.
+      for await (const { name } of await opendir(`${held}/.`, { bufferSize: 256 })) {
+        if (names.length === countMax) break
+        names.push(name)
+      }
+      return names
+    })
   }
 
   async rename(from: string, to: string): Promise<void> {

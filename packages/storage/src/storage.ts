@@ -38,8 +38,8 @@ export interface StorageFolder extends AsyncDisposable {
   createFile(name: string): Promise<StorageFile>
   /** What has this name, links not followed; `null` when nothing has. */
   stat(name: string): Promise<StorageStats | null>
-  /** The names of all that lies in it. */
-  names(): Promise<string[]>
+  /** The names of all that lies in it; of so many at most, no more of it is read then. */
+  names(countMax?: number): Promise<string[]>
   /** Gives a file another name in this folder, in place of what had it. */
   rename(from: string, to: string): Promise<void>
   /** Gives a file a second name, `as` in a folder of the same storage. Rejects with `EEXIST`, `EXDEV`, and `EPERM` where that cannot be. */

@@ -202,6 +202,9 @@ export function exerciseStorage(name: string, make: () => Promise<ExercisedPlace
       await assert.rejects(folder.removeFolder(name), { code: 'EINVAL' }, JSON.stringify(name))
     }
     assert.deepEqual((await folder.names()).toSorted(), ['a', 'sub'])
+    assert.deepEqual((await folder.names(2)).toSorted(), ['a', 'sub'])
+    assert.equal((await folder.names(1)).length, 1)
+    assert.deepEqual(await folder.names(0), [])
   })
 
   exercise('links are followed above a folder, never below it', async (folder, { storage, path, plantLink }) => {

@@ -67,9 +67,9 @@ export class SimulatedFolder implements StorageFolder {
     return node === null ? null : statsOf(this.#machine.disk, node, this.#fileSystem)
   }
 
-  async names(): Promise<string[]> {
+  async names(countMax?: number): Promise<string[]> {
     this.#call('names')
-    return [...this.#entries.keys()]
+    return [...this.#entries.keys()].slice(0, countMax)
   }
 
   async rename(from: string, to: string): Promise<void> {
