@@ -20,6 +20,7 @@ export const layers: Readonly<Record<string, number>> = {
   '@cryptvisor/rest': 3,
   '@cryptvisor/sqlite': 3,
   '@cryptvisor/storage': 3,
+  '@cryptvisor/support-bundle': 3,
   '@cryptvisor/control-plane-api': 4,
   '@cryptvisor/host-agent-api': 4,
   '@cryptvisor/key-provider': 4,

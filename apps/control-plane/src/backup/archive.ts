@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
+import { blockBytes, paddingBytes, parseTarHeader, tarHeader } from '@cryptvisor/support-bundle'
 import { badBackup } from './manifest.ts'
-import { blockBytes, paddingBytes, parseTarHeader, tarHeader } from './tar-header.ts'
 
 /** What a backup is made of, in this order: what says what the rest is comes first. */
 export const memberNames = ['manifest.json', 'manifest.sig', 'config.json', 'ca.pem', 'control-plane.sqlite'] as const

@@ -11,7 +11,7 @@ export interface TarMember {
 
 /** A header for a regular file, mode 0600, that belongs to nobody in particular. `modified` in epoch milliseconds. */
 export function tarHeader({ name, sizeBytes }: TarMember, modified: number): Buffer {
-  if (!/^[a-z][a-z.-]{0,98}$/.test(name) || sizeBytes > memberSizeMax)
+  if (!/^[a-z][a-z0-9./-]{0,98}$/.test(name) || sizeBytes > memberSizeMax)
     throw new Error(`${name}: does not fit into a tar`)
   const header = Buffer.alloc(blockBytes)
   header.write(name, 0, 'latin1')
@@ -33,7 +33,7 @@ export function parseTarHeader(header: Uint8Array): TarMember | null {
   const name = text.slice(0, text.indexOf('\0'))
   const size = /^([0-7]{11})\0/.exec(text.slice(124))?.[1]
   const modified = /^([0-7]{11})\0/.exec(text.slice(136))?.[1]
-  if (size === undefined || modified === undefined || !/^[a-z][a-z.-]{0,98}$/.test(name)) return null
+  if (size === undefined || modified === undefined || !/^[a-z][a-z0-9./-]{0,98}$/.test(name)) return null
   const member = { name, sizeBytes: Number.parseInt(size, 8) }
   // Whatever else a header may say, ours do not.
   return tarHeader(member, Number.parseInt(modified, 8) * 1000).equals(header) ? member : null
