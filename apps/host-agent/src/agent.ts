@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { HostStatus } from '@cryptvisor/host-agent-api'
 import { buildServer, type RestServer } from '@cryptvisor/rest'
 import { NodeStorage } from '@cryptvisor/storage'
+import { LogRing } from '@cryptvisor/support-bundle'
 import type { Logger } from 'pino'
 import { RenewalWish } from './certificate-renewal.ts'
 import type { AgentConfig } from './config.ts'
@@ -26,12 +27,13 @@ import { addDatastoreRoutes } from './rest/datastore-routes.ts'
 import { addDumpRoutes } from './rest/dump-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
 import { addHealthRoutes, isHealth, isThisHost } from './rest/health-routes.ts'
-import { addHostRoutes } from './rest/host-routes.ts'
+import { addHostRoutes, hostStatus } from './rest/host-routes.ts'
 import { addKeyPersistenceRoutes } from './rest/key-persistence-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
 import { addOperationRoutes } from './rest/operation-routes.ts'
+import { addSupportBundleRoutes } from './rest/support-bundle-routes.ts'
 import { addVmRoutes } from './rest/vm-routes.ts'
-import type { SessionWatch } from './session.ts'
+import { newSessionWatch, type SessionWatch } from './session.ts'
 import { descriptorTools } from './storage/descriptor-tools.ts'
 
 /** The agent's version, as the control plane shows it. */
@@ -68,9 +70,9 @@ export interface Agent extends AsyncDisposable {
 
 /**
  * Starts the agent of an enrolled folder: answers REST at its port, keeps its session with the control plane, and holds no
- * key until one is handed over. Throws AgentError `bad-config`.
+ * key until one is handed over. `ring` has what `log` was told of late. Throws AgentError `bad-config`.
  */
-export async function startAgent(folder: string, log: Logger): Promise<Agent> {
+export async function startAgent(folder: string, log: Logger, ring: LogRing = new LogRing()): Promise<Agent> {
   const enrolled = await readEnrolled(folder)
   const { config, identity } = enrolled
   await using stack = new AsyncDisposableStack()
@@ -99,9 +101,10 @@ export async function startAgent(folder: string, log: Logger): Promise<Agent> {
   await writeCoreDumpHelper(folder)
   const epoch = await ControlPlaneEpoch.open(folder)
   const wish = new RenewalWish()
-  const watch: SessionWatch = { isConnected: false }
+  const watch = newSessionWatch()
   const persistence = stack.use(await openPersistence(folder, config, host.keys, log))
-  const app = await buildApp(folder, enrolled, host, operations, { status, epoch, wish, persistence, watch }, log)
+  const parts = { status, epoch, wish, persistence, watch, ring }
+  const app = await buildApp(folder, enrolled, host, operations, parts, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
   startSession({ folder, enrolled, epoch, app, wish, watch }, status.bootId, log, stack)
@@ -123,6 +126,7 @@ interface AppParts {
   readonly wish: RenewalWish
   readonly persistence: KeyPersistence
   readonly watch: SessionWatch
+  readonly ring: LogRing
 }
 
 /** The KEKs that this host keeps across restarts, if it does, are held when it resolves. */
@@ -144,7 +148,7 @@ async function buildApp(
   { config, identity, ca }: Enrolled,
   host: OperationHost,
   operations: Operations,
-  { status, epoch, wish, persistence, watch }: AppParts,
+  { status, epoch, wish, persistence, watch, ring }: AppParts,
   logger: Logger,
 ): Promise<RestServer> {
   const app = await buildServer({
@@ -161,12 +165,18 @@ async function buildApp(
     persistence.confirmed()
   })
   addHealthRoutes(app, { keys: host.keys, cryptoSupported: host.cryptoSupported, session: watch })
+  const shown = { ...host, identity: status, keyMemory: keyMemoryLevel, persistence }
   addHostRoutes(app, {
-    ...{ ...host, identity: status, keyMemory: keyMemoryLevel, persistence, renew: () => wish.wish() },
+    ...{ ...shown, renew: () => wish.wish() },
     sealDumpsWith: (key, hostKey) => writeDumpKey(folder, key, hostKey),
   })
   addKeyPersistenceRoutes(app, { cryptoSupported: host.cryptoSupported, persistence })
   addDumpRoutes(app, host.keys, folder)
+  const { keys, datastores } = host
+  addSupportBundleRoutes(app, {
+    ...{ folder, config, keys, datastores, operations },
+    ...{ session: watch, log: ring, version: agentVersion, status: () => hostStatus(shown) },
+  })
   addVmRoutes(app, host)
   addLayerRoutes(app, host)
   addOperationRoutes(app, operations)

@@ -4,7 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { kekSizeBytes } from '@cryptvisor/host-agent-api'
 import { readSecret } from '@cryptvisor/rest'
-import { destination, type Logger, pino } from 'pino'
+import { LogRing } from '@cryptvisor/support-bundle'
+import { destination, type Logger, multistream, pino } from 'pino'
 import { AgentError } from './agent-error.ts'
 import type { EnrolOptions } from './enrol.ts'
 import type { HardwareUuidSource } from './hardware-uuid.ts'
@@ -26,6 +27,8 @@ const usage = `Usage:
       seals the core dump on standard input to the host key; the kernel starts it
   host-agent decrypt-core --file F > DUMP
       opens a sealed core dump; the 32 bytes of the host key that it names come on standard input
+  host-agent decrypt-bundle --file F > BUNDLE.tar.gz
+      opens a support bundle that was sealed to a host key, in the same way
 `
 
 /** The largest token, with room to spare. */
@@ -41,6 +44,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (command === 'core-pattern') return await runCorePattern(rest)
   if (command === 'core-dump') return await runCoreDump(rest)
   if (command === 'decrypt-core') return await runDecryptCore(rest)
+  if (command === 'decrypt-bundle') return await runDecryptBundle(rest)
   throw new AgentError(
     'bad-usage',
     `expected the command «enroll», «serve», «set-control-plane» or one of core dumps\n${usage}`,
@@ -109,22 +113,35 @@ async function runDecryptCore(args: readonly string[]): Promise<void> {
   await pipeline(dump.plain(hostKey), process.stdout)
 }
 
+async function runDecryptBundle(args: readonly string[]): Promise<void> {
+  const path = required(parse(args, { file: { type: 'string' } })['file'], '--file')
+  const { openBundleFile } = await import('./support/open-bundle-file.ts')
+  await pipeline(
+    openBundleFile(path, () => readSecret(process.stdin, kekSizeBytes)),
+    process.stdout,
+  )
+}
+
 async function runServe(args: readonly string[]): Promise<void> {
   const folder = required(parse(args, { dir: { type: 'string' } })['dir'], '--dir')
-  const log = makeLog()
+  const ring = new LogRing()
+  const log = makeLog(ring)
   const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   // Loaded here, after the heap was told to stay small: what is loaded before has grown it already.
   const { startAgent } = await import('./agent.ts')
-  await using agent = await startAgent(folder, log)
+  await using agent = await startAgent(folder, log, ring)
   say({ ready: true, url: agent.config.url, name: agent.config.name })
   log.info({ url: agent.config.url }, 'agent is ready')
   await ended
   log.info('agent stops')
 }
 
-/** Lines of JSON on standard error; standard output is for whoever started us. */
-function makeLog(): Logger {
-  return pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination({ fd: 2, sync: true }))
+/** Lines of JSON on standard error, and into `ring`; standard output is for whoever started us. */
+function makeLog(ring?: LogRing): Logger {
+  const standardError = destination({ fd: 2, sync: true })
+  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  if (ring === undefined) return pino(options, standardError)
+  return pino(options, multistream([{ stream: standardError }, { stream: ring }]))
 }
 
 function say(line: object): void {

@@ -63,7 +63,7 @@ async function holdIdentity(
   })
   const over = new AbortController()
   const ending = AbortSignal.any([signal, over.signal])
-  const session = keepSession({ client, request, log, epoch, watch, random: timing.random }, ending)
+  const session = keepSession({ client, request, log, epoch, watch, random: timing.random, now: timing.now }, ending)
   try {
     for (let failed = false; ; failed = true) {
       if ((await waitForRenewal(identity.certificate, wish, timing, signal, failed)) === 'ended') return null

@@ -9,10 +9,24 @@ export interface SessionLog {
   warn(fields: object, text: string): void
 }
 
-/** Whether the control plane is there. */
+/** How the session stands, for whoever looks. Times in epoch milliseconds. */
 export interface SessionWatch {
+  /** Whether the control plane is there. */
   isConnected: boolean
+  /** Since when there is a session; `null`: there is none. */
+  since: number | null
+  lastHeartbeatAt: number | null
+  /** Why there was none, when that was last so. */
+  lastProblem: { readonly at: number; readonly text: string } | null
 }
+
+/** Of a session that was not dialled yet. */
+export const newSessionWatch = (): SessionWatch => ({
+  isConnected: false,
+  since: null,
+  lastHeartbeatAt: null,
+  lastProblem: null,
+})
 
 export interface SessionOptions {
   readonly client: RestClient
@@ -20,10 +34,11 @@ export interface SessionOptions {
   readonly log: SessionLog
   /** Which control planes this agent works for. */
   readonly epoch: Pick<ControlPlaneEpoch, 'known' | 'meet'>
-  /** Is kept up to date. */
+  /** Is kept up to date, with times of `now`. */
   readonly watch?: SessionWatch
   /** 0 up to 1. */
   readonly random: () => number
+  readonly now?: () => number
   /** The wait before the second try; it doubles up to `waitMaxMs`. */
   readonly waitMinMs?: number
   readonly waitMaxMs?: number
@@ -50,9 +65,12 @@ export async function keepSession(options: SessionOptions, signal: AbortSignal):
 
 /** One session, from the dial to its end; gives how many heartbeats came. */
 async function holdSession(
-  { client, request, log, epoch, watch, silenceMaxMs }: SessionOptions,
+  { client, request, log, epoch, watch = newSessionWatch(), silenceMaxMs, now = Date.now }: SessionOptions,
   signal: AbortSignal,
 ): Promise<number> {
+  const problem = (text: string) => {
+    watch.lastProblem = { at: now(), text }
+  }
   const silence = new AbortController()
   const limitMs = silenceMaxMs ?? 3 * heartbeatMs
   const timer = setTimeout(() => silence.abort(), limitMs)
@@ -67,6 +85,7 @@ async function holdSession(
     for await (const line of lines) {
       timer.refresh()
       if (!(await epoch.meet(epochIn(line)))) {
+        problem('the control plane is older than one that this host has met')
         log.warn(
           { controlPlane: client.url },
           'the control plane is older than one that this host has met: it was replaced by a restore. Stop it, or see «host-agent set-control-plane --accept-older»',
@@ -74,17 +93,22 @@ async function holdSession(
         return heartbeatCount
       }
       heartbeatCount++
-      if (watch !== undefined) watch.isConnected = true
+      watch.isConnected = true
+      watch.lastHeartbeatAt = now()
+      watch.since ??= now()
       if (heartbeatCount === 1) log.info({ controlPlane: client.url }, 'session with the control plane is there')
     }
+    problem('the control plane ended the session')
     if (!signal.aborted) log.warn({ controlPlane: client.url }, 'the control plane ended the session; dialling again')
   } catch (error) {
     if (signal.aborted) return heartbeatCount
     const reason = silence.signal.aborted ? `no heartbeat for ${limitMs} ms` : reasonOf(error)
+    problem(reason)
     log.warn({ controlPlane: client.url, reason }, 'no session with the control plane; dialling again')
   } finally {
     clearTimeout(timer)
-    if (watch !== undefined) watch.isConnected = false
+    watch.isConnected = false
+    watch.since = null
   }
   return heartbeatCount
 }

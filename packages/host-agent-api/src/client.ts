@@ -16,6 +16,7 @@ import type {
   Speed,
   VmFiles,
 } from './operation.ts'
+import type { SupportBundlePlan, TakeSupportBundle } from './support-bundle.ts'
 import type { LockState, VmAuthority } from './vm.ts'
 
 /** Calls one host agent. Every method throws `RestClientError`. */
@@ -86,6 +87,21 @@ export class HostAgentClient {
       method: 'POST',
       path: pathOf('v1', 'dumps', dump, hostKey === null ? 'open' : 'open-with-key'),
       ...(hostKey === null ? {} : { content: hostKey }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  /** `POST /v1/support-bundle/plan`: what a bundle would have. */
+  planSupportBundle(request: TakeSupportBundle): Promise<SupportBundlePlan> {
+    return this.#rest.call({ method: 'POST', path: '/v1/support-bundle/plan', json: request })
+  }
+
+  /** `POST /v1/support-bundle`: the bundle as it is made, sealed or plain. */
+  takeSupportBundle(request: TakeSupportBundle, signal?: AbortSignal): Promise<Readable> {
+    return this.#rest.flow({
+      method: 'POST',
+      path: '/v1/support-bundle',
+      json: request,
       ...(signal === undefined ? {} : { signal }),
     })
   }

@@ -50,6 +50,7 @@ export {
   RenewRequest,
   SessionRequest,
 } from './session.ts'
+export { SupportBundlePlan, supportBundleRequestSizeMax, TakeSupportBundle } from './support-bundle.ts'
 export {
   DevicePath,
   DiskAuthority,

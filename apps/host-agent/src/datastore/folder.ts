@@ -12,6 +12,12 @@ import { openReadBack, pageAlignedBuffer } from '../data-path/read-back.ts'
 import type { Devices } from '../disk/devices.ts'
 import { errnoOf, ioError } from '../io-error.ts'
 
+/** Something that lies in a folder. Its name may be none of ours. */
+export interface FolderEntry {
+  readonly name: string
+  readonly stats: StorageStats
+}
+
 /** Called before each change that a folder makes on disk; a test stops the world there to play a crash. */
 export type BeforeChange = (what: string) => Promise<void>
 
@@ -203,12 +209,40 @@ export class Folder implements AsyncDisposable {
   /** The names of all that lies in the folder. */
   async names(): Promise<string[]> {
     try {
-      const names = await this.#folder.names()
+      const names = await this.#folder.names(entriesMax + 1)
       if (names.length <= entriesMax) return names
     } catch (cause) {
       throw this.#error('cannot list the folder', cause)
     }
     throw new AgentError('datastore-mismatch', `${this.path}: has more than ${entriesMax} entries`)
+  }
+
+  /**
+   * What lies in the folder, whatever it is and is called, at most `countMax` of it: for showing. What vanishes meanwhile is
+   * left out.
+   */
+  async entries(countMax: number): Promise<{ entries: FolderEntry[]; isAll: boolean }> {
+    try {
+      const names = await this.#folder.names(countMax + 1)
+      const entries: FolderEntry[] = []
+      for (const name of names.slice(0, countMax)) {
+        const stats = await this.#folder.stat(name).catch(() => null)
+        if (stats !== null) entries.push({ name, stats })
+      }
+      return { entries, isAll: names.length <= countMax }
+    } catch (cause) {
+      throw this.#error('cannot list the folder', cause)
+    }
+  }
+
+  /** The first bytes of a file; fewer where it ends before. */
+  async beginning(name: string, sizeBytes: number): Promise<Buffer> {
+    try {
+      await using file = await this.#folder.openFile(checked(name), 'read')
+      return Buffer.from(await readUpTo(file, sizeBytes))
+    } catch (cause) {
+      throw this.#error(`cannot read ${name}`, cause)
+    }
   }
 
   /** The files in the folder with their sizes; other things are left out. */

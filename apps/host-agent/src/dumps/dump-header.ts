@@ -2,9 +2,10 @@ import { hpkeOpen, hpkeSeal } from '@cryptvisor/crypto'
 import { KeyReference } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import { Secret } from '@cryptvisor/secret'
+import { hostKeyPairOf } from '@cryptvisor/support-bundle'
 import { type Static, Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
-import { type DumpKey, dumpKeyPairOf } from './dump-key.ts'
+import type { DumpKey } from './dump-key.ts'
 
 const base64url = (pattern: string) => Type.String({ pattern: `^[0-9A-Za-z_-]${pattern}$` })
 
@@ -85,7 +86,7 @@ export function openDumpKey(header: DumpHeader, hostKey: Secret, name: string): 
     ciphertext: Buffer.from(header.sealedKey, 'base64url'),
   }
   try {
-    return hpkeOpen(dumpKeyPairOf(hostKey), { info: infoOf(header.key), associatedData: clearPart(header) }, message)
+    return hpkeOpen(hostKeyPairOf(hostKey), { info: infoOf(header.key), associatedData: clearPart(header) }, message)
   } catch (cause) {
     throw new AgentError(
       'refused',

@@ -1,14 +1,11 @@
-import { deriveHpkeKeyPair, type HpkeKeyPair, hkdf } from '@cryptvisor/crypto'
 import { KeyReference } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
+import { hostKeyPairOf } from '@cryptvisor/support-bundle'
 import { type Static, Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 import { agentFiles, readAgentFile } from '../config.ts'
 import { writeAgentFile } from '../write-agent-file.ts'
-
-/** HKDF's info for what a host key makes the key pair of its core dumps of. */
-const dumpKeyInfo = 'cryptvisor core dumps'
 
 /** What lies on the disk for whoever seals a core dump: nothing secret. */
 const DumpKey = Type.Object(
@@ -19,15 +16,9 @@ export type DumpKey = Static<typeof DumpKey>
 
 const problemOf = shapeCheck(DumpKey, 'dump-key.json')
 
-/** The key pair that a host key stands for: its public part seals core dumps, and only the host key opens them. */
-export function dumpKeyPairOf(hostKey: Secret): HpkeKeyPair {
-  using material = hkdf(hostKey, { info: dumpKeyInfo, sizeBytes: 32 })
-  return deriveHpkeKeyPair(material)
-}
-
 /** Leaves the public part for helpers to seal with; that is on disk when it resolves. */
 export async function writeDumpKey(folder: string, key: KeyReference, hostKey: Secret): Promise<void> {
-  const publicKey = Buffer.from(dumpKeyPairOf(hostKey).publicKey).toString('base64url')
+  const publicKey = Buffer.from(hostKeyPairOf(hostKey).publicKey).toString('base64url')
   await writeAgentFile(agentFiles.dumpKey(folder), Buffer.from(`${JSON.stringify({ key, publicKey })}\n`))
 }
 

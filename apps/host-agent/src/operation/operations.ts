@@ -45,6 +45,13 @@ export class Operations implements AsyncDisposable {
     return this.#get(id).status
   }
 
+  /** The last that were started, at most `countMax`: how each stands, and what it is. */
+  recent(countMax: number): { kind: OperationRequest['kind']; status: OperationStatus }[] {
+    return [...this.#operations.values()]
+      .slice(-countMax)
+      .map(({ request, status }) => ({ kind: request.kind, status }))
+  }
+
   /** Asks an operation to stop; it ends `failed` with `cancelled`, or `done` when that comes too late. */
   cancel(id: string): OperationStatus {
     const operation = this.#get(id)

@@ -20,25 +20,35 @@ export interface HostRoutesContext {
   sealDumpsWith(key: KeyReference, hostKey: Secret): Promise<void>
 }
 
+/** The host as it is now. */
+export async function hostStatus({
+  keys,
+  cryptoSupported,
+  identity,
+  keyMemory,
+  persistence,
+}: Pick<
+  HostRoutesContext,
+  'keys' | 'cryptoSupported' | 'identity' | 'keyMemory' | 'persistence'
+>): Promise<HostStatus> {
+  const { hostKey } = keys
+  const cryptoState = !cryptoSupported ? 'incapable' : hostKey === null ? 'prepared' : 'safe'
+  return {
+    ...({ ...identity, cryptoState, hostKey, keysHeldCount: keys.count } as const),
+    ...{ keyMemory: await keyMemory(), keyPersistence: persistence.status },
+  }
+}
+
 const Nothing = Type.Null({ description: 'No content' })
 
 /** `/v1/host`, `/v1/keys` and `/v1/host-key`. */
-export function addHostRoutes(
-  app: RestServer,
-  { keys, cryptoSupported, identity, keyMemory, persistence, renew, sealDumpsWith }: HostRoutesContext,
-): void {
+export function addHostRoutes(app: RestServer, context: HostRoutesContext): void {
+  const { keys, cryptoSupported, persistence, renew, sealDumpsWith } = context
   const requireCrypto = () => {
     if (!cryptoSupported) throw new AgentError('crypto-unsupported', 'this host does not support encryption')
   }
 
-  app.get('/v1/host', { schema: { response: { 200: HostStatus } } }, async () => {
-    const { hostKey } = keys
-    const cryptoState = !cryptoSupported ? 'incapable' : hostKey === null ? 'prepared' : 'safe'
-    return {
-      ...({ ...identity, cryptoState, hostKey, keysHeldCount: keys.count } as const),
-      ...{ keyMemory: await keyMemory(), keyPersistence: persistence.status },
-    }
-  })
+  app.get('/v1/host', { schema: { response: { 200: HostStatus } } }, () => hostStatus(context))
 
   app.post('/v1/renew-certificate', { schema: { response: { 202: Nothing } } }, async (_request, reply) => {
     renew()
