@@ -1,3 +1,4 @@
+import type { LogRing } from '@cryptvisor/support-bundle'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
 
@@ -14,6 +15,17 @@ export function createLog(level: Config['logLevel'], destination?: DestinationSt
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: hidden.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[hidden]' },
     },
-    destination ?? pino.destination({ fd: 2, sync: true }),
+    destination ?? standardError(),
   )
 }
+
+/** Standard error, and a ring in memory that has the last of it. */
+export function kept(ring: LogRing): DestinationStream {
+  // What reaches them has the level that the log itself has.
+  return pino.multistream([
+    { level: 'trace', stream: standardError() },
+    { level: 'trace', stream: ring },
+  ])
+}
+
+const standardError = () => pino.destination({ fd: 2, sync: true })

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
 import { guardMemory, thisStart, unsafeStart } from '@cryptvisor/process-guard'
+import { LogRing } from '@cryptvisor/support-bundle'
 import { auditedEvents } from './app/audit/audited-events.ts'
 import { Users } from './app/users.ts'
 import { backUp, checkBackup, restore } from './backup/commands.ts'
@@ -9,7 +10,7 @@ import { createWork } from './create-work.ts'
 import { openControlPlaneDatabase } from './database/open.ts'
 import { SealedTable } from './database/sealed-table.ts'
 import { checkAdministrator, initialize } from './initialize.ts'
-import { createLog } from './log.ts'
+import { createLog, kept } from './log.ts'
 import { readPassword } from './password-input.ts'
 import { placesIn } from './places.ts'
 import { startService } from './service.ts'
@@ -120,7 +121,9 @@ async function recoverAdmin(folder: string, options: Options): Promise<void> {
 }
 
 async function serve(folder: string, coreDumpsOff: boolean): Promise<void> {
-  const log = createLog((await readConfig(folder)).logLevel)
+  const logRing = new LogRing()
+  const { logLevel } = await readConfig(folder)
+  const log = createLog(logLevel, kept(logRing))
   if (!coreDumpsOff) log.warn('core dumps are not off: keys may be written to disk when the process dies')
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'a fault of ours; the process ends')
@@ -128,7 +131,7 @@ async function serve(folder: string, coreDumpsOff: boolean): Promise<void> {
   })
   const stopped = Promise.withResolvers<string>()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve(signal))
-  const service = await startService({ folder, version: ownVersion(), clock: Date.now, log, createWork })
+  const service = await startService({ folder, version: ownVersion(), clock: Date.now, log, logRing, createWork })
   process.stdout.write(`${JSON.stringify({ ready: true, url: service.url, hostsUrl: service.hostsUrl })}\n`)
   log.info({ url: service.url, hostsUrl: service.hostsUrl }, 'ready')
   log.info({ signal: await stopped.promise }, 'stopping')

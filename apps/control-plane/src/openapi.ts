@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Barrier, MemoryPhysical } from '@cryptvisor/key-store'
 import { Secret } from '@cryptvisor/secret'
+import { LogRing } from '@cryptvisor/support-bundle'
 import { AuditSigner } from './app/audit/audit-signer.ts'
 import { Certificates } from './app/certificates.ts'
 import { Platform } from './app/platform.ts'
@@ -70,6 +71,7 @@ async function openApiDocument(): Promise<object> {
     settings,
     clock,
     log,
+    logRing: new LogRing(),
   }
   const platform = opened.use(new Platform(parts))
   const { work, routes } = createWork({ database, platform, settings, clock, log })

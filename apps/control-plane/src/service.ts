@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { Barrier, readRootKeyFile } from '@cryptvisor/key-store'
 import type { RestServer } from '@cryptvisor/rest'
+import { LogRing } from '@cryptvisor/support-bundle'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'pino'
 import { keepLooking } from './app/alarms/alarm-watch.ts'
@@ -47,6 +48,8 @@ export interface ServiceOptions {
   readonly version: string
   readonly clock: Clock
   readonly log: Logger
+  /** What the log was told of late; left out: support bundles have none of it. */
+  readonly logRing?: LogRing
   readonly createWork: (parts: WorkParts) => WorkPart
 }
 
@@ -93,6 +96,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     settings,
     clock,
     log,
+    logRing: options.logRing ?? new LogRing(),
   }
   const platform = opened.use(new Platform(parts))
   const { work, routes } = options.createWork({ database, platform, settings, clock, log })

@@ -148,6 +148,7 @@ import type { ChangePower, DeclareOff, MigrateVm } from './power.ts'
 import type { RebootCheckList } from './reboot-check.ts'
 import type { AcceptVm, DatastoreContent, Reconciliation, RegisterVm, VmComparison } from './registration.ts'
 import type { LoginRule, NewSecondFactor, RecoveryCodes, SecondFactorCode, SecondFactorState } from './second-factor.ts'
+import type { OpenHostBundle, SupportBundlePlan, TakeHostBundle, TakeSystemBundle } from './support-bundles.ts'
 import type { BackupSchedule, SetBackupSchedule, System } from './system.ts'
 import type { Task, TaskList, TaskSpeed, TaskStarted } from './tasks.ts'
 import type {
@@ -447,6 +448,33 @@ export class ControlPlaneClient {
     return this.#rest.stream({
       method: 'POST',
       path: api('hosts', host, 'dumps', dump, 'open'),
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  /** What a support bundle of a host would have. */
+  hostBundlePlan(host: string): Promise<SupportBundlePlan> {
+    return this.#rest.call({ method: 'GET', path: api('hosts', host, 'support-bundle'), timeoutMs: 60_000 })
+  }
+  /** A support bundle of a host, as it is made. */
+  takeHostBundle(host: string, body: TakeHostBundle, signal?: AbortSignal): Promise<Readable> {
+    return this.#rest.flow({
+      ...{ method: 'POST', path: api('hosts', host, 'support-bundle'), json: body, timeoutMs: 120_000 },
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  /** The key of one bundle that was sealed to a key of that host, as bytes: it opens that bundle and nothing else. */
+  openHostBundle(host: string, body: OpenHostBundle): Promise<StreamedAnswer> {
+    const path = api('hosts', host, 'support-bundle', 'open')
+    return this.#rest.stream({ method: 'POST', path, json: body, timeoutMs: 60_000 })
+  }
+  /** What a support bundle of the control plane would have. */
+  systemBundlePlan(): Promise<SupportBundlePlan> {
+    return this.#get(api('system', 'support-bundle'))
+  }
+  /** A support bundle of the control plane, as it is made. */
+  takeSystemBundle(body: TakeSystemBundle, signal?: AbortSignal): Promise<Readable> {
+    return this.#rest.flow({
+      ...{ method: 'POST', path: api('system', 'support-bundle'), json: body, timeoutMs: 120_000 },
       ...(signal === undefined ? {} : { signal }),
     })
   }

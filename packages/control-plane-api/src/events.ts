@@ -167,6 +167,8 @@ export const eventTypes = {
   'host.crypto.keys-forgotten': ['info', 'A host that was removed forgot its keys', 'com.vmware.vc.crypto.Operation'],
   'host.crypto.key-exposed': ['warning', 'A host that was removed may still hold a key', null],
   'host.core-dump-opened': ['info', 'A core dump of a host is opened and read out, plain', null],
+  'support-bundle.taken': ['info', 'A support bundle of a host or of the control plane is made and read out', null],
+  'support-bundle.opened': ['info', 'A support bundle that was sealed to a host key is opened', null],
   'vm.created': ['info', 'A VM was created', 'VmCreatedEvent'],
   'vm.deleted': ['info', 'A VM was deleted', 'VmRemovedEvent'],
   'vm.disk-added': ['info', 'A disk was added', 'VmReconfiguredEvent'],

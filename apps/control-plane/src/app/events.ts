@@ -190,7 +190,8 @@ function severityOf(type: EventType): Severity {
   return eventTypes[type][0]
 }
 
-function toEvent(row: Selectable<EventRow>): Event {
+/** A row as users see it. */
+export function toEvent(row: Selectable<EventRow>): Event {
   return {
     id: row.id,
     type: row.type,

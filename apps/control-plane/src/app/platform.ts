@@ -1,5 +1,6 @@
 import type { Barrier } from '@cryptvisor/key-store'
 import type { Identity } from '@cryptvisor/pki'
+import type { LogRing } from '@cryptvisor/support-bundle'
 import type { Kysely } from 'kysely'
 import type { Schema } from '../database/schema.ts'
 import { AlarmBook } from './alarms/alarm-book.ts'
@@ -58,6 +59,7 @@ import { RequestKeys } from './request-keys.ts'
 import { Roles } from './roles.ts'
 import { SecondFactors } from './second-factor/second-factors.ts'
 import type { Settings } from './settings.ts'
+import { SystemBundles } from './support/system-bundles.ts'
 import { Backups } from './system/backups.ts'
 import { Metrics } from './system/metrics.ts'
 import { Readiness } from './system/readiness.ts'
@@ -82,6 +84,8 @@ export interface PlatformParts {
   readonly settings: Settings
   readonly clock: Clock
   readonly log: Log
+  /** What the log was told of late, for support bundles. */
+  readonly logRing: LogRing
 }
 
 /** Everything but the work: users, hosts, inventory, key providers, events. Tell it of the work before it listens. */
@@ -138,6 +142,7 @@ export class Platform implements AsyncDisposable {
   readonly backups: Backups
   readonly readiness: Readiness
   readonly system: SystemInfo
+  readonly bundles: SystemBundles
   readonly metrics: Metrics
   readonly requestKeys: RequestKeys
   readonly database: Kysely<Schema>
@@ -261,6 +266,11 @@ export class Platform implements AsyncDisposable {
       version,
       caFingerprint256,
       startedAt: clock(),
+    })
+    const { system, metrics, auditLog: trail, certificateInventory, sessions } = this
+    this.bundles = new SystemBundles({
+      ...{ database, events, system, metrics, audit: trail, certificates: certificateInventory },
+      ...{ log: parts.logRing, folder, version, clock, isConnected: (hostId) => sessions.get(hostId) !== null },
     })
   }
 

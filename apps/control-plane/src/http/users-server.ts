@@ -28,6 +28,7 @@ import { logRequests } from './request-log.ts'
 import type { Routes } from './routes.ts'
 import { secondFactorRoutes } from './second-factor-routes.ts'
 import { type ConnectionLimits, limitClients } from './slow-clients.ts'
+import { systemBundleRoutes } from './system-bundle-routes.ts'
 import { systemRoutes } from './system-routes.ts'
 
 /** Of users, their tools and their browsers. */
@@ -77,6 +78,7 @@ export async function buildUsersServer(
     eventRoutes(platform),
     reportRoutes(platform),
     systemRoutes(platform),
+    systemBundleRoutes(platform),
     metricsRoutes(platform),
     auditRoutes(platform),
     alarmRoutes(platform),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { type ClientOptions, RestClient } from '@cryptvisor/rest'
+import { LogRing } from '@cryptvisor/support-bundle'
 import type { Kysely } from 'kysely'
 import { takeOut } from '../app/work/hosts/host-removal.ts'
 import { openControlPlaneDatabase } from '../database/open.ts'
@@ -23,6 +24,8 @@ export interface Bench {
   readonly work: TestWork
   /** Everything that was logged, as it was written. */
   logged(): string
+  /** What its support bundles have of the log. */
+  readonly logRing: LogRing
   /** A client of one of the servers, closed when the test is over. */
   rest(options?: Partial<ClientOptions>): RestClient
   /** A client of the server for users, with this token or nobody's. */
@@ -46,7 +49,13 @@ export async function startBench(context: TestContext, createWork?: ServiceOptio
   const folder = join(root, 'data')
   const rootKeyFile = join(root, 'keys', 'root.key')
   const lines: string[] = []
-  const log = createLog('debug', { write: (line) => void lines.push(line) })
+  const logRing = new LogRing()
+  const log = createLog('debug', {
+    write: (line) => {
+      lines.push(line)
+      logRing.write(line)
+    },
+  })
   const work = new TestWork()
   let passedMs = 0
   const clock = () => Date.now() + passedMs
@@ -56,6 +65,7 @@ export async function startBench(context: TestContext, createWork?: ServiceOptio
       version: '1.2.3',
       clock,
       log,
+      logRing,
       createWork:
         createWork ??
         (({ platform: { events, sessions } }) => {
@@ -91,6 +101,7 @@ export async function startBench(context: TestContext, createWork?: ServiceOptio
     },
     work,
     logged: () => lines.join(''),
+    logRing,
     rest,
     client,
     logIn: async (user = 'admin') => client((await client().login({ user, password })).token),

@@ -8,6 +8,7 @@ import type { EraseState } from './erasure/erase-state.ts'
 import { Erasures } from './erasure/erasures.ts'
 import { HandOver } from './hosts/hand-over.ts'
 import { HostAdministration } from './hosts/host-administration.ts'
+import { HostBundles } from './hosts/host-bundles.ts'
 import { HostCatchUp } from './hosts/host-catch-up.ts'
 import { HostDumps } from './hosts/host-dumps.ts'
 import { HostKeyPersistences } from './hosts/key-persistence.ts'
@@ -135,6 +136,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const exports = new DiskExports(context, handOver)
   const dumps = new HostDumps(context, kms)
   const persistences = new HostKeyPersistences(context)
+  const bundles = new HostBundles(context, kms)
   const directory = new KeyDirectory(context, kms)
   const keyLives = new KeyLives(context, kms, settings.keyDestroyAfterMs, principalOf)
   const registration = new Registration(context, handOver, again)
@@ -166,6 +168,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     exports,
     dumps,
     persistences,
+    bundles,
     directory,
     keyLives,
     registration,

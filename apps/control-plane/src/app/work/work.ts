@@ -53,6 +53,7 @@ import { defaultTimings, type Timings, type WorkContext } from './context.ts'
 import type { StatementSigner } from './erasure/erase-saga.ts'
 import type { Erasures } from './erasure/erasures.ts'
 import type { HostAdministration } from './hosts/host-administration.ts'
+import type { HostBundles } from './hosts/host-bundles.ts'
 import type { HostDumps } from './hosts/host-dumps.ts'
 import { clusterOf, hostNamed } from './hosts/host-lookup.ts'
 import type { HostKeyPersistences } from './hosts/key-persistence.ts'
@@ -131,6 +132,11 @@ export class Work implements HostObserver {
   /** Whether hosts keep their keys across restarts. */
   get persistences(): HostKeyPersistences {
     return this.#parts.persistences
+  }
+
+  /** Support bundles of hosts. */
+  get bundles(): HostBundles {
+    return this.#parts.bundles
   }
 
   /** VMs that lie on datastores already, and those that are to be forgotten. */

@@ -4,6 +4,7 @@ import { approvalRoutes } from './approval-routes.ts'
 import { campaignRoutes, providerMigrationRoutes } from './campaign-routes.ts'
 import { diskRoutes } from './disk-routes.ts'
 import { erasureRoutes } from './erasure-routes.ts'
+import { hostBundleRoutes } from './host-bundle-routes.ts'
 import { hostCryptoRoutes } from './host-crypto-routes.ts'
 import { hostDumpRoutes } from './host-dump-routes.ts'
 import { keyHealthRoutes } from './key-health-routes.ts'
@@ -30,6 +31,7 @@ export function workRoutes(server: RestServer, work: Work): void {
     hostCryptoRoutes(work),
     hostDumpRoutes(work.dumps),
     keyPersistenceRoutes(work.persistences),
+    hostBundleRoutes(work.bundles),
     keyTypeRoutes(work),
     keyLifeRoutes(work.keyLives),
     approvalRoutes(work.keyLives.approvals),
