@@ -10,23 +10,29 @@ const newline = 0x0a
 const carriageReturn = 0x0d
 
 /**
- * Gets the password of a backup from standard input, a file, or the terminal (twice for a new one); no string is made of
+ * Gets the password of a file from standard input, a file, or the terminal (twice for a new one); no string is made of
  * it. Throws `CliError`.
  */
 export async function getBackupPassword(
   options: PasswordOptions,
   surroundings: Surroundings,
   isNew: boolean,
+  of: 'backup' | 'support bundle' = 'backup',
 ): Promise<Secret> {
-  const password = await given(options, surroundings, isNew)
+  const password = await given(options, surroundings, isNew, of)
   if (!isNew || password.sizeBytes >= backupPasswordSizeMin) return password
   password[Symbol.dispose]()
   throw new CliError('bad-password', `the password has fewer than ${backupPasswordSizeMin} bytes`, {
-    next: 'it is all that protects the backup: choose a long one, and keep it apart from the file',
+    next: `it is all that protects the ${of}: choose a long one, and keep it apart from the file`,
   })
 }
 
-async function given(options: PasswordOptions, surroundings: Surroundings, isNew: boolean): Promise<Secret> {
+async function given(
+  options: PasswordOptions,
+  surroundings: Surroundings,
+  isNew: boolean,
+  of: string,
+): Promise<Secret> {
   if (options.passwordFile !== undefined) return fromFile(options.passwordFile)
   const { stdin } = surroundings
   if (options.passwordStdin === true) {
@@ -41,7 +47,7 @@ async function given(options: PasswordOptions, surroundings: Surroundings, isNew
       next: 'give it by --password-stdin or --password-file FILE',
     })
   }
-  const password = await getPassphrase(undefined, surroundings, 'Password of the backup: ')
+  const password = await getPassphrase(undefined, surroundings, `Password of the ${of}: `)
   if (!isNew) return password
   using again = await getPassphrase(undefined, surroundings, 'Once more: ')
   if (again.equal(password)) return password

@@ -19,6 +19,8 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['host key-persistence enable host-b', ['PUT /hosts/host-b/key-persistence', { keepDays: 30 }]],
   ['host key-persistence enable host-b --keep-days 7', ['PUT /hosts/host-b/key-persistence', { keepDays: 7 }]],
   ['host key-persistence disable host-b', ['DELETE /hosts/host-b/key-persistence']],
+  ['host support-bundle host-b --out never --dry-run', ['GET /hosts/host-b/support-bundle']],
+  ['system support-bundle --out never --dry-run', ['GET /system/support-bundle']],
   ['host exposed-keys', ['GET /exposed-keys']],
   ['host exposed-keys host-b', ['GET /exposed-keys?host=host-b']],
   ['cluster crypto-mode main force-enable', ['PUT /clusters/main/crypto-mode', { mode: 'force-enable' }]],

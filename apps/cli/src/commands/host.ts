@@ -12,6 +12,7 @@ import { addHostCrypto } from './host-crypto.ts'
 import { addHostDumps } from './host-dumps.ts'
 import { addHostKeyPersistence, persistenceRows } from './host-key-persistence.ts'
 import { addHostKeys } from './keys-usage.ts'
+import { addHostBundles } from './support-bundle.ts'
 
 /** `host`: the machines that run VMs. */
 export function addHost(program: CliCommand, cli: Cli): void {
@@ -87,6 +88,7 @@ export function addHost(program: CliCommand, cli: Cli): void {
   addHostCrypto(host, cli)
   addHostDumps(host, cli)
   addHostKeyPersistence(host, cli)
+  addHostBundles(host, cli)
   addHostCheck(host, cli)
   addHostCertificate(host, cli)
 }

@@ -8,6 +8,7 @@ import { line } from '../printable.ts'
 import { transferDisplay } from '../progress.ts'
 import { formatSize } from '../quantity.ts'
 import { scheduleSheet, systemSheet } from '../system-words.ts'
+import { addSystemBundle } from './support-bundle.ts'
 
 /** `system`: the control plane itself. */
 export function addSystem(program: CliCommand, cli: Cli): void {
@@ -29,6 +30,7 @@ export function addSystem(program: CliCommand, cli: Cli): void {
     .requiredOption('--out <file>', 'where to; it must not be there yet, and others cannot read it')
     .examples('system backup --out cryptvisor.backup')
     .action(({ out }: { readonly out: string }) => backUp(cli, out))
+  addSystemBundle(system, cli)
   const schedule = system
     .command('backup-schedule')
     .description('backups of the control plane that are made by themselves')

@@ -4,6 +4,7 @@ import type {
   HostDump,
   HostKeyPersistence,
   RebootCheckList,
+  SupportBundlePlan,
   UsedKeyHealth,
 } from '@cryptvisor/control-plane-api'
 import { cannedTime } from './canned.ts'
@@ -28,6 +29,13 @@ export const cannedKeyPersistence: HostKeyPersistence = {
     problem: null,
     memory: { swap: false, coreDumps: false },
   },
+}
+
+export const cannedBundlePlan: SupportBundlePlan = {
+  hostKey: cannedDump.key,
+  files: [{ name: 'host/log.jsonl', about: 'the agent’s log' }],
+  fileSizeMax: 8_388_608,
+  sizeMax: 67_108_864,
 }
 
 export const cannedHealth: UsedKeyHealth = {

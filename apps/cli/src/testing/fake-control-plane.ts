@@ -49,6 +49,8 @@ export class FakeControlPlane implements AsyncDisposable {
   /** What a disk's export answers, and whether the connection breaks before it is whole. */
   exported = Buffer.alloc(0)
   exportBreaksOff = false
+  /** What opens a sealed support bundle. */
+  bundleKey = Buffer.alloc(0)
   /** The client keys of key providers that came in, PEM. */
   readonly clientKeys: string[] = []
   /** What came as bytes for native providers: passwords and backups. */

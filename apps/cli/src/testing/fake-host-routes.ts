@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import {
   CertificateList,
   DecommissionHost,
@@ -8,10 +9,14 @@ import {
   HostKeyPersistence,
   KeyHealthList,
   MoveHost,
+  OpenHostBundle,
   RebootCheckList,
   RekeyHosts,
   SetCryptoMode,
   StartedForHosts,
+  SupportBundlePlan,
+  TakeHostBundle,
+  TakeSystemBundle,
   TaskStarted,
   UnlockVms,
   UsedKeyHealth,
@@ -19,6 +24,7 @@ import {
 } from '@cryptvisor/control-plane-api'
 import type { RestServer } from '@cryptvisor/rest'
 import {
+  cannedBundlePlan,
   cannedCertificate,
   cannedCheck,
   cannedDump,
@@ -74,6 +80,29 @@ export function addHostCare(server: RestServer, made: Promise<FakeControlPlane>)
     const { exported } = await made
     return reply.type('application/octet-stream').header('content-length', exported.length).send(exported)
   })
+  for (const [path, body] of [
+    ['hosts/:name', TakeHostBundle],
+    ['system', TakeSystemBundle],
+  ] as const) {
+    const url = `${api}/${path}/support-bundle`
+    server.get(url, { schema: { response: { 200: SupportBundlePlan } } }, async () => cannedBundlePlan)
+    server.post(url, { schema: { body } }, async (_request, reply) => {
+      const { exported, exportBreaksOff } = await made
+      const content = async function* () {
+        yield exported
+        if (exportBreaksOff) throw new Error('the host is gone')
+      }
+      return reply.type('application/octet-stream').send(Readable.from(content(), { objectMode: false }))
+    })
+  }
+  server.post(
+    `${api}/hosts/:name/support-bundle/open`,
+    { schema: { body: OpenHostBundle } },
+    async (_request, reply) => {
+      const { bundleKey } = await made
+      return reply.type('application/octet-stream').header('content-length', bundleKey.length).send(bundleKey)
+    },
+  )
   server.get(`${api}/exposed-keys`, { schema: { response: { 200: ExposedKeyList } } }, async () => ({
     keys: [cannedExposed],
   }))
