@@ -101,7 +101,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const powers = new Powers({
     ...{ work: context, handOver, hostKeys },
     lookAgain: async (hostId, inDoubt) => {
-      again(hostId)
+      if (await locks.isAnyUnknown(hostId)) again(hostId)
       if (inDoubt) await machineReports.askHost(hostId)
     },
   })

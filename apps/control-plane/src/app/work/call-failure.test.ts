@@ -133,7 +133,7 @@ async function assertTold(world: World, flow: Flow, task: Task): Promise<void> {
   assert.equal(await count(flow.event), state === 'success' ? 1 : 0)
   if (flow.failureEvent !== null) assert.equal(await count(flow.failureEvent), state === 'success' ? 0 : 1)
   const isOfHost = task.target.kind === 'host'
-  const named = isOfHost ? [task.target.name, null] : ['host-a', task.target.name]
+  const named = isOfHost ? [task.target.name, null] : [flow.host ?? 'host-a', task.target.name]
   // DESIGN.md, section 4: each failure has an event of its own, which names what it can.
   if (error?.code === 'kms-unreachable') {
     const [told] = (await world.eventsOf('kms.crypto.connection-error')).filter((event) => event.task === task.id)

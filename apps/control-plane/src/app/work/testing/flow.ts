@@ -8,6 +8,8 @@ export interface Flow {
   act(world: World): Promise<Task>
   /** Whether it happened, in full; `false`: nothing of it did. */
   happened(world: World): Promise<boolean>
+  /** Who is asked for a change of a VM; `host-a` when left out. */
+  readonly host?: 'host-b'
   /** The event that tells of it, and the one that tells of its failure. */
   readonly event: EventType
   readonly failureEvent: EventType | null

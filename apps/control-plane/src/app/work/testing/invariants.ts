@@ -14,6 +14,8 @@ export async function isSettled(world: World): Promise<boolean> {
   if (keys.some(({ state }) => state === 'discarded')) return false
   if (keys.some(({ state, owner_kind }) => state === 'pending' && owner_kind === 'key-provider')) return false
   const vms = await readVms(database, {})
+  // Whoever looks at what nobody looked at while a task had it.
+  if (vms.some(({ row }) => row.lock_state === 'unknown')) return false
   const used = new Set([
     ...keys
       // What many VMs may have counts for those that have it.

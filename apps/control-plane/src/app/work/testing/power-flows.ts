@@ -47,6 +47,7 @@ export const powerFlows: readonly Flow[] = [
   },
   {
     name: 'give a VM to another host',
+    host: 'host-b',
     prepare: prepareEncrypted,
     act: (world) => world.work.migrateVm(admin, 'web', { host: 'host-b' }),
     happened: async (world) => (await world.work.showVm('web')).host === 'host-b',

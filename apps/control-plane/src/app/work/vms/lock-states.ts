@@ -43,6 +43,18 @@ export class LockStates {
     await update.execute()
   }
 
+  /** Whether there is a VM of a host of which nobody knows whether it opens. */
+  async isAnyUnknown(hostId: string): Promise<boolean> {
+    const row = await this.#work.database
+      .selectFrom('vm')
+      .select('id')
+      .where('host_id', '=', hostId)
+      .where('lock_state', '=', 'unknown')
+      .limit(1)
+      .executeTakeFirst()
+    return row !== undefined
+  }
+
   /**
    * Has the host open the VM with the keys that it holds, and keeps what it says. `why` says why keys are missing, where
    * that is known. Throws `RestClientError` when the host cannot be asked.
