@@ -140,12 +140,18 @@ test('a VM that runs on two hosts is an alarm, is not started, and is ended wher
   assert.match(event?.text ?? '', /Host host-a runs VM web, which is not its to run.*«host stop-machine host-a web»/)
   await assert.rejects(world.work.changePower(admin, 'web', { action: 'power-on' }), {
     code: 'wrong-power-state',
-    message: /runs on host host-a, which is not its to run/,
+    message: /runs on host host-a, which is not to run it/,
   })
   await assert.rejects(world.work.removeHost(await world.process.host(world.hostA), admin), { code: 'in-use' })
   await world.report(world.hostA)
   assert.equal((await world.eventsOf('host.stray-machine')).length, 1, 'told once')
+  const blind: typeof admin = { ...admin, can: (_privilege, [object]) => object.kind !== 'host' }
+  await assert.rejects(world.work.changePower(blind, 'web', { action: 'power-on' }), {
+    message: /runs on another host/,
+  })
   await assert.rejects(world.work.stopStray(admin, 'host-b', 'web'), { code: 'not-found' })
+  const noVm: typeof admin = { ...admin, can: (_privilege, [object]) => object.kind !== 'vm' }
+  await assert.rejects(world.work.stopStray(noVm, 'host-a', 'web'), { code: 'not-found' })
   await world.work.stopStray(admin, 'host-a', 'web')
   assert.deepEqual(world.hostA.machines.running, [])
   assert.equal((await world.eventsOf('host.stray-machine-gone')).length, 1)
@@ -180,4 +186,33 @@ test('a machine of a VM that the inventory does not know is an alarm until it is
   )
   await tell(world, world.hostB)
   assert.equal((await world.eventsOf('host.stray-machine-gone')).length, 1)
+})
+
+/** Ends the VM's QEMU before the host answers to what is asked of it next, and reports that. */
+function endAtNext(world: World, id: string): void {
+  const { machines } = world.hostA
+  machines.onChanged = async () => {
+    machines.onChanged = () => undefined
+    machines.end(id, 'broken')
+    await world.report(world.hostA)
+  }
+}
+
+test('a crash in the middle of a reset is told', async (context) => {
+  const world = await runningWorld(context)
+  endAtNext(world, await idOf(world))
+  await world.ended(await world.work.changePower(admin, 'web', { action: 'reset' }))
+  assert.equal((await power(world)).state, 'off')
+  assert.equal((await world.eventsOf('vm.crashed')).length, 1)
+})
+
+test('a VM that ends as soon as it was started was not started', async (context) => {
+  const world = await World.start(context)
+  await prepareEncrypted(world)
+  endAtNext(world, await idOf(world))
+  const { error } = await world.ended(await world.work.changePower(admin, 'web', { action: 'power-on' }))
+  assert.match(error?.message ?? '', /started VM web, and then it was off: QEMU was killed by signal 9/)
+  assert.equal((await power(world)).state, 'off')
+  assert.equal((await world.eventsOf('vm.power-on-failed')).length, 1)
+  assert.equal((await world.eventsOf('vm.crashed')).length, 0, 'the task tells of it')
 })

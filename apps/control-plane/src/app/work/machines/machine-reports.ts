@@ -9,7 +9,7 @@ import type { RecordWith } from '../sagas/definition.ts'
 import { findHost } from '../vms/lookup.ts'
 import { changeEvent } from './machine-events.ts'
 import { isOn, machinesOf, storeStatus, updateMachine } from './machine-store.ts'
-import { isPowerTask } from './power-task.ts'
+import { isToldByTask } from './power-task.ts'
 
 /** A lease is not further in the future than this: no honest clock is. A day, in milliseconds. */
 const leaseAheadMsMax = 86_400_000
@@ -22,10 +22,8 @@ interface ReportedVm {
   readonly id: string
   readonly name: string
   readonly host_id: string
-  /** Whether a task of ours changes its power, and tells of it. */
-  readonly underPower: boolean
-  /** Whether any task has it. */
-  readonly isBusy: boolean
+  /** The type of the task that has it; `null`: none has. */
+  readonly taskType: string | null
 }
 
 /** Keeps what hosts say of the machines on them, and tells what nobody asked for. */
@@ -105,7 +103,7 @@ export class MachineReports {
       if (status.revision < row.revision) return true
       if (status.revision === row.revision && row.state !== 'unknown') return true
       await this.#store(transaction, host, status)
-      if (vm.underPower) return true
+      if (vm.taskType !== null && isToldByTask(vm.taskType, status.state)) return true
       const event = changeEvent({ vm: vm.name, host: host.name }, row.state, status)
       if (event !== null) await record(event)
       return true
@@ -121,7 +119,7 @@ export class MachineReports {
    * newer than what is on record, and one that was declared off may run still; nobody else was given the VM meanwhile.
    */
   #mayAdopt(host: HostRow, vm: ReportedVm, row: MachineRow | null, status: MachineStatus): boolean {
-    if (vm.host_id !== host.id || vm.isBusy) return false
+    if (vm.host_id !== host.id || vm.taskType !== null) return false
     if (status.lease > this.#work.clock() + leaseAheadMsMax) return false
     if (row === null) return true
     if (status.lease > row.lease) return !isOn(row) || row.host_id === host.id
@@ -180,7 +178,7 @@ export class MachineReports {
         await updateMachine(transaction, row.vm_id, row.lease, {
           ...{ state: 'off', reason: lostReason, since: this.#work.clock() },
         })
-        if (vm.underPower) continue
+        if (vm.taskType !== null && isToldByTask(vm.taskType, 'off')) continue
         const ended = { state: 'off', ended: 'broken', reason: lostReason } as const
         const event = changeEvent({ vm: vm.name, host: host.name }, row.state, ended)
         if (event !== null) await record(event)
@@ -206,15 +204,10 @@ export class MachineReports {
     const rows = await transaction
       .selectFrom('vm')
       .leftJoin('task', 'task.id', 'vm.task_id')
-      .select(['vm.id', 'vm.name', 'vm.host_id', 'vm.task_id', 'task.type as task_type'])
+      .select(['vm.id', 'vm.name', 'vm.host_id', 'task.type as taskType'])
       .where('vm.id', 'in', ids)
       .execute()
-    return new Map(
-      rows.map(({ task_id, task_type, ...vm }) => [
-        vm.id,
-        { ...vm, isBusy: task_id !== null, underPower: task_type !== null && isPowerTask(task_type) },
-      ]),
-    )
+    return new Map(rows.map((row) => [row.id, row]))
   }
 }
 

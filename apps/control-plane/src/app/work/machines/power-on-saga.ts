@@ -8,7 +8,7 @@ import type { HostKeys } from '../keys/host-keys.ts'
 import type { SagaDefinition, SagaRun } from '../sagas/definition.ts'
 import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import { askHost, hasAnswered, powerRefusal } from './ask-host.ts'
-import { nextLease, takeAnswer, takeLease, updateMachine } from './machine-store.ts'
+import { machineOf, nextLease, takeAnswer, takeLease, updateMachine } from './machine-store.ts'
 import type { PowerTools } from './power-tools.ts'
 
 /** What powering a VM on remembers. */
@@ -107,15 +107,22 @@ async function start(work: WorkContext, run: SagaRun<PowerOnState>): Promise<und
   let status: MachineStatus
   try {
     const request = { vm: authorityOf(vm), lease, acceleration: 'auto' } as const
-    status = await askHost(work, host, run, (client) => client.powerOn(request))
+    status = await askHost(work, host, run, async (client) => {
+      const answer = await client.powerOn(request)
+      if (answer.state === 'starting') throw new RestClientError('timeout', 'it has not started yet')
+      return answer
+    })
   } catch (error) {
     throw error instanceof RestClientError ? powerRefusal(host.name, error) : error
   }
   await takeAnswer(work.database, host.id, status, work.clock())
-  if (status.state === 'running' || status.state === 'paused') return undefined
+  // A report may have said something newer by now.
+  const machine = await machineOf(work.database, vm.row.id)
+  if (machine?.state === 'running' || machine?.state === 'paused') return undefined
+  const reason = machine?.reason ?? 'the host does not say why'
   throw new ControlPlaneError(
     'agent-failed',
-    `host ${host.name} started VM ${vm.row.name}, and it is ${status.state}: ${status.reason ?? 'the host does not say why'}`,
+    `host ${host.name} started VM ${vm.row.name}, and then it was ${machine?.state ?? 'off'}: ${reason}`,
   )
 }
 

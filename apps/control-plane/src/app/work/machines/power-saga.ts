@@ -74,7 +74,8 @@ async function change(work: WorkContext, run: SagaRun<PowerChangeState>, action:
     if (stops) return undefined
     throw new ControlPlaneError('wrong-power-state', `VM ${vmName} does not run on host ${hostName} any more`)
   }
-  await takeAnswer(work.database, hostId, status, work.clock())
+  // That it ended by itself is told by the host's report.
+  if (stops || status.state !== 'off') await takeAnswer(work.database, hostId, status, work.clock())
   if (!stops || status.state === 'off') return undefined
   throw new ControlPlaneError('agent-failed', `host ${hostName} says that VM ${vmName} is ${status.state} still`)
 }

@@ -209,6 +209,15 @@ test('a VM goes to another host when it is off, with its keys, and runs there', 
 test('a VM goes to another host by who may do so on both, and to one of its cluster that takes its keys', async (context) => {
   const world = await World.start(context)
   await prepareEncrypted(world)
+  const blind: typeof admin = { ...admin, can: (_privilege, [object]) => object.kind !== 'host' }
+  for (const [by, host] of [
+    [blind, 'host-b'],
+    [admin, 'host-x'],
+  ] as const) {
+    await assert.rejects(world.work.migrateVm(by, 'web', { host }), {
+      ...{ code: 'not-found', field: 'host', message: `there is no host ${host}` },
+    })
+  }
   const migrate = (by = admin, host = 'host-b') => world.work.migrateVm(by, 'web', { host })
   await assert.rejects(migrate(userWithout('Cryptographer.Migrate')), { message: /Cryptographer\.Migrate on VM web/ })
   const notOn = (kind: string): typeof admin => ({
@@ -282,7 +291,7 @@ test('nobody declares off what a connected host answers for', async (context) =>
 test('a host that goes away while it is asked leaves it unknown, and its next report says how it is', async (context) => {
   const world = await World.start(context)
   await world.plainVm()
-  world.hostA.machines.onStarted = () => {
+  world.hostA.machines.onChanged = () => {
     world.hostA.running = false
     throw new RestClientError('unreachable', 'the connection broke')
   }

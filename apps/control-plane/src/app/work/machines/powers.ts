@@ -3,7 +3,7 @@ import type { TaskRow } from '../../../database/schema.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { type ContentRule, contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { pathOfId } from '../../inventory/object-paths.ts'
+import { noSuchObject, objectPath, pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { hostNamed, isOutOfUse } from '../hosts/host-lookup.ts'
@@ -123,9 +123,10 @@ export class Powers {
   async migrate(principal: Principal, nameOrId: string, { host: name }: MigrateVm): Promise<TaskRow> {
     const { database } = this.#work
     const vm = await findVm(database, nameOrId)
+    const path = await objectPath(database, { kind: 'host', name }, 'host')
+    if (!principal.can('System.Read', path)) throw noSuchObject({ kind: 'host', name }, 'host')
+    requirePrivileges(principal, contentRules.migrateTo.privileges, path)
     const host = await hostNamed(database, name)
-    const path = await pathOfId(database, { kind: 'host', id: host.id })
-    if (path !== null) requirePrivileges(principal, contentRules.migrateTo.privileges, path)
     const keys = keysOf(authorityOf(vm))
     const [key] = keys
     if (key !== undefined) requirePrivileges(principal, contentRules.migrateEncrypted.privileges, vm.objectPath)
@@ -142,7 +143,7 @@ export class Powers {
         { field: 'host' },
       )
     }
-    await this.#requireMigratable(database, vm)
+    await this.#requireMigratable(database, vm, principal)
     if (host.decommissioned_at !== null || host.leaving_task_id !== null) throw cryptoOff(host)
     requireConnection(this.#work, host)
     if (key !== undefined && (isOutOfUse(host) || !isCryptoSafe(host))) {
@@ -164,19 +165,19 @@ export class Powers {
         hostName: host.name,
       },
       principal,
-      (transaction, now) => this.#requireMigratable(transaction, now),
+      (transaction, now) => this.#requireMigratable(transaction, now, principal),
     )
   }
 
-  async #requireMigratable(database: Database, vm: VmRecord): Promise<void> {
+  async #requireMigratable(database: Database, vm: VmRecord, principal: Principal): Promise<void> {
     requirePowerFor(vm, 'migrate')
-    await requireNoStray(database, vm)
+    await requireNoStray(database, vm, principal)
     await requireNotStopped(database, vm)
   }
 
   async #powerOn(principal: Principal, vm: VmRecord): Promise<TaskRow> {
     const { database } = this.#work
-    await this.#requireStartable(database, vm)
+    await this.#requireStartable(database, vm, principal)
     const host = await findHost(database, vm.row.host_id)
     const [key] = keysOf(authorityOf(vm))
     if (key === undefined) {
@@ -188,10 +189,12 @@ export class Powers {
       await requireCapableHost(this.#work, host, vm.row.name, { kind: 'existing', key }, principal)
     }
     const state = { ...stateOf(vm), lease: null, asked: false }
-    return this.#begin(this.#on, vm, state, principal, (transaction, now) => this.#requireStartable(transaction, now))
+    return this.#begin(this.#on, vm, state, principal, (transaction, now) =>
+      this.#requireStartable(transaction, now, principal),
+    )
   }
 
-  async #requireStartable(database: Database, vm: VmRecord): Promise<void> {
+  async #requireStartable(database: Database, vm: VmRecord, principal: Principal): Promise<void> {
     if (isOn(vm.machine)) {
       const cure =
         vm.machine?.state === 'unknown'
@@ -200,7 +203,7 @@ export class Powers {
       throw wrongState(vm, cure)
     }
     await requireNotStopped(database, vm)
-    await requireNoStray(database, vm)
+    await requireNoStray(database, vm, principal)
   }
 
   async #change(

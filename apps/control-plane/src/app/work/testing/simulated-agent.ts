@@ -180,7 +180,7 @@ export class SimulatedAgent {
     }
   }
 
-  #powerOn(request: PowerOn): MachineStatus {
+  #powerOn(request: PowerOn): Promise<MachineStatus> {
     if (this.machines.supported) {
       const { state, reason } = this.#lockState(request.vm)
       if (state === 'locked') throw refusal(409, reason?.code ?? 'locked', reason?.text ?? 'it is locked')

@@ -8,8 +8,8 @@ export class SimulatedMachines {
   supported = true
   /** What the next powering on fails with. */
   failWith: { readonly status: number; readonly code: string; readonly message: string } | null = null
-  /** Called when a VM was started, before that is answered. */
-  onStarted: () => void = () => undefined
+  /** Awaited when a VM was started or changed, before that is answered. */
+  onChanged: () => void | Promise<void> = () => undefined
   /** Whether guests do as they are asked. */
   obedient = true
   readonly #host: string
@@ -42,7 +42,7 @@ export class SimulatedMachines {
     return [...this.#statuses.values()].filter(({ state }) => state !== 'off').map(({ vmId }) => vmId)
   }
 
-  powerOn({ vm, lease }: PowerOn): MachineStatus {
+  async powerOn({ vm, lease }: PowerOn): Promise<MachineStatus> {
     this.#requireSupport()
     const { failWith } = this
     if (failWith !== null) throw refusal(failWith.status, failWith.code, failWith.message)
@@ -59,12 +59,18 @@ export class SimulatedMachines {
     this.#datastore.runners.set(vm.folder, this.#host)
     const started = { lease, state: 'running', ended: null, reason: null } as const
     const now = this.#set(vm.vmId, started, status?.revision ?? 0, vm.folder)
-    this.onStarted()
+    await this.onChanged()
     return now
   }
 
-  changePower(vmId: string, { action, lease }: ChangePower): MachineStatus {
+  async changePower(vmId: string, { action, lease }: ChangePower): Promise<MachineStatus> {
     this.#requireSupport()
+    const status = this.#act(vmId, action, lease)
+    await this.onChanged()
+    return status
+  }
+
+  #act(vmId: string, action: ChangePower['action'], lease: number): MachineStatus {
     const status = this.#statuses.get(vmId)
     if (status === undefined || status.state === 'off')
       throw refusal(404, 'no-such-machine', `${vmId} does not run here`)
