@@ -108,6 +108,9 @@ export class IdentitySources {
         enabled: enabled === undefined ? before.enabled : enabled ? 1 : 0,
         confirm_days: confirmDays ?? before.confirm_days,
         secret_sealed: config === before.config ? before.secret_sealed : null,
+        // What was wrong was wrong with the settings before.
+        failed_at: config === before.config ? before.failed_at : null,
+        failure: config === before.config ? before.failure : null,
       }
       await transaction.updateTable('identity_source').set(values).where('name', '=', name).execute()
       if (values.enabled === 0 || config !== before.config) await endSessionsOf(transaction, name)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { LdapConfig } from '@cryptvisor/control-plane-api'
 import { CertificateAuthority } from '@cryptvisor/pki'
 import { temporaryFolder } from '@cryptvisor/testkit'
@@ -194,6 +195,23 @@ test('servers are tried in order; where none answers, that is told once and our 
   await logIn('alice@corp', passwordOf('alice'))
   assert.deepEqual(await eventsOf('identity-source.recovered'), ['corp can be used again'])
   assert.equal((await source()).failed_at, null)
+})
+
+test('a server that is killed in the middle of a login is left for the next one', async (context) => {
+  const { slapd, logIn, sources, plane, setPassword } = await setUp(context)
+  const folder = temporaryFolder(context)
+  await using other = await Slapd.start(folder, directoryEntries)
+  const servers = [slapd.tlsUrl, other.tlsUrl]
+  await sources.change('corp', { ldap: directoryConfig(slapd, { servers, ca: slapd.ca + other.ca }) }, plane.admin)
+  await setPassword(readerPassword)
+  // It takes connections, and answers none: whatever was asked is open when it is killed.
+  slapd.pause(true)
+  const login = logIn('bob@corp', passwordOf('bob'))
+  await sleep(200)
+  await slapd.stop()
+  assert.equal((await login).user, 'bob@corp')
+  await other.stop()
+  await assert.rejects(logIn('bob@corp', passwordOf('bob')), failed)
 })
 
 test('what the control plane gets wrong about a directory is told to administrators, not to whoever logs in', async (context) => {

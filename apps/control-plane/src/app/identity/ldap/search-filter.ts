@@ -5,13 +5,25 @@ const escapedByte = /\\[89a-f][0-9a-f]/i
 
 /** Reads a filter that an administrator wrote (RFC 4515), with other characters than ASCII as they are; `null`: it is none. */
 export function parseFilter(text: string): Filter | null {
-  // The library takes `a=b` as well, and drops what it does not know after a filter.
-  if (!text.startsWith('(') || !text.endsWith(')') || escapedByte.test(text)) return null
+  // The library takes `a=b` as well, and a list that does not end.
+  if (!isOneInParentheses(text) || escapedByte.test(text)) return null
   try {
     return FilterParser.parseString(text)
   } catch {
     return null
   }
+}
+
+/** Parentheses within values are escaped (RFC 4515, 3): all that stand there count. */
+function isOneInParentheses(text: string): boolean {
+  let depth = 0
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charAt(index)
+    if (character === '(') depth++
+    else if (character === ')') depth--
+    if (depth < 1 && index < text.length - 1) return false
+  }
+  return depth === 0 && text !== ''
 }
 
 /** Both. */
