@@ -13,7 +13,13 @@ import type {
   User,
 } from '@cryptvisor/control-plane-api'
 import { environment } from '@cryptvisor/lab'
-import { browse, openOpenIdProvider, type TestAccount, testClient } from '@cryptvisor/testkit/openid-provider'
+import {
+  browse,
+  confirmDevice,
+  openOpenIdProvider,
+  type TestAccount,
+  testClient,
+} from '@cryptvisor/testkit/openid-provider'
 import { LabUnderTest, run, tool } from './lab-under-test.ts'
 
 /** What an authenticator shows, from the URI that it was given (RFC 6238): now, or so many steps later. */
@@ -105,8 +111,14 @@ async function logInBySource(lab: LabUnderTest, account: string, args: readonly 
   let came: Promise<unknown> | null = null
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
+    const [typed, userCode] = /^code: (\S+)\n/m.exec(stderr) ?? []
     const url = /^http\S+$/m.exec(stderr)?.[0]
     if (url === undefined || !stderr.includes(`${url}\n`) || came !== null) return
+    if (args.includes('--device')) {
+      if (typed !== undefined && userCode !== undefined) came = confirmDevice(url, userCode, account)
+      came?.catch(() => child.kill())
+      return
+    }
     const redirectUri = new URL(url).searchParams.get('redirect_uri') ?? ''
     came = browse(url, account).then((query) => fetch(redirectUri + query))
     came.catch(() => child.kill())
@@ -125,7 +137,7 @@ test('users of an OpenID provider log in by a browser, and have what their group
   writeFileSync(secretFile, testClient.secret, { mode: 0o600 })
   await lab.json(
     ...['identity-source', 'add', 'oidc', 'corp', '--issuer', provider.issuer],
-    ...['--client-id', testClient.id, '--secret-file', secretFile],
+    ...['--client-id', testClient.id, '--secret-file', secretFile, '--device-logins'],
   )
   assert.equal((await lab.json<IdentitySourceTest>('identity-source', 'test', 'corp')).works, true)
   await lab.json('group', 'add', 'operators')
@@ -139,6 +151,20 @@ test('users of an OpenID provider log in by a browser, and have what their group
   assert.deepEqual([me.name, me.source, me.groups], ['kim@corp', 'corp', ['operators']])
   await lab.json('vm', 'list', ...config)
   assert.equal((await lab.json<User[]>('user', 'list')).find(({ name }) => name === 'kim@corp')?.source, 'corp')
+
+  const elsewhere = ['--config', lab.path('kim-elsewhere.json')]
+  const terminal = await logInBySource(lab, 'u-1', [
+    '--url',
+    url,
+    '--ca',
+    ca,
+    '--source',
+    'corp',
+    '--device',
+    ...elsewhere,
+  ])
+  assert.equal(terminal.exitCode, 0, terminal.stderr)
+  assert.equal((await lab.json<Me>('whoami', ...elsewhere)).name, 'kim@corp')
 
   await lab.json('identity-source', 'disable', 'corp')
   assert.notEqual((await lab.cryptvisor('whoami', ...config)).exitCode, 0, 'sessions are over')

@@ -61,9 +61,13 @@ import type {
 } from './host-crypto.ts'
 import type { HostDumpList } from './host-dumps.ts'
 import type {
+  BeginDeviceLogin,
   BeginOidcLogin,
   ChangeIdentitySource,
   CreateIdentitySource,
+  DeviceLoginBegun,
+  DeviceLoginState,
+  FinishDeviceLogin,
   FinishOidcLogin,
   GroupMapping,
   IdentitySource,
@@ -246,6 +250,12 @@ export class ControlPlaneClient {
   }
   finishOidcLogin(body: FinishOidcLogin): Promise<LoginAnswer> {
     return this.#send('POST', api('login', 'oidc', 'finish'), body)
+  }
+  beginDeviceLogin(body: BeginDeviceLogin): Promise<DeviceLoginBegun> {
+    return this.#send('POST', api('login', 'device'), body)
+  }
+  finishDeviceLogin(body: FinishDeviceLogin): Promise<DeviceLoginState> {
+    return this.#send('POST', api('login', 'device', 'finish'), body)
   }
   identitySources(): Promise<Static<typeof IdentitySourceList>> {
     return this.#get(api('identity-sources'))

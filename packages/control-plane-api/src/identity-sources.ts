@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { LoginAnswer } from './access.ts'
 import { LdapConfig } from './ldap-sources.ts'
 import { Name, Nullable, Time } from './names.ts'
 
@@ -30,6 +31,8 @@ export const OidcConfig = Type.Object(
     /** The claim that lists the groups (`groups`). */
     groupsClaim: Type.Optional(ClaimName),
     ca: Type.Optional(Pem),
+    /** Whether users may log in at a terminal without a browser (RFC 8628); not when left out: who talks somebody into typing a code of theirs gets that user's session. */
+    deviceLogins: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 )
@@ -128,3 +131,33 @@ export const FinishOidcLogin = Type.Object(
   { additionalProperties: false },
 )
 export type FinishOidcLogin = Static<typeof FinishOidcLogin>
+
+/** Begins a login at a terminal without a browser (RFC 8628). */
+export const BeginDeviceLogin = Type.Object({ source: IdentitySourceName }, { additionalProperties: false })
+export type BeginDeviceLogin = Static<typeof BeginDeviceLogin>
+
+/** `attempt` is a secret: whoever shows it gets the session. */
+export const DeviceLoginBegun = Type.Object({
+  attempt: Type.String(),
+  /** What the user has to open, on any machine, and to type there. */
+  verificationUri: Type.String(),
+  userCode: Type.String(),
+  expiresAt: Time,
+  /** How often to ask whether the user has logged in. */
+  intervalSeconds: Type.Integer(),
+})
+export type DeviceLoginBegun = Static<typeof DeviceLoginBegun>
+
+export const FinishDeviceLogin = Type.Object(
+  {
+    attempt: Type.String({ maxLength: 100 }),
+    /** Of the second factor, or a recovery code. */
+    code: Type.Optional(Type.String({ maxLength: 40 })),
+  },
+  { additionalProperties: false },
+)
+export type FinishDeviceLogin = Static<typeof FinishDeviceLogin>
+
+/** `login` is `null` while the user has not logged in yet: ask again after `retryAfterSeconds`. */
+export const DeviceLoginState = Type.Object({ login: Nullable(LoginAnswer), retryAfterSeconds: Type.Integer() })
+export type DeviceLoginState = Static<typeof DeviceLoginState>

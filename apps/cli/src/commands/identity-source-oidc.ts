@@ -15,6 +15,7 @@ interface OidcOptions {
   readonly nameClaim?: string
   readonly groupsClaim?: string
   readonly serverCa?: string
+  readonly deviceLogins?: boolean
   readonly confirmDays?: number
 }
 
@@ -96,6 +97,11 @@ function addOidcOptions(command: CliCommand): CliCommand {
     .option('--name-claim <claim>', 'the claim with the user’s name (default: preferred_username)')
     .option('--groups-claim <claim>', 'the claim with the user’s groups (default: groups)')
     .option('--server-ca <file>', 'PEM: trust this CA instead of the system’s')
+    .option(
+      '--device-logins',
+      'let users log in at terminals without a browser (login --device); whoever talks a user into typing a code then gets their session, so it is off when left out',
+    )
+    .option('--no-device-logins', 'let nobody log in so')
 }
 
 function requireOneSecret({ publicClient, secretFile }: OidcOptions): void {
@@ -108,7 +114,7 @@ const secretOf = (cli: Cli, { secretFile }: OidcOptions) =>
 
 /** The settings that there were, and what is said. */
 async function oidcOf(options: OidcOptions, before: OidcConfig): Promise<OidcConfig> {
-  const { issuer, clientId, scope, nameClaim, groupsClaim, serverCa } = options
+  const { issuer, clientId, scope, nameClaim, groupsClaim, serverCa, deviceLogins } = options
   return {
     ...before,
     ...(issuer === undefined ? {} : { issuer }),
@@ -116,6 +122,7 @@ async function oidcOf(options: OidcOptions, before: OidcConfig): Promise<OidcCon
     ...(scope === undefined ? {} : { scopes: [...scope] }),
     ...(nameClaim === undefined ? {} : { nameClaim }),
     ...(groupsClaim === undefined ? {} : { groupsClaim }),
+    ...(deviceLogins === undefined ? {} : { deviceLogins }),
     ...(serverCa === undefined ? {} : { ca: await readPem('--server-ca', serverCa) }),
   }
 }

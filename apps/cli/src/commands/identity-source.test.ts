@@ -190,3 +190,19 @@ test('login --source: the browser comes back to this machine, and the session is
   const both = await desk.run(['login', '--source', 'corp', '--user', 'kim'])
   assert.equal(both.exitCode, 2)
 })
+
+test('login --source --device: shows an address and a code, and asks until somebody has logged in there', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const { exitCode, stdout, stderr } = await desk.run(['login', '--source', 'corp', '--device'])
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stderr, /https:\/\/login\.example\.org\/device\ncode: WXYZ-1234\n/)
+  assert.match(stdout, /as kim@corp until/)
+  const finish = 'POST /api/v1/login/device/finish'
+  assert.deepEqual(
+    fake.calls.map(({ call }) => call),
+    ['POST /api/v1/login/device', finish, finish],
+  )
+  const { exitCode: usage, stderr: said } = await desk.run(['login', '--device'])
+  assert.equal(usage, 2)
+  assert.match(said, /--source NAME/)
+})

@@ -123,6 +123,7 @@ function oidcRows(oidc: OidcConfig, hasSecret: boolean): (readonly [string, stri
     ['scopes', (oidc.scopes ?? ['openid', 'profile', 'email']).join(' ')],
     ['name from claim', oidc.nameClaim ?? 'preferred_username'],
     ['groups from claim', oidc.groupsClaim ?? 'groups'],
+    ['logins by device', oidc.deviceLogins === true ? 'allowed' : 'no'],
   ]
 }
 

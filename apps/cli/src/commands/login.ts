@@ -1,23 +1,22 @@
 import type { LoginAnswer } from '@cryptvisor/control-plane-api'
-import { RestClientError } from '@cryptvisor/rest/client'
+import type { RestClientError } from '@cryptvisor/rest/client'
 import { Option } from 'commander'
 import { wholeNumber } from '../arguments.ts'
-import { BrowserLogin } from '../browser-login.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { saveConfig } from '../config-file.ts'
 import { type Place, resolvePlace } from '../connection.ts'
+import { isRefusedLogin, needsCode } from '../login-refusal.ts'
 import { getCode, getPassword, type PasswordOptions } from '../password.ts'
 import { addPasswordOptions } from '../password-options.ts'
 import { line } from '../printable.ts'
 import { formatTime } from '../quantity.ts'
+import { logInBySource, type SourceLoginOptions } from '../source-login.ts'
 
-interface LoginOptions extends PasswordOptions {
+interface LoginOptions extends PasswordOptions, SourceLoginOptions {
   readonly user?: string
-  readonly codeFile?: string
   readonly source?: string
-  readonly callbackPort?: number
 }
 
 /** `login`: starts a session and keeps it, with URL and CA, in the configuration file. */
@@ -39,14 +38,20 @@ export function addLogin(program: CliCommand, cli: Cli): void {
       'where the browser comes back to, on 127.0.0.1, where the provider knows one port only (default: any that is free)',
       wholeNumber(1, 65_535),
     )
+    .option('--device', 'with --source: log in on another machine; for a terminal without a browser')
   addPasswordOptions(command)
     .examples(
       'login --source corp',
+      'login --source corp --device',
       'login --url https://127.0.0.1:8443 --ca ca.pem --user admin',
       'login --user admin --password-stdin < password',
     )
     .action(async (options: LoginOptions) => {
       const place = await resolvePlace(cli.options, cli.surroundings)
+      if (options.device === true && options.source === undefined) {
+        const next = 'say by which identity source: --source NAME'
+        throw new CliError('usage', '--device: needs --source', { field: '--device', next })
+      }
       if (options.source !== undefined) {
         await keepSession(cli, place, await logInBySource(cli, place, options.source, options))
         return
@@ -77,45 +82,11 @@ export function addLogin(program: CliCommand, cli: Cli): void {
     })
 }
 
-/** Has a browser log in at the provider, and makes a session of what it comes back with. */
-async function logInBySource(
-  cli: Cli,
-  place: Place,
-  source: string,
-  { callbackPort = 0, codeFile }: LoginOptions,
-): Promise<LoginAnswer> {
-  await using browser = await BrowserLogin.listen(callbackPort)
-  const { redirectUri } = browser
-  const { attempt, url } = await cli.withClientOf(place, null, (client) =>
-    client.beginOidcLogin({ source, redirectUri }),
-  )
-  cli.surroundings.stderr.write(line('open this in a browser on this machine, and log in there:') + line(url))
-  const query = await cli.surroundings.interrupt.during((signal) => browser.answer(signal))
-  const finish = (code?: string) =>
-    cli.withClientOf(place, null, (client) =>
-      client.finishOidcLogin({ attempt, query, ...(code === undefined ? {} : { code }) }),
-    )
-  const given = codeFile === undefined ? undefined : await getCode(codeFile, cli.surroundings)
-  try {
-    return await finish(given)
-  } catch (error) {
-    if (given === undefined && needsCode(error)) return finish(await getCode(undefined, cli.surroundings))
-    if (!isRefusedLogin(error)) throw error
-    throw new CliError('not-logged-in', error.message, { next: 'run the command again', cause: error })
-  }
-}
-
 async function keepSession(cli: Cli, { url, ca, configPath }: Place, answer: LoginAnswer): Promise<void> {
   const { user, token, expiresAt } = answer
   await saveConfig(configPath, { url, ca, user, token, expiresAt })
   cli.show({ url, user, expiresAt }, () => line(`logged in to ${url} as ${user} until ${formatTime(expiresAt)}`))
 }
-
-function isRefusedLogin(error: unknown): error is RestClientError {
-  return error instanceof RestClientError && error.status === 401
-}
-
-const needsCode = (error: unknown) => error instanceof RestClientError && error.answerCode === 'second-factor-required'
 
 function refusedLogin(error: RestClientError): CliError {
   return new CliError('not-logged-in', error.message, {

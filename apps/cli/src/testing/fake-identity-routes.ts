@@ -1,7 +1,11 @@
 import {
+  BeginDeviceLogin,
   BeginOidcLogin,
   ChangeIdentitySource,
   CreateIdentitySource,
+  DeviceLoginBegun,
+  DeviceLoginState,
+  FinishDeviceLogin,
   FinishOidcLogin,
   GroupMapping,
   IdentityRecheck,
@@ -114,6 +118,23 @@ export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPla
 
 function addFakeSourceLogins(server: RestServer): void {
   const login = '/api/v1/login'
+  let askedCount = 0
+  server.post(
+    `${login}/device`,
+    { schema: { body: BeginDeviceLogin, response: { 200: DeviceLoginBegun } } },
+    async () => ({
+      ...{ attempt: 'attempt-2', verificationUri: 'https://login.example.org/device', userCode: 'WXYZ-1234' },
+      ...{ expiresAt: cannedTime, intervalSeconds: 0 },
+    }),
+  )
+  server.post(
+    `${login}/device/finish`,
+    { schema: { body: FinishDeviceLogin, response: { 200: DeviceLoginState } } },
+    async () => ({
+      login: askedCount++ === 0 ? null : { token: 'good-token', user: 'kim@corp', expiresAt: cannedTime },
+      retryAfterSeconds: 0,
+    }),
+  )
   server.get(`${login}/sources`, { schema: { response: { 200: LoginSourceList } } }, async () => ({
     sources: [{ name: 'corp', kind: 'oidc' as const }],
   }))

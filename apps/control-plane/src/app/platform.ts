@@ -29,6 +29,7 @@ import { Admission } from './identity/admission.ts'
 import { GroupMappings } from './identity/group-mappings.ts'
 import { IdentitySources } from './identity/identity-sources.ts'
 import { DirectoryPart } from './identity/ldap/directory-part.ts'
+import { DeviceLogins } from './identity/oidc/device-logins.ts'
 import { OidcLogins } from './identity/oidc/oidc-logins.ts'
 import { PasswordLogins } from './identity/password-logins.ts'
 import { SourceTrials } from './identity/source-trials.ts'
@@ -108,6 +109,7 @@ export class Platform implements AsyncDisposable {
   readonly identitySources: IdentitySources
   readonly groupMappings: GroupMappings
   readonly oidcLogins: OidcLogins
+  readonly deviceLogins: DeviceLogins
   readonly directories: DirectoryPart
   readonly sourceTrials: SourceTrials
   readonly passwordLogins: PasswordLogins
@@ -189,7 +191,9 @@ export class Platform implements AsyncDisposable {
     this.groupMappings = new GroupMappings(this.events)
     const { events: allEvents, bearers, secondFactors, identitySources: sources } = this
     const admission = new Admission({ events: allEvents, bearers, secondFactors, failures, clock })
-    this.oidcLogins = new OidcLogins({ database, sources, admission, failures, clock })
+    const loginParts = { database, sources, admission, failures, clock }
+    this.oidcLogins = new OidcLogins(loginParts)
+    this.deviceLogins = new DeviceLogins(loginParts)
     this.directories = new DirectoryPart({ database, events: allEvents, sources, admission, failures, clock, log })
     this.sourceTrials = new SourceTrials(database, sources, this.directories.tests, clock)
     this.passwordLogins = new PasswordLogins(database, this.logins, this.directories.logins)

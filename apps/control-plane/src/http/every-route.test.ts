@@ -11,6 +11,8 @@ import { type DocumentedRoute, type RouteDocument, routesOf } from '../testing/r
 const forEverybody: Readonly<Record<string, string>> = {
   'POST /api/v1/login': 'nobody has a token before',
   'GET /api/v1/login/sources': 'as POST /api/v1/login: names alone',
+  'POST /api/v1/login/device': 'as POST /api/v1/login',
+  'POST /api/v1/login/device/finish': 'as POST /api/v1/login',
   'POST /api/v1/login/oidc': 'as POST /api/v1/login',
   'POST /api/v1/login/oidc/finish': 'as POST /api/v1/login',
   'GET /livez': 'whoever supervises the process has no token; it says nothing',

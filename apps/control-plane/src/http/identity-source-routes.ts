@@ -1,7 +1,11 @@
 import {
+  BeginDeviceLogin,
   BeginOidcLogin,
   ChangeIdentitySource,
   CreateIdentitySource,
+  DeviceLoginBegun,
+  DeviceLoginState,
+  FinishDeviceLogin,
   FinishOidcLogin,
   GroupMapping,
   IdentityRecheck,
@@ -26,6 +30,7 @@ export function identitySourceRoutes({
   identitySources,
   groupMappings,
   oidcLogins,
+  deviceLogins,
   directories,
   sourceTrials,
 }: Platform): Routes {
@@ -60,6 +65,30 @@ export function identitySourceRoutes({
         response: { 200: LoginAnswer },
       },
       handler: ({ body, ip }) => oidcLogins.finish(body, ip),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/login/device',
+      config: { access: 'public', idempotencyKey: false },
+      schema: {
+        tags: ['access'],
+        summary: 'Begin a login at a terminal without a browser (RFC 8628)',
+        body: BeginDeviceLogin,
+        response: { 200: DeviceLoginBegun },
+      },
+      handler: ({ body, ip }) => deviceLogins.begin(body, ip),
+    })
+    server.route({
+      method: 'POST',
+      url: '/api/v1/login/device/finish',
+      config: { access: 'public', idempotencyKey: false },
+      schema: {
+        tags: ['access'],
+        summary: 'Finish a login at a terminal, once the user has logged in elsewhere',
+        body: FinishDeviceLogin,
+        response: { 200: DeviceLoginState },
+      },
+      handler: ({ body, ip }) => deviceLogins.finish(body, ip),
     })
     server.route({
       method: 'GET',

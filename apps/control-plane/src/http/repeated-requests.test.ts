@@ -17,6 +17,8 @@ const withoutDryRun: Readonly<Record<string, string>> = {
   'POST /api/v1/hosts/{name}/support-bundle/open': 'its answer is a secret',
   'POST /api/v1/system/support-bundle': 'answers with bytes; the GET says what would be in',
   'POST /api/v1/login': 'is no change',
+  'POST /api/v1/login/device': 'is no change',
+  'POST /api/v1/login/device/finish': 'is no change',
   'POST /api/v1/login/oidc': 'is no change',
   'POST /api/v1/login/oidc/finish': 'is no change',
   'POST /api/v1/logout': 'is no change',

@@ -1,4 +1,4 @@
-const untrusted = 'its certificate is by no CA that is trusted here: give the CA of the source (--ca)'
+const untrusted = 'its certificate is by no CA that is trusted here: give the CA of the source (--server-ca)'
 
 /** What the system's and the TLS library's codes mean, and what to do. */
 const texts: Readonly<Record<string, string>> = {

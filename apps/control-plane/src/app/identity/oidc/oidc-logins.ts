@@ -1,34 +1,21 @@
 import type { BeginOidcLogin, FinishOidcLogin, LoginAnswer, OidcLoginBegun } from '@cryptvisor/control-plane-api'
-import type { Kysely } from 'kysely'
 import {
   authorizationCodeGrant,
   buildAuthorizationUrl,
-  type Configuration,
   calculatePKCECodeChallenge,
-  fetchUserInfo,
   randomNonce,
   randomPKCECodeVerifier,
   randomState,
 } from 'openid-client'
 import type { IdentitySourceRow } from '../../../database/identity-rows.ts'
-import type { Schema } from '../../../database/schema.ts'
 import { type Clock, timeText } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import type { LoginFailures } from '../../login-failures.ts'
-import { Turns } from '../../turns.ts'
 import type { Admission } from '../admission.ts'
 import type { ExternalIdentity } from '../external-users.ts'
 import { oidcConfigOf } from '../identity-source.ts'
-import type { IdentitySources } from '../identity-sources.ts'
-import { identityOf } from './claims.ts'
 import { OidcAttempts } from './oidc-attempts.ts'
-import { discoverProvider } from './provider.ts'
-import { failureOf } from './provider-failure.ts'
-
-const defaultScopes = ['openid', 'profile', 'email']
-
-/** So many providers are asked at once. */
-const providersAtOnceMax = 8
+import { ProviderDesk, type ProviderDeskParts } from './provider-desk.ts'
+import { defaultScopes, tokenIdentity } from './token-identity.ts'
 
 /** Where a program on the user's own machine listens (RFC 8252, 7.3): the loopback addresses, any port, nothing else. */
 const loopbackRedirect = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/callback$/
@@ -45,11 +32,8 @@ interface Attempt {
 }
 
 /** What these logins work with. */
-export interface OidcLoginParts {
-  readonly database: Kysely<Schema>
-  readonly sources: IdentitySources
+export interface OidcLoginParts extends ProviderDeskParts {
   readonly admission: Admission
-  readonly failures: LoginFailures
   readonly clock: Clock
 }
 
@@ -59,11 +43,12 @@ export interface OidcLoginParts {
  */
 export class OidcLogins {
   readonly #parts: OidcLoginParts
+  readonly #desk: ProviderDesk
   readonly #attempts: OidcAttempts<Attempt>
-  readonly #turns = new Turns(providersAtOnceMax)
 
   constructor(parts: OidcLoginParts) {
     this.#parts = parts
+    this.#desk = new ProviderDesk(parts)
     this.#attempts = new OidcAttempts(parts.clock)
   }
 
@@ -75,7 +60,7 @@ export class OidcLogins {
       const message = 'redirectUri: expected http://127.0.0.1:PORT/callback, on the machine of whoever logs in'
       throw new ControlPlaneError('invalid', message, { field: 'redirectUri' })
     }
-    const source = await this.#source(name)
+    const source = await this.#desk.source(name)
     const verifier = randomPKCECodeVerifier()
     const nonce = randomNonce()
     const state = randomState()
@@ -85,7 +70,7 @@ export class OidcLogins {
     )
     try {
       const challenge = await calculatePKCECodeChallenge(verifier)
-      const url = await this.#ask(source, address, async (provider) =>
+      const url = await this.#desk.ask(source, address, async (provider) =>
         buildAuthorizationUrl(provider, {
           redirect_uri: redirectUri,
           scope: (oidcConfigOf(source).scopes ?? defaultScopes).join(' '),
@@ -133,7 +118,7 @@ export class OidcLogins {
       await this.#parts.failures.addAt(source.name, 'the browser came back from another login', address)
       throw new ControlPlaneError('not-logged-in', 'the browser came back from another login: log in again')
     }
-    return this.#ask(source, address, async (provider) => {
+    return this.#desk.ask(source, address, async (provider) => {
       requireFrom(provider.serverMetadata().issuer, query)
       const url = new URL(redirectUri)
       url.search = query
@@ -143,61 +128,8 @@ export class OidcLogins {
         expectedState: state,
         idTokenExpected: true,
       })
-      const claims = tokens.claims()
-      if (claims === undefined) throw new Error('openid-client lets no answer pass without an ID token')
-      const { nameClaim = 'preferred_username', groupsClaim = 'groups' } = config
-      const isWhole = claims[nameClaim] !== undefined && claims[groupsClaim] !== undefined
-      if (isWhole || provider.serverMetadata().userinfo_endpoint === undefined) return identityOf(config, claims)
-      // What the ID token says goes before what is only said on a connection.
-      const more = await fetchUserInfo(provider, tokens.access_token, claims.sub)
-      return identityOf(config, { ...more, ...claims })
+      return tokenIdentity(provider, config, tokens)
     })
-  }
-
-  /** Asks the provider. Throws `not-logged-in` where it says no, `identity-source-failed` where it does not answer as it should. */
-  async #ask<Result>(
-    source: IdentitySourceRow,
-    address: string,
-    ask: (provider: Configuration) => Promise<Result>,
-  ): Promise<Result> {
-    const { sources, failures } = this.#parts
-    return this.#turns.take(source.name, address, async () => {
-      using secret = sources.openSecret(source)
-      try {
-        return await ask(await discoverProvider(oidcConfigOf(source), secret))
-      } catch (error) {
-        if (error instanceof ControlPlaneError) {
-          await failures.addAt(source.name, error.message, address)
-          throw error
-        }
-        const failure = failureOf(error)
-        if (failure === null) throw error
-        const { text, isBroken } = failure
-        await (isBroken ? failures.addBroken(source.name, text) : failures.addAt(source.name, text, address))
-        throw new ControlPlaneError(
-          isBroken ? 'identity-source-failed' : 'not-logged-in',
-          isBroken ? `${source.name} cannot be used now: ${text}; users of the control plane itself can log in` : text,
-          { cause: error },
-        )
-      }
-    })
-  }
-
-  async #source(name: string): Promise<IdentitySourceRow> {
-    const rows = await this.#parts.database
-      .selectFrom('identity_source')
-      .selectAll()
-      .where('enabled', '=', 1)
-      .orderBy('name')
-      .execute()
-    const row = rows.find((each) => each.name === name)
-    if (row?.kind === 'oidc') return row
-    const known = rows.map((each) => each.name).join(', ')
-    const message =
-      row === undefined
-        ? `there is no identity source ${name} to log in by: ${known === '' ? 'there is none, users log in with their password' : `there are ${known}`}`
-        : `users of ${name} log in with their password, as NAME@${name}`
-    throw new ControlPlaneError('not-found', message, { field: 'source' })
   }
 }
 

@@ -67,7 +67,7 @@ test('a certificate is trusted by the CA that was given alone, for its own name,
   const key = identity.privateKey.expose((bytes) => Buffer.from(bytes).toString())
   await using provider = await openForgingProvider(testClient.id, '', { key, cert: identity.certificate })
   const config = { issuer: provider.issuer, clientId: testClient.id }
-  assert.match((await failureOf(config)) ?? '', /^connection: .*no CA that is trusted here.*--ca/)
+  assert.match((await failureOf(config)) ?? '', /^connection: .*no CA that is trusted here.*--server-ca/)
   const trusted = { ...config, ca: authority.certificate }
   const steps = await testOidcSource(trusted, null, Date.now)
   assert.match(steps[0]?.text ?? '', /certificate of login\.example\.org by test CA, [01] days left: .*renewed soon/)

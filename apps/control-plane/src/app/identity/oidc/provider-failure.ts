@@ -10,6 +10,9 @@ import { ProviderFetchError } from './provider-fetch.ts'
 /** Error codes of RFC 6749, and of OpenID Connect, are made of these; anything else is not repeated. */
 const codeForm = /^[a-z_]{1,64}$/
 
+/** The provider let somebody in and did not say who. */
+export class NoIdTokenError extends Error {}
+
 /** What is wrong, in words that hold nothing which a stranger wrote; `isBroken`: not the fault of whoever logs in. */
 export interface ProviderFailure {
   readonly text: string
@@ -26,6 +29,8 @@ export function failureOf(error: unknown): ProviderFailure | null {
     if (error.error === 'invalid_grant') {
       return { text: 'the provider does not know this login any more: log in again', isBroken: false }
     }
+    if (error.error === 'access_denied') return { text: 'the login was refused in the browser', isBroken: false }
+    if (error.error === 'expired_token') return { text: 'nobody logged in in time: log in again', isBroken: false }
     const hint = error.error === 'invalid_client' ? ': the client ID or the client secret is wrong' : ''
     return { text: `the provider refuses the control plane: ${codeOf(error.error)}${hint}`, isBroken: true }
   }
@@ -34,6 +39,9 @@ export function failureOf(error: unknown): ProviderFailure | null {
       text: 'the provider refuses the control plane: the client ID or the client secret is wrong',
       isBroken: true,
     }
+  }
+  if (error instanceof NoIdTokenError) {
+    return { text: 'the answer of the provider does not hold: it has no ID token', isBroken: true }
   }
   const fetchError = findFetchError(error)
   if (fetchError !== null) return { text: `the provider cannot be reached: ${fetchError.message}`, isBroken: true }
