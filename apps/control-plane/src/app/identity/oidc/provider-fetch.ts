@@ -25,7 +25,8 @@ export function providerFetch(ca: string | undefined): CustomFetch {
     const host = target.hostname.replace(/^\[|\]$/g, '')
     if (isRefusedAddress(host))
       throw new ProviderFetchError(`${host}: nothing is asked of such an address, it is refused`)
-    const options = { method, headers, lookup: safeLookup, ...(signal === undefined ? {} : { signal }) }
+    // A connection of its own for each: one that was kept may be closed by the provider just now.
+    const options = { method, headers, agent: false, lookup: safeLookup, ...(signal === undefined ? {} : { signal }) }
     const request =
       target.protocol === 'https:'
         ? httpsRequest(target, { ...options, ...(ca === undefined ? {} : { ca }), minVersion: 'TLSv1.2' })
