@@ -22,6 +22,8 @@ export type AgentErrorCode =
   | 'no-such-operation'
   | 'operation-runs'
   | 'not-waiting-for-content'
+  /** QEMU did not start, or failed at what it was told. */
+  | 'machine-failed'
   | 'stopping'
   /** Of an operation whose journal lets it go on when the agent is back. Nobody is told that it failed: it did not. */
   | 'left'

@@ -28,6 +28,7 @@ const statuses: Readonly<Record<AgentErrorCode, ErrorStatus>> = {
   'no-such-operation': 404,
   'operation-runs': 409,
   'not-waiting-for-content': 409,
+  'machine-failed': 500,
   stopping: 503,
   left: 503,
 }

@@ -2,9 +2,11 @@ import { list, type Of, optional, structure, text } from '../shape.ts'
 import type { Nothing } from './nothing.ts'
 
 /**
- * Objects that may be made. Secrets are not among them: `addSecret` makes them, from bytes that are wiped afterwards and in no string.
+ * Objects that may be made. Secrets with their bytes are not among them: `addSecret` makes those, from bytes that are wiped afterwards and in
+ * no string.
  */
 export type NewObject =
+  | { readonly 'qom-type': 'secret'; readonly id: string; readonly format: 'raw' | 'base64'; readonly file: string }
   | {
       readonly 'qom-type': 'tls-creds-x509'
       readonly id: string
