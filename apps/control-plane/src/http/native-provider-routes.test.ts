@@ -117,6 +117,27 @@ test('a restored provider derives the same keys, elsewhere, and goes on', async 
   await assert.rejects(restore(third, file), { answerCode: 'already-exists', message: /it is another one/ })
 })
 
+test('a control plane that was restored has the keys that were made after its backup, and no others', async (context) => {
+  const bench = await startBench(context)
+  const admin = await bench.logIn()
+  await admin.addNativeProvider('nkp')
+  await confirm(admin, 'nkp', await backUp(admin, 'nkp'))
+  const { database } = bench.service.platform
+  const nkp = await provider(bench, 'nkp')
+  const [keyId, gone] = [await nkp.createKey(), await nkp.createKey()]
+  using before = await nkp.getKey(keyId)
+  await nkp.destroyKey(gone)
+  // What a restore of an older backup leaves: the record of the key is not in it.
+  await database.deleteFrom('native_key').where('key_id', '=', keyId).execute()
+  await assert.rejects(nkp.getKey(keyId), { code: 'key-missing' })
+  await database.updateTable('installation').set({ restored_at: Date.now() }).execute()
+  using after = await nkp.getKey(keyId)
+  assert.ok(before.equal(after))
+  assert.equal((await nkp.describeKey(keyId))?.state, 'Active')
+  await assert.rejects(nkp.getKey(gone), { code: 'key-missing' })
+  await assert.rejects(nkp.getKey(`1-${'0'.repeat(32)}-${'0'.repeat(16)}`), { code: 'key-missing' })
+})
+
 test('what does not open is refused, in words, and may be tried again', async (context) => {
   const bench = await startBench(context)
   const admin = await bench.logIn()

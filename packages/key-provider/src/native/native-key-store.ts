@@ -35,7 +35,7 @@ export interface NativeKeyStore {
   derivationKey(generation: number): Promise<Secret | null>
   /**
    * Whether keys without a record may be the provider's own: it was restored from a backup, which has derivation keys
-   * and no records.
+   * and no records, or the store itself was, from one that lacks what came later.
    */
   mayLackRecords(): Promise<boolean>
   insert(key: NativeKey): Promise<void>

@@ -50,7 +50,10 @@ export class NativeKeyTable implements NativeKeyStore {
       .select('restored_at')
       .where('provider', '=', this.#provider)
       .executeTakeFirst()
-    return row !== undefined && row.restored_at !== null
+    if (row === undefined || row.restored_at !== null) return row !== undefined
+    // A control plane that was restored lacks the records of what was made after its backup.
+    const installation = await this.#database.selectFrom('installation').select('restored_at').executeTakeFirst()
+    return installation !== undefined && installation.restored_at !== null
   }
 
   async insert(key: NativeKey): Promise<void> {
