@@ -60,6 +60,24 @@ test('every VM that is meant gets a new key, once, and the report says which', a
   await assert.rejects(world.work.campaigns.create({ name: 'yearly', plan: shallow }, admin), /already/)
 })
 
+test('a VM that runs is left out where its rekey needs it off, with the reason, and the preview says so', async (context) => {
+  const world = await worldWith(context, ['a', 'b'])
+  await world.powerOn('a')
+  const { vms } = await world.work.campaigns.preview({ plan: shallow }, admin)
+  assert.match(vms[0]?.problem ?? '', /^VM a is running on host host-a: it is left out unless it is powered off$/)
+  assert.equal(vms[1]?.problem, null)
+  await world.work.campaigns.create({ name: 'yearly', plan: shallow }, admin)
+  const states = statesOf(await ended(world))
+  assert.deepEqual(
+    states.map(([vm, state]) => [vm, state]),
+    [
+      ['a', 'skipped'],
+      ['b', 'done'],
+    ],
+  )
+  assert.match(states[0]?.[2] ?? '', /Power it off first to rekey it: «vm shut-down a»/)
+})
+
 test('VMs are chosen by name, provider, age, policy and cluster', async (context) => {
   const world = await worldWith(context, ['a', 'b'])
   const { campaigns } = world.work

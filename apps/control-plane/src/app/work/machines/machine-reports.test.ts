@@ -98,6 +98,11 @@ test('a restart of agent or control plane loses no machine, and makes no event o
   assert.equal((await power(world)).state, 'running')
   assert.equal((await world.eventsOf('vm.powered-on')).length, 1)
   assert.equal((await world.work.showVm('web')).lock.state, 'unlocked')
+  world.hostA.machines.fail(await idOf(world))
+  await world.report(world.hostA)
+  await world.reboot()
+  assert.equal((await power(world)).state, 'failed')
+  assert.equal((await world.eventsOf('vm.failed')).length, 1, 'that it failed was told before')
 })
 
 test('a control plane that comes from a backup finds what runs, and does not give a lease twice', async (context) => {

@@ -103,6 +103,8 @@ export class MachineReports {
       if (status.revision < row.revision) return true
       if (status.revision === row.revision && row.state !== 'unknown') return true
       await this.#store(transaction, host, status)
+      // The same as before its host was away: no news.
+      if (status.revision === row.revision) return true
       if (vm.taskType !== null && isToldByTask(vm.taskType, status.state)) return true
       const event = changeEvent({ vm: vm.name, host: host.name }, row.state, status)
       if (event !== null) await record(event)
