@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { safeLookup } from '../../notifications/address-check.ts'
+import { connectionTrouble } from '../connection-trouble.ts'
 import { LdapFailure } from './ldap-failure.ts'
 import type { LdapServer } from './ldap-server.ts'
 import { startTls } from './start-tls.ts'
@@ -43,16 +44,12 @@ export async function openLdapSocket(server: LdapServer, ca: string | undefined)
   } catch (cause) {
     for (const socket of sockets) socket.destroy()
     if (cause instanceof LdapFailure) throw new LdapFailure(cause.kind, `${server.url}: ${cause.message}`, { cause })
-    throw new LdapFailure('unreachable', `${server.url}: ${signal.aborted ? 'no answer in time' : reasonOf(cause)}`, {
-      cause,
-    })
+    throw new LdapFailure(
+      'unreachable',
+      `${server.url}: ${signal.aborted ? 'no answer in time' : connectionTrouble(cause)}`,
+      {
+        cause,
+      },
+    )
   }
-}
-
-/** Node's network errors carry the system's or the TLS library's code. */
-function reasonOf(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'its certificate is for another host name'
-  if (/CERT|ISSUER|SIGNATURE/.test(code)) return `its certificate is not trusted (${code}): is the CA the right one?`
-  return code
 }
