@@ -28,7 +28,7 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
       'vm.crypto.locked-key-revoked',
       'vm.crypto.locked-damaged',
     ],
-    clearedBy: ['vm.crypto.unlocked'],
+    clearedBy: ['vm.crypto.unlocked', 'vm.reconciled'],
     look: lockedVms,
     advice:
       'It unlocks by itself when its key can be had again: see «vm show», «key-provider status», then «vm unlock»',

@@ -140,7 +140,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const directory = new KeyDirectory(context, kms)
   const keyLives = new KeyLives(context, kms, settings.keyDestroyAfterMs, principalOf)
   const registration = new Registration(context, handOver, again)
-  const reconciliation = new Reconciliation(context, handOver, again)
+  const reconciliation = new Reconciliation(context, handOver, again, (vmId) => compliance.check([vmId]))
   const erasures = new Erasures(context, keyLives.approvals, sagas, erase)
   return {
     kms,

@@ -6,6 +6,7 @@ import { contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import type { Principal } from '../../ports.ts'
+import { isRehearsed } from '../../rehearsal.ts'
 import type { WorkContext } from '../context.ts'
 import type { HandOver } from '../hosts/hand-over.ts'
 import { inParallel } from '../in-parallel.ts'
@@ -32,11 +33,19 @@ export class Reconciliation {
   readonly #work: WorkContext
   readonly #handOver: HandOver
   readonly #again: (hostId: string) => void
+  readonly #taken: (vmId: string) => Promise<void>
 
-  constructor(work: WorkContext, handOver: HandOver, again: (hostId: string) => void) {
+  /** `taken` is told of a VM that was taken over: whether it complies is to be looked at. */
+  constructor(
+    work: WorkContext,
+    handOver: HandOver,
+    again: (hostId: string) => void,
+    taken: (vmId: string) => Promise<void>,
+  ) {
     this.#work = work
     this.#handOver = handOver
     this.#again = again
+    this.#taken = taken
   }
 
   /** All VMs, and the folders that hold one which is not in the inventory. */
@@ -99,6 +108,7 @@ export class Reconciliation {
     const retired = await this.#take(principal, vm, known, found)
     await forgetUnneeded(database, this.#handOver, vm.clusterId, retired)
     for (const each of await hostsOfCluster(database, vm.clusterId)) this.#again(each.id)
+    if (!isRehearsed()) await this.#taken(vm.row.id)
   }
 
   async #take(principal: Principal, vm: VmRecord, known: VmAuthority, found: VmAuthority) {
