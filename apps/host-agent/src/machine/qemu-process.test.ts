@@ -4,11 +4,21 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createHeader, passphraseOf } from '@cryptvisor/luks'
 import { Secret } from '@cryptvisor/secret'
-import { memoryScanSkip, memoryTraces, processTraces, qemuSkip, temporaryFolder } from '@cryptvisor/testkit'
+import {
+  GuestConsole,
+  guestFiles,
+  guestSkip,
+  memoryScanSkip,
+  memoryTraces,
+  processTraces,
+  qemuSkip,
+  temporaryFolder,
+} from '@cryptvisor/testkit'
 import { AgentError } from '../agent-error.ts'
 import { descriptorTools } from '../storage/descriptor-tools.ts'
 import { type MachineDescription, portName, runFiles } from './machine-description.ts'
@@ -82,6 +92,25 @@ test('what does not start says why, in QEMU’s own words, and leaves nothing', 
     const refused = start(context, { description: small(bad) })
     await assert.rejects(refused, (error) => error instanceof AgentError && error.code === 'refused')
   }
+})
+
+test('a guest runs in it, and what it does to its machine is told', { skip: guestSkip }, async (context) => {
+  const runFolder = join(temporaryFolder(context), 'run')
+  const description = small({ memoryMib: 128, directBoot: await guestFiles() })
+  const { process: qemu, qmp } = await start(context, { runFolder, description })
+  const console = connect(join(runFolder, runFiles.console))
+  await once(console, 'connect')
+  const guest = new GuestConsole(console)
+  await qmp.execute('cont')
+  await guest.ready()
+  assert.equal(await guest.run('cat /sys/class/dmi/id/product_uuid'), description.vmId)
+  // What it shows is kept for who comes later.
+  assert.match(readFileSync(join(runFolder, runFiles.consoleLog), 'latin1'), /GUEST-READY/)
+  const since = qmp.mark()
+  guest.tryRun('poweroff -f').catch(() => undefined)
+  const { data } = await qmp.event('SHUTDOWN', { since, timeoutMs: 30_000 })
+  assert.deepEqual(data, { guest: true, reason: 'guest-shutdown' })
+  assert.deepEqual(await qemu.ended(), { exitCode: 0, signal: null })
 })
 
 test('its VM’s lock ends with it, not with us', { skip: qemuSkip }, async (context) => {
