@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 
 function run(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync('./run', args, { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync('sh', ['run', ...args], { encoding: 'utf8' })
   return { status, stdout, stderr }
 }
 

@@ -119,9 +119,18 @@ export function addLdapCare(source: CliCommand, cli: Cli, show: (source: Identit
     .argument('<name>', 'its name')
     .option('--user <name>', 'of a directory: also look for this user, by the name that they have there')
     .examples('identity-source test corp', 'identity-source test corp --user alice')
-    .action((name: string, { user }: { readonly user?: string }) =>
-      cli.showAnswer((client) => client.testIdentitySource(name, user === undefined ? {} : { user }), testText),
-    )
+    .action(async (name: string, { user }: { readonly user?: string }) => {
+      const tried = await cli.withClient((client) =>
+        client.testIdentitySource(name, user === undefined ? {} : { user }),
+      )
+      cli.show(tried, testText)
+      if (tried.works) return
+      const failed = tried.steps.find(({ works }) => !works)?.name
+      const who = user === undefined ? '' : ` for ${user}`
+      throw new CliError('check-failed', `${name} does not work${who}${failed === undefined ? '' : `: ${failed}`}`, {
+        next: 'mend what is said above, then try it again',
+      })
+    })
   source
     .command('recheck')
     .description(
@@ -198,12 +207,12 @@ async function passwordOf(cli: Cli, { bindDn, anonymous }: LdapConfig, { bindPas
   })
 }
 
-function testText({ steps, user, works }: IdentitySourceTest): string {
+function testText({ steps, user }: IdentitySourceTest): string {
   const tried = table(
     ['WHAT', 'WORKS', 'MORE'],
     steps.map((step) => [step.name, step.works ? 'yes' : 'no', step.text]),
   )
-  if (user === null) return tried + (works ? '' : line('it does not work'))
+  if (user === null) return tried
   const { name, dn, subject, state, groups, canLogIn, problem } = user
   return `${tried}\n${sheet([
     ['name here', name ?? 'none'],

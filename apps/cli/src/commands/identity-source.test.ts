@@ -42,6 +42,10 @@ test('identity-source: each command makes its call and says what came of it', as
     )
   }
   assert.deepEqual(fake.secrets, ['client secret'])
+  const gone = await desk.run(['identity-source', 'test', 'corp', '--user', 'gone'])
+  assert.equal(gone.exitCode, 1)
+  assert.match(gone.stdout, /ldaps:.* no /)
+  assert.match(gone.stderr, /corp does not work for gone: ldaps:/)
 })
 
 test('identity-source add oidc: what is left out is not sent, the secret goes as bytes of its own', async (context) => {

@@ -100,8 +100,8 @@ export function addFakeIdentity(server: RestServer, made: Promise<FakeControlPla
     `${one}/test`,
     { schema: { body: TestIdentitySource, response: { 200: IdentitySourceTest } } },
     async ({ body: { user } }) => ({
-      works: true,
-      steps: [{ name: 'ldaps://dc1.example.org', works: true, text: 'TLS' }],
+      works: user !== 'gone',
+      steps: [{ name: 'ldaps://dc1.example.org', works: user !== 'gone', text: 'TLS' }],
       user: user === undefined ? null : { ...testedUser, name: `${user}@corp` },
     }),
   )
