@@ -188,7 +188,7 @@ export class Platform implements AsyncDisposable {
     const failures = new LoginFailures(this.events, clock)
     this.logins = new Logins(database, this.events, this.bearers, this.secondFactors, failures, clock)
     this.identitySources = new IdentitySources(database, this.events, barrier, clock)
-    this.groupMappings = new GroupMappings(this.events)
+    this.groupMappings = new GroupMappings(this.events, clock)
     const { events: allEvents, bearers, secondFactors, identitySources: sources } = this
     const admission = new Admission({ events: allEvents, bearers, secondFactors, failures, clock })
     const loginParts = { database, sources, admission, failures, clock }

@@ -13,7 +13,7 @@ import type { Clock } from './clock.ts'
 import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import { pathOfId } from './inventory/object-paths.ts'
-import { noteAccountAct } from './permissions/account-acts.ts'
+import { accountsIn, noteAccountAct } from './permissions/account-acts.ts'
 import { requireCovered } from './permissions/delegation.ts'
 import type { Principal } from './ports.ts'
 import { noSuchRole } from './role-lookup.ts'
@@ -104,14 +104,18 @@ export class Roles {
   }
 
   async #noteHolders(transaction: Kysely<Schema>, role: string, by: Principal): Promise<void> {
-    const users = await transaction
+    const holders = await transaction
       .selectFrom('permission')
-      .leftJoin('group_member', 'group_member.group_name', 'permission.group_name')
-      .select(['permission.user_name', 'group_member.user_name as member'])
+      .select(['user_name', 'group_name'])
       .where('role_name', '=', role)
       .execute()
-    for (const user of new Set(users.map(({ user_name, member }) => user_name ?? member))) {
-      if (user !== null) await noteAccountAct(transaction, { user, by: by.name, act: 'rights', at: this.#clock() })
+    const users = new Set<string>()
+    for (const { user_name, group_name } of holders) {
+      if (user_name !== null) users.add(user_name)
+      if (group_name !== null) for (const user of await accountsIn(transaction, group_name)) users.add(user)
+    }
+    for (const user of users) {
+      await noteAccountAct(transaction, { user, by: by.name, act: 'rights', at: this.#clock() })
     }
   }
 

@@ -91,7 +91,7 @@ export async function openDirectoryPlane(config: LdapConfig, bindPassword: strin
   const clock = plane.now
   const failures = new LoginFailures(events, clock)
   const sources = new IdentitySources(database, events, barrier, clock)
-  const mappings = new GroupMappings(events)
+  const mappings = new GroupMappings(events, plane.now)
   const admission = new Admission({ events, bearers, secondFactors, failures, clock })
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const directories = new DirectoryPart({ database, events, sources, admission, failures, clock, log, failureMsMin: 0 })

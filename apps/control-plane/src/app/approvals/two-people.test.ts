@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Barrier, MemoryPhysical } from '@cryptvisor/key-store'
+import { Secret } from '@cryptvisor/secret'
 import { v7 } from 'uuid'
 import { openAccessPlane } from '../../testing/access-plane.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
+import { putExternalUser } from '../identity/external-users.ts'
+import { GroupMappings } from '../identity/group-mappings.ts'
+import { IdentitySources } from '../identity/identity-sources.ts'
 import { accountActDays, requireTwoPeople } from './two-people.ts'
 
 const dayMs = 86_400_000
@@ -99,6 +104,46 @@ test('who was given a new password on the machine itself is in nobody else’s h
   await plane.users.change('eve', { password }, await it.as('ada'))
   await plane.users.setAdministrator('eve', 'the third battery')
   await it.decide('ada', 'eve')
+})
+
+test('so could whoever says where the source is that the approver is of, or maps groups of it', async () => {
+  await using it = await openOldPlane()
+  const { plane } = it
+  using root = Secret.random(32)
+  const barrier = await Barrier.initialize(new MemoryPhysical(), root)
+  const sources = new IdentitySources(plane.database, plane.events, barrier, plane.now)
+  const mappings = new GroupMappings(plane.events, plane.now)
+  const oidc = (issuer: string) => ({ issuer, clientId: 'cryptvisor' })
+  const ada = await it.as('ada')
+  await sources.create({ name: 'corp', oidc: oidc('https://login.example.org') }, ada)
+  const groups = ['keepers']
+  const logIn = (name: string) =>
+    plane.events.transaction((transaction) =>
+      putExternalUser(transaction, 'corp', { subject: name, name, groups }, 'none', plane.now()),
+    )
+  await logIn('sock')
+  await it.refused(it.decide('ada', 'sock@corp'), /^(?!.*recover-admin).*ada added the identity source corp at/)
+  await it.refused(it.decide('sock@corp', 'ada'), /ada added the identity source corp/)
+  await it.decide('kim', 'sock@corp')
+
+  plane.pass((accountActDays + 1) * dayMs)
+  await it.decide('ada', 'sock@corp')
+  await sources.change('corp', { confirmDays: 9 }, await it.as('ada'))
+  await it.decide('ada', 'sock@corp')
+  await sources.change('corp', { oidc: oidc('https://login.example.net') }, await it.as('ada'))
+  await it.refused(it.decide('ada', 'sock@corp'), /ada changed the settings of the identity source corp/)
+
+  plane.pass((accountActDays + 1) * dayMs)
+  await plane.groups.create({ name: 'keepers' }, plane.admin)
+  await mappings.add('corp', { external: 'keepers', group: 'keepers' }, await it.as('kim'))
+  await it.refused(it.decide('kim', 'sock@corp'), /kim gave rights to groups of the identity source corp/)
+  await it.decide('sock@corp', 'kim')
+  // Who is in the group is not known before they log in.
+  const keepers = { object: { kind: 'root', name: '/' }, to: { kind: 'group', name: 'keepers' } } as const
+  await plane.permissions.set({ ...keepers, role: 'Admin' }, await it.as('eve'))
+  await logIn('late')
+  await it.refused(it.decide('eve', 'late@corp'), /eve gave rights to groups of the identity source corp/)
+  await it.decide('ada', 'late@corp')
 })
 
 test('while an installation is set up, one person makes everybody: that does not count, what comes after a request does', async () => {

@@ -3,6 +3,8 @@ import type { AccountActRow } from '../../database/account-act-rows.ts'
 import type { Schema } from '../../database/schema.ts'
 import { timeText } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
+import { sourceOf } from '../identity/external-users.ts'
+import { sourceAccountsOf } from '../permissions/account-acts.ts'
 import { readInstallation } from '../system/installation.ts'
 
 const dayMs = 86_400_000
@@ -25,7 +27,8 @@ export interface Deciding {
 
 /**
  * Throws `no-privilege` when one person could be behind both users: one who set the password of the other, took their second
- * factor off or made their account, or somebody who did so to both; also when whoever asked gave the approver their rights.
+ * factor off, made their account, or set up the identity source that says who they are, or somebody who did so to both; also when
+ * whoever asked gave the approver their rights.
  * What counts is what happened since the request, and in the days before it; but not what the first administrator did while
  * the installation was set up. Two accounts that one person was given cannot be told from two people.
  */
@@ -41,7 +44,7 @@ export async function requireTwoPeople(database: Kysely<Schema>, deciding: Decid
   const later =
     now < setUpAt
       ? `Or withdraw the request and ask anew: until ${timeText(setUpAt)}, while this installation is set up, only what is done after a request counts`
-      : `What is asked for after ${timeText(again)} ${approvedBy} can approve again; sooner, once whoever has the machine has given them a new password there («control-plane recover-admin»)`
+      : `What is asked for after ${timeText(again)} ${approvedBy} can approve again${(await sourceOf(database, approvedBy)) === null ? '; sooner, once whoever has the machine has given them a new password there («control-plane recover-admin»)' : ''}`
   throw new ControlPlaneError(
     'no-privilege',
     `${approvedBy} cannot approve what ${requestedBy} asked for, since one person could be both: ${why.map(actText).join(', ')}. Have another user approve it, one with whose account none of them had to do. ${later}`,
@@ -61,7 +64,7 @@ export function oneHand(
     if (other !== undefined) return [...new Set([...other, ...how])]
   }
   const given = acts.find(
-    ({ user_name, by_user, act }) => act === 'rights' && isSame(user_name, approver) && isSame(by_user, requester),
+    ({ user_name, by_user, act }) => act === 'rights' && isSame(by_user, requester) && isOf(user_name, approver),
   )
   return given === undefined ? null : [given]
 }
@@ -75,7 +78,9 @@ function whoCouldBe(acts: readonly AccountActRow[], user: string): ReadonlyMap<s
   const found = new Map<string, readonly AccountActRow[]>([[user.toLowerCase(), []]])
   // What is added while it is gone through is gone through too.
   for (const [account, how] of found) {
-    for (const act of byAccount.get(account) ?? []) {
+    const source = sourceAccountsOf(account)
+    const toSource = source === null ? [] : (byAccount.get(source) ?? [])
+    for (const act of [...(byAccount.get(account) ?? []), ...toSource]) {
       const by = act.by_user.toLowerCase()
       if (!found.has(by)) found.set(by, [...how, act])
     }
@@ -85,8 +90,14 @@ function whoCouldBe(acts: readonly AccountActRow[], user: string): ReadonlyMap<s
 
 const isSame = (one: string, other: string) => one.toLowerCase() === other.toLowerCase()
 
+/** Whether what was done to an account, or to all of a source, was done to that of `user`. */
+const isOf = (account: string, user: string) => isSame(account, user) || account === sourceAccountsOf(user)
+
 function actText({ user_name, by_user, act, at }: AccountActRow): string {
-  return `${by_user} ${words[act]} ${user_name} at ${timeText(at)}`
+  const what = user_name.startsWith('@')
+    ? `${sourceWords[act]} the identity source ${user_name.slice(1)}`
+    : `${words[act]} ${user_name}`
+  return `${by_user} ${what} at ${timeText(at)}`
 }
 
 const words = {
@@ -94,6 +105,14 @@ const words = {
   password: 'set the password of',
   'second-factor': 'reset the second factor of',
   rights: 'gave rights to',
+} as const
+
+/** Of all accounts of a source. */
+const sourceWords = {
+  made: 'added',
+  password: 'changed the settings of',
+  'second-factor': 'changed',
+  rights: 'gave rights to groups of',
 } as const
 
 /** When the installation was named: its ID is a UUID version 7 (RFC 9562, 5.7), which begins with the milliseconds since 1970. */

@@ -2,8 +2,10 @@ import type { GroupMapping } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
 import type { IdentitySourceRow } from '../../database/identity-rows.ts'
 import type { Schema } from '../../database/schema.ts'
+import type { Clock } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
+import { accountsOfSource, noteAccountAct } from '../permissions/account-acts.ts'
 import { requireCoversGroup } from '../permissions/delegation.ts'
 import type { Principal } from '../ports.ts'
 import { findSource } from './identity-source.ts'
@@ -18,9 +20,11 @@ export const mappingsMax = 500
  */
 export class GroupMappings {
   readonly #events: EventLog
+  readonly #clock: Clock
 
-  constructor(events: EventLog) {
+  constructor(events: EventLog, clock: Clock) {
     this.#events = events
+    this.#clock = clock
   }
 
   /** It counts from the next login of each user on. Throws `not-found` for the source or the group, `no-privilege`. */
@@ -42,6 +46,8 @@ export class GroupMappings {
         .values({ source_name: source, external_name: external, group_name: group })
         .onConflict((conflict) => conflict.doNothing())
         .execute()
+      const user = accountsOfSource(source)
+      await noteAccountAct(transaction, { user, by: by.name, act: 'rights', at: this.#clock() })
       const text = `who is in ${external} of ${source} is in group ${group} now`
       await record({ type: 'identity-source.changed', text, user: by.name })
     })

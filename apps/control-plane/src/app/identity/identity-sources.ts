@@ -7,11 +7,13 @@ import type {
 import type { Barrier } from '@cryptvisor/key-store'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely, Transaction } from 'kysely'
+import type { AccountAct } from '../../database/account-act-rows.ts'
 import type { IdentitySourceRow } from '../../database/identity-rows.ts'
 import type { Schema } from '../../database/schema.ts'
 import type { Clock } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import type { EventLog } from '../events.ts'
+import { accountsOfSource, noteAccountAct } from '../permissions/account-acts.ts'
 import type { Principal } from '../ports.ts'
 import { orExists } from '../unique.ts'
 import { findSource, openSourceSecret, secretContextOf, viewSource } from './identity-source.ts'
@@ -85,6 +87,7 @@ export class IdentitySources {
         }
         await requireNoUserOf(transaction, name)
         await transaction.insertInto('identity_source').values(row).execute()
+        await this.#noteAct(transaction, name, 'made', by)
         await record(changed(`users of ${place} can log in as NAME@${name}`, by))
       }),
     )
@@ -114,6 +117,7 @@ export class IdentitySources {
       }
       await transaction.updateTable('identity_source').set(values).where('name', '=', name).execute()
       if (values.enabled === 0 || config !== before.config) await endSessionsOf(transaction, name)
+      if (config !== before.config) await this.#noteAct(transaction, name, 'password', by)
       const what = [
         ...(config === before.config ? [] : ['has other settings']),
         ...(values.enabled === before.enabled ? [] : [values.enabled === 1 ? 'is switched on' : 'is switched off']),
@@ -146,6 +150,11 @@ export class IdentitySources {
       await transaction.deleteFrom('identity_source').where('name', '=', name).execute()
       await record(changed(`identity source ${name} was removed with its users`, by))
     })
+  }
+
+  /** Whoever says where a source is, or what it takes as a name, could be each of its users. */
+  async #noteAct(transaction: Transaction<Schema>, name: string, act: AccountAct, by: Principal): Promise<void> {
+    await noteAccountAct(transaction, { user: accountsOfSource(name), by: by.name, act, at: this.#clock() })
   }
 
   /** The caller disposes of it; `null`: there is none. */

@@ -18,7 +18,7 @@ import { describeObject, type InventoryObject, type ObjectPath } from '../invent
 import { type ObjectName, objectPath, pathOfId } from '../inventory/object-paths.ts'
 import type { Principal } from '../ports.ts'
 import { privilegesOfRole } from '../role-lookup.ts'
-import { noteAccountAct } from './account-acts.ts'
+import { accountsIn, noteAccountAct } from './account-acts.ts'
 import { requireCovered, requireGainsCovered, snapshot } from './delegation.ts'
 import { Grants } from './grants.ts'
 import { requireAdministrator } from './last-administrator.ts'
@@ -82,7 +82,7 @@ export class Permissions {
       const privileges = await privilegesOfRole(transaction, role, 'role')
       await requireCovered(transaction, by, privileges, path, propagate)
       await putPermission(transaction, to, path[0], role, propagate, this.#clock())
-      for (const user of await usersOf(transaction, to)) {
+      for (const user of to.kind === 'user' ? [to.name] : await accountsIn(transaction, to.name)) {
         await noteAccountAct(transaction, { user, by: by.name, act: 'rights', at: this.#clock() })
       }
       const below = propagate ? ' and all that lies in it' : ''

@@ -31,7 +31,7 @@ async function setUp(more: Partial<OidcConfig> = {}, secretText: string | null =
   const clock = plane.now
   const failures = new LoginFailures(events, clock)
   const sources = new IdentitySources(database, events, barrier, clock)
-  const mappings = new GroupMappings(events)
+  const mappings = new GroupMappings(events, plane.now)
   const admission = new Admission({ events, bearers, secondFactors, failures, clock })
   const logins = new OidcLogins({ database, sources, admission, failures, clock })
   const config: OidcConfig = { issuer: provider.issuer, clientId: testClient.id, ...more }
