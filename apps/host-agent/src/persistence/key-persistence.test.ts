@@ -209,6 +209,32 @@ test('what somebody else keeps in the TPM is left alone', async (context) => {
   assert.ok(!existsSync(agentFiles.persistedKeys(folder)))
 })
 
+test('fewer days count for older copies of the file, too; more days write no new secret', async (context) => {
+  const folder = folderOf(context)
+  const tpm = await TestTpm.start(context)
+  const path = agentFiles.persistedKeys(folder)
+  const startMs = Date.now()
+  const { keys, persistence } = await opened(context, folder, tpm, { nowMs: startMs })
+  keys.add(vmKey, Secret.random(32))
+  await persistence.enable(20)
+  const short = readFileSync(path)
+  await persistence.enable(30)
+  const long = readFileSync(path)
+  writeFileSync(path, short)
+  assert.equal((await opened(context, folder, tpm, { nowMs: startMs })).keys.count, 1)
+  writeFileSync(path, long)
+  await persistence.enable(1)
+  const present = readFileSync(path)
+  for (const copy of [short, long]) {
+    writeFileSync(path, copy)
+    const rolledBack = await opened(context, folder, tpm, { nowMs: startMs + 10 * dayMs })
+    assert.equal(rolledBack.keys.count, 0)
+    assert.match(rolledBack.persistence.status.problem ?? '', /an older copy/)
+  }
+  writeFileSync(path, present)
+  assert.equal((await opened(context, folder, tpm, { nowMs: startMs })).keys.count, 1)
+})
+
 test('keys that were kept for too long are erased; a clock that was set back opens nothing', async (context) => {
   const folder = folderOf(context)
   const tpm = await TestTpm.start(context)

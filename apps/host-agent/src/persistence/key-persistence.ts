@@ -42,8 +42,8 @@ interface FileKey {
 
 /**
  * Keeps the KEKs across restarts in one file that only this host's TPM opens. Off until the control plane switches it on. What was
- * added is written soon. What was removed is gone for good when `removed` resolves: the TPM then keeps another secret, so that older
- * copies of the file do not open either.
+ * added is written soon. What was removed is gone for good when `removed` resolves, and so is a longer time when `enable` with a shorter
+ * one does: the TPM then keeps another secret, so that older copies of the file do not open either.
  */
 export class KeyPersistence implements AsyncDisposable {
   readonly #options: KeyPersistenceOptions
@@ -170,6 +170,8 @@ export class KeyPersistence implements AsyncDisposable {
     if (before === keepDays && this.#fileKey !== null && this.#writtenCount === this.#changeCount) return
     this.#keepDays = keepDays
     this.#changeCount++
+    // A copy that says more days must not open any more.
+    if (before !== null && keepDays < before) this.#removalCount++
     try {
       await this.settle()
     } catch (error) {

@@ -84,6 +84,18 @@ test('switched off while the host is away, it is erased when it comes; until the
   assert.equal(world.hostB.kept, null)
 })
 
+test('fewer days count when the host has confirmed them; until then it may keep its keys for as many as before', async (context) => {
+  const world = await persistingWorld(context)
+  world.hostB.failsToKeep = true
+  await assert.rejects(world.work.persistences.enable(admin, 'host-b', 3), { code: 'agent-failed' })
+  assert.deepEqual(await kept(world), [14, 14], 'it keeps them for 14 days as far as anybody knows')
+  await assert.rejects(world.work.persistences.enable(admin, 'host-b', 30), { code: 'agent-failed' })
+  assert.deepEqual(await kept(world), [14, 30], 'it may have begun to')
+  world.hostB.failsToKeep = false
+  await world.work.persistences.enable(admin, 'host-b', 3)
+  assert.deepEqual(await kept(world), [3, 3])
+})
+
 test('a restored control plane that knows nothing of it leaves it alone until it is settled', async (context) => {
   const world = await persistingWorld(context)
   await world.disconnect(world.hostB)

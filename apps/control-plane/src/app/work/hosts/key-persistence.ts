@@ -52,7 +52,7 @@ export class HostKeyPersistences {
       await choose(transaction, host.id, {
         key_persistence_days: keepDays,
         key_persistence_since: host.key_persistence_since ?? this.#work.clock(),
-        keys_kept_days: keepDays,
+        keys_kept_days: mayKeep(host, keepDays),
       })
       const text = `Host ${host.name} keeps its keys across restarts, sealed to its TPM, for up to ${keepDays} days without the control plane`
       await record({ type: 'host.key-persistence.enabled', host: host.name, text, user: principal.name })
@@ -64,6 +64,7 @@ export class HostKeyPersistences {
       await this.#takeBack(host, error)
       throw error
     }
+    await choose(this.#work.database, host.id, { keys_kept_days: keepDays })
   }
 
   /** Switches it off: at once where the host is connected, else when it comes again. */
@@ -124,8 +125,9 @@ export async function bringPersistence(
   const keepDays = isOutOfUse(host) ? null : host.key_persistence_days
   try {
     if (keepDays !== null) {
-      await choose(work.database, host.id, { keys_kept_days: keepDays })
+      await choose(work.database, host.id, { keys_kept_days: mayKeep(host, keepDays) })
       await client.enableKeyPersistence({ keepDays })
+      await choose(work.database, host.id, { keys_kept_days: keepDays })
       return true
     }
     return await keepsNothing(work, host, client)
@@ -154,6 +156,9 @@ async function keepsNothing(work: WorkContext, host: HostRow, client: HostAgentC
     return false
   }
 }
+
+/** For how long it may keep them until it has confirmed that it does so for `keepDays`: what it was told before may still hold. */
+const mayKeep = ({ keys_kept_days: before }: HostRow, keepDays: number) => Math.max(before ?? 0, keepDays)
 
 async function choose(
   database: Database,

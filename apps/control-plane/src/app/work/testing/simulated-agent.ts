@@ -84,6 +84,8 @@ export class SimulatedAgent {
   tpmProblem: string | null = 'no TPM'
   /** It cannot erase what it has kept. */
   refusesToErase = false
+  /** Its TPM fails while it begins to keep keys. */
+  failsToKeep = false
   keepDays: number | null = null
   /** What is there after a restart; `null`: nothing is kept. */
   kept: Map<string, string> | null = null
@@ -249,6 +251,7 @@ export class SimulatedAgent {
 
   #persist({ keepDays }: EnableKeyPersistence): HostStatus['keyPersistence'] {
     if (this.tpmProblem !== null) throw refusal(422, 'refused', this.tpmProblem)
+    if (this.failsToKeep) throw refusal(500, 'io', 'the TPM does not answer')
     this.keepDays = keepDays
     this.kept = new Map(this.keys)
     return this.#persistence()
