@@ -23,7 +23,9 @@ import { verifySaga } from './keys/verify-saga.ts'
 import { WrappingKeys } from './keys/wrapping/wrapping-keys.ts'
 import { WrappingTimer } from './keys/wrapping/wrapping-timer.ts'
 import { MachineReports } from './machines/machine-reports.ts'
+import type { PowerTools } from './machines/power-tools.ts'
 import { Powers } from './machines/powers.ts'
+import { VmMigrations } from './machines/vm-migrations.ts'
 import { Compliance } from './policies/compliance.ts'
 import { KeyRevocations } from './policies/key-revocations.ts'
 import { KeyStateCheck } from './policies/key-state-check.ts'
@@ -98,16 +100,19 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   })
   const hosts = new HostAdministration(context, hostKeys, handOver, again, (hostId) => catchUp.disconnected(hostId))
   const migration = new ProviderMigration(context, () => ({ campaigns, hosts, principalOf }))
-  const powers = new Powers({
+  const powerTools: PowerTools = {
     ...{ work: context, handOver, hostKeys },
     lookAgain: async (hostId, inDoubt) => {
       if (await locks.isAnyUnknown(hostId)) again(hostId)
       if (inDoubt) await machineReports.askHost(hostId)
     },
-  })
+  }
+  const powers = new Powers(powerTools)
+  const vmMigrations = new VmMigrations(powerTools)
   const definitions: readonly SagaDefinition<SagaState>[] = [
     ...hosts.definitions,
     ...powers.definitions,
+    vmMigrations.definition,
     unlockAll,
     migration.definition,
     verification,
@@ -150,6 +155,7 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     locks,
     machineReports,
     powers,
+    vmMigrations,
     catchUp,
     revocations,
     policyWatch,
