@@ -21,7 +21,7 @@ export function qemuArguments(description: MachineDescription): string[] {
     ...['-sandbox', sandbox, '-name', `guest=${vmId}`, '-uuid', vmId],
     // No dumps of the guest's memory, no sharing of it with other guests' (which tells them what is in it).
     ...['-machine', `q35,accel=${acceleration},dump-guest-core=off,mem-merge=off,vmport=off`],
-    ...['-cpu', acceleration === 'kvm' ? 'host' : 'max'],
+    ...['-cpu', cpuModel(acceleration)],
     ...['-m', `${memoryMib}M`, '-smp', String(cpuCount)],
     ...(description.lockMemory ? ['-overcommit', 'mem-lock=on'] : []),
     ...['-chardev', `socket,id=monitor,path=${runFiles.monitor},server=on,wait=off`],
@@ -38,6 +38,9 @@ export function qemuArguments(description: MachineDescription): string[] {
     ...(description.incoming === true ? ['-incoming', 'defer'] : []),
   ]
 }
+
+/** The processor that guests see: as much of the host’s, or of what is emulated, as there is. */
+export const cpuModel = (acceleration: 'kvm' | 'tcg') => (acceleration === 'kvm' ? 'host' : 'max')
 
 /** PCIe plugs devices into ports, and ports cannot be plugged in later. Eight share a slot. */
 function ports(count: number): string[] {
