@@ -20,9 +20,10 @@ interface Kept<Attempt> {
  * Logins that were begun. They live in memory alone: what they hold has to stay secret, and after a restart one begins
  * again. Found by a secret that only whoever began has, so that nobody finishes the login of another.
  */
-export class OidcAttempts<Attempt> {
+export class OidcAttempts<Attempt extends object> {
   readonly #clock: Clock
   readonly #kept = new Map<string, Kept<Attempt>>()
+  readonly #keptUntil = new WeakMap<Attempt, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -51,9 +52,13 @@ export class OidcAttempts<Attempt> {
     return kept === undefined || kept.expiresAt <= this.#clock() ? null : kept.attempt
   }
 
-  /** Keeps one that was found for as long again, under the same secret. */
+  /**
+   * Keeps one that was found for as long again, under the same secret, however often it is kept: what the provider said of
+   * somebody is no session that lasts.
+   */
   keep(secret: string, attempt: Attempt, address: string): void {
-    const expiresAt = this.#clock() + attemptMs
+    const expiresAt = this.#keptUntil.get(attempt) ?? this.#clock() + attemptMs
+    this.#keptUntil.set(attempt, expiresAt)
     this.#kept.set(keyOf(secret), { attempt, group: addressGroup(address), expiresAt })
   }
 
