@@ -164,7 +164,7 @@ export class Work implements HostObserver {
   async start(): Promise<void> {
     await this.#parts.locks.forget(null)
     await this.#parts.catchUp.forget(null)
-    await this.#parts.machineReports.forget(null)
+    await this.#parts.machineReports.forgetAll()
     await this.#parts.disposal.start()
     await this.#parts.runner.start()
     this.#parts.policyWatch.start()

@@ -105,6 +105,18 @@ test('a restart of agent or control plane loses no machine, and makes no event o
   assert.equal((await world.eventsOf('vm.failed')).length, 1, 'that it failed was told before')
 })
 
+test('a report of a host that is gone already says nothing', async (context) => {
+  const world = await runningWorld(context)
+  const status = statusOf(world.hostA)
+  await world.disconnect(world.hostA)
+  await tell(world, world.hostA, { ...status, revision: status.revision + 1 })
+  assert.equal((await power(world)).state, 'unknown')
+  // The news of the session before comes when the next one is there.
+  await world.connect(world.hostA)
+  await world.work.hostDisconnected(await world.process.host(world.hostA))
+  assert.equal((await power(world)).state, 'running')
+})
+
 test('a control plane that comes from a backup finds what runs, and does not give a lease twice', async (context) => {
   const world = await World.start(context)
   await prepareEncrypted(world)

@@ -26,8 +26,19 @@ export class MachineReports {
     this.#work = work
   }
 
-  /** Nothing is known of the machines of a host that is not connected, or, without one, of any. */
-  async forget(host: Pick<HostRow, 'id' | 'name'> | null): Promise<void> {
+  /** When we start nothing is known of any machine. */
+  async forgetAll(): Promise<void> {
+    await this.#forget(null)
+  }
+
+  /** Nothing is known of the machines of a host that is not connected; nothing happens when it is back already. */
+  async forget(host: Pick<HostRow, 'id'>): Promise<void> {
+    await this.#locks.run(host.id, async () => {
+      if (this.#work.hostConnections.get(host.id) === null) await this.#forget(host)
+    })
+  }
+
+  async #forget(host: Pick<HostRow, 'id'> | null): Promise<void> {
     let update = this.#work.database
       .updateTable('machine')
       .set({ state: 'unknown', reason: 'its host is not connected', since: this.#work.clock() })
@@ -38,11 +49,14 @@ export class MachineReports {
 
   /** Takes in what a host says of all its machines. One that it should have and does not name is asked for. */
   async report(host: HostRow, connection: HostConnection, machines: readonly MachineStatus[]): Promise<void> {
-    await this.#locks.run(host.id, async () => {
+    const isTaken = await this.#locks.run(host.id, async () => {
+      // Of a host that went away meanwhile nothing is known.
+      if (this.#work.hostConnections.get(host.id)?.bootId !== connection.bootId) return false
       const missing = await this.#take(host, machines)
       if (missing.length > 0) await this.#lookFor(host, connection, missing)
+      return true
     })
-    void this.#forgetEnded(connection, machines)
+    if (isTaken) void this.#forgetEnded(connection, machines)
   }
 
   /** Asks a host how its machines are, and takes that in; one that is not connected tells by itself when it comes. */
