@@ -12,6 +12,8 @@ export const KeyMemory = Type.Object(
   { additionalProperties: false },
 )
 
+const Version = Type.Union([Type.String(), Type.Null()])
+
 export const HostStatus = Type.Object(
   {
     hostId: Type.String(),
@@ -25,7 +27,8 @@ export const HostStatus = Type.Object(
     keysHeldCount: Type.Integer({ minimum: 0 }),
     keyMemory: KeyMemory,
     keyPersistence: KeyPersistence,
-    tools: Type.Object({ qemuImg: Type.Union([Type.String(), Type.Null()]) }, { additionalProperties: false }),
+    /** The versions of QEMU's tools and of QEMU; `null`: it is not installed. */
+    tools: Type.Object({ qemuImg: Version, qemuSystem: Version }, { additionalProperties: false }),
   },
   { additionalProperties: false },
 )

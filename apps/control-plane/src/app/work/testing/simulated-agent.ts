@@ -70,8 +70,6 @@ export class SimulatedAgent {
   onRemoveKey: () => Promise<void> = async () => undefined
   /** What an operation is refused with that is to be brought to its end. */
   refuseRecovery: { readonly code: string; readonly message: string } | null = null
-  /** Awaited before a VM is opened. */
-  onUnlock: () => Promise<void> = async () => undefined
   /** Called before an operation starts. */
   onStart: (asked: OperationRequest) => void = () => undefined
   /** Awaited at each chunk of an import. */
@@ -151,7 +149,6 @@ export class SimulatedAgent {
         this.kept = null
         return this.#persistence()
       case 'POST vms':
-        await this.onUnlock()
         return this.#lockState(checked(checkVm, call.json) as VmAuthority)
       case 'POST layers':
         // What its host's API checks by this schema.
@@ -237,7 +234,7 @@ export class SimulatedAgent {
       keysHeldCount: this.keys.size,
       keyMemory: { swap: false, coreDumps: false },
       keyPersistence: this.#persistence(),
-      tools: { qemuImg: null },
+      tools: { qemuImg: null, qemuSystem: null },
     }
   }
 
