@@ -1,3 +1,4 @@
+import type { StorageFile } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from './folder.ts'
 
@@ -9,7 +10,7 @@ export const vmLockName = 'vm.lock'
  * open file, and so also ends with us: after a crash nobody waits. Throws AgentError `vm-busy` when another holds it, `io`
  * where the storage has no locks.
  */
-export async function lockVm(folder: Folder): Promise<AsyncDisposable> {
+export async function lockVm(folder: Folder): Promise<StorageFile> {
   const lock = await folder.lock(vmLockName)
   if (lock !== null) return lock
   const path = `${folder.path}/${vmLockName}`

@@ -20,14 +20,14 @@ export async function createVmSite(datastores: Datastores, vm: VmAuthority, oper
   const folder = stack.use(await datastore.makeFolder(vm.folder))
   try {
     await folder.write(creatingName, Buffer.from(`${operationId}\n`))
-    stack.use(await lockVm(folder))
+    const lock = stack.use(await lockVm(folder))
+    const open = stack.move()
+    return { datastore, folder, lock, [Symbol.asyncDispose]: () => open.disposeAsync() }
   } catch (error) {
     await removeAll(folder, [...emptyNames, creatingName])
     await datastore.removeFolder(vm.folder)
     throw error
   }
-  const open = stack.move()
-  return { datastore, folder, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
 /** What may lie in a folder before its marker does. */

@@ -16,7 +16,7 @@ import { agreedDocument } from './vm-site.ts'
  */
 export async function lockStateOf(host: OperationHost, vm: VmAuthority): Promise<LockState> {
   await using datastore = await host.datastores.open(vm)
-  const needs = needsOf(vm)
+  const needs = keyNeedsOf(vm)
   const lacking = needs.filter(({ anyOf }) => !anyOf.some((key) => host.keys.has(key)))
   if (lacking.length > 0) {
     const parts = lacking.map(({ part }) => part).join(', ')
@@ -63,7 +63,8 @@ async function openAll(folder: Folder, vm: VmAuthority, keys: KeyLoans): Promise
   }
 }
 
-function needsOf({ encryption, disks }: VmAuthority): KeyNeed[] {
+/** The KEKs that opening all of a VM needs. */
+export function keyNeedsOf({ encryption, disks }: VmAuthority): KeyNeed[] {
   return [
     ...(encryption === null ? [] : [{ part: 'VM Home', anyOf: encryption.keys }]),
     ...disks.flatMap((disk) =>

@@ -1,4 +1,5 @@
 import type { VmAuthority } from '@cryptvisor/host-agent-api'
+import type { StorageFile } from '@cryptvisor/storage'
 import { AgentError } from '../agent-error.ts'
 import type { Datastores } from '../datastore/datastores.ts'
 import type { Folder } from '../datastore/folder.ts'
@@ -9,6 +10,8 @@ import { lockVm } from '../datastore/vm-lock.ts'
 export interface VmSite extends AsyncDisposable {
   readonly datastore: Folder
   readonly folder: Folder
+  /** The open file that has the lock. */
+  readonly lock: StorageFile
 }
 
 /**
@@ -24,9 +27,9 @@ export async function openVmSite(datastores: Datastores, vm: VmAuthority): Promi
     return null
   }
   stack.use(folder)
-  stack.use(await lockVm(folder))
+  const lock = stack.use(await lockVm(folder))
   const open = stack.move()
-  return { datastore, folder, [Symbol.asyncDispose]: () => open.disposeAsync() }
+  return { datastore, folder, lock, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }
 
 /** The same; a missing folder is AgentError `file-missing`. */
