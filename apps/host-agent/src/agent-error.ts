@@ -24,6 +24,10 @@ export type AgentErrorCode =
   | 'not-waiting-for-content'
   /** QEMU did not start, or failed at what it was told. */
   | 'machine-failed'
+  | 'no-such-machine'
+  | 'machine-runs'
+  /** Somebody asks under a lease that is not, or not any more, the VM's. */
+  | 'lease-outdated'
   | 'stopping'
   /** Of an operation whose journal lets it go on when the agent is back. Nobody is told that it failed: it did not. */
   | 'left'

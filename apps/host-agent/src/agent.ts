@@ -6,7 +6,7 @@ import { NodeStorage } from '@cryptvisor/storage'
 import { LogRing } from '@cryptvisor/support-bundle'
 import type { Logger } from 'pino'
 import { RenewalWish } from './certificate-renewal.ts'
-import type { AgentConfig } from './config.ts'
+import { type AgentConfig, agentFiles } from './config.ts'
 import { ControlPlaneEpoch } from './control-plane-epoch.ts'
 import { Datastores } from './datastore/datastores.ts'
 import { Devices } from './disk/devices.ts'
@@ -14,6 +14,9 @@ import { writeCoreDumpHelper } from './dumps/core-pattern.ts'
 import { writeDumpKey } from './dumps/dump-key.ts'
 import { type Enrolled, readEnrolled } from './enrolled.ts'
 import { KeyCache } from './key-cache.ts'
+import { AccelerationChoice } from './machine/acceleration.ts'
+import { MachineReports } from './machine/machine-reports.ts'
+import { Machines } from './machine/machines.ts'
 import { BulkLimit } from './operation/bulk-limit.ts'
 import type { OperationHost } from './operation/host.ts'
 import { Operations } from './operation/operations.ts'
@@ -30,6 +33,7 @@ import { addHealthRoutes, isHealth, isThisHost } from './rest/health-routes.ts'
 import { addHostRoutes, hostStatus } from './rest/host-routes.ts'
 import { addKeyPersistenceRoutes } from './rest/key-persistence-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
+import { addMachineRoutes } from './rest/machine-routes.ts'
 import { addOperationRoutes } from './rest/operation-routes.ts'
 import { addSupportBundleRoutes } from './rest/support-bundle-routes.ts'
 import { addVmRoutes } from './rest/vm-routes.ts'
@@ -96,18 +100,32 @@ export async function startAgent(folder: string, log: Logger, ring: LogRing = ne
     checkpointBytes,
     warn: (text) => log.warn(text),
   }
-  const operations = stack.use(new Operations(host, log))
+  const acceleration = new AccelerationChoice(config.acceleration ?? null)
+  const machines = stack.use(
+    await Machines.open({
+      ...{ folder: agentFiles.run(folder), host, log, now: Date.now },
+      accelerationOf: (wish) => acceleration.for(wish),
+      canSwap: async () => (await keyMemoryLevel()).swap,
+    }),
+  )
+  const isPoweredOn = (vmId: string) => machines.isPoweredOn(vmId)
+  const operations = stack.use(new Operations(host, log, isPoweredOn))
   const status = await identityOf(config)
   await writeCoreDumpHelper(folder)
   const epoch = await ControlPlaneEpoch.open(folder)
   const wish = new RenewalWish()
   const watch = newSessionWatch()
   const persistence = stack.use(await openPersistence(folder, config, host.keys, log))
-  const parts = { status, epoch, wish, persistence, watch, ring }
+  const parts = { status, epoch, wish, persistence, watch, ring, machines }
   const app = await buildApp(folder, enrolled, host, operations, parts, log)
   stack.defer(() => app.close())
   await app.listen({ host: listenAddressOf(config), port: config.port })
-  startSession({ folder, enrolled, epoch, app, wish, watch }, status.bootId, log, stack)
+  const reports = new MachineReports(
+    () => machines.statuses,
+    () => watch.isConnected,
+  )
+  stack.use(machines.onChange(() => reports.due()))
+  startSession({ folder, enrolled, epoch, app, wish, watch, reports }, status.bootId, log, stack)
   const running = stack.move()
   return { config, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
@@ -115,9 +133,15 @@ export async function startAgent(folder: string, log: Logger, ring: LogRing = ne
 type HostIdentity = Omit<HostStatus, 'cryptoState' | 'hostKey' | 'keysHeldCount' | 'keyMemory' | 'keyPersistence'>
 
 async function identityOf({ hostId, name, hardwareUuid }: AgentConfig): Promise<HostIdentity> {
-  const { exitCode, stdout } = await runTool('qemu-img', ['--version'])
-  const qemuImg = exitCode === 0 ? (/version (\S+)/.exec(stdout)?.[1] ?? null) : null
-  return { hostId, name, bootId: randomUUID(), hardwareUuid, version: agentVersion, tools: { qemuImg } }
+  const [qemuImg, qemuSystem] = await Promise.all(['qemu-img', 'qemu-system-x86_64'].map(toolVersion))
+  const tools = { qemuImg: qemuImg ?? null, qemuSystem: qemuSystem ?? null }
+  return { hostId, name, bootId: randomUUID(), hardwareUuid, version: agentVersion, tools }
+}
+
+/** `null`: it is not there. */
+async function toolVersion(command: string): Promise<string | null> {
+  const { exitCode, stdout } = await runTool(command, ['--version'])
+  return exitCode === 0 ? (/version (\S+)/.exec(stdout)?.[1] ?? null) : null
 }
 
 interface AppParts {
@@ -127,6 +151,7 @@ interface AppParts {
   readonly persistence: KeyPersistence
   readonly watch: SessionWatch
   readonly ring: LogRing
+  readonly machines: Machines
 }
 
 /** The KEKs that this host keeps across restarts, if it does, are held when it resolves. */
@@ -148,7 +173,7 @@ async function buildApp(
   { config, identity, ca }: Enrolled,
   host: OperationHost,
   operations: Operations,
-  { status, epoch, wish, persistence, watch, ring }: AppParts,
+  { status, epoch, wish, persistence, watch, ring, machines }: AppParts,
   logger: Logger,
 ): Promise<RestServer> {
   const app = await buildServer({
@@ -177,7 +202,8 @@ async function buildApp(
     ...{ folder, config, keys, datastores, operations },
     ...{ session: watch, log: ring, version: agentVersion, status: () => hostStatus(shown) },
   })
-  addVmRoutes(app, host)
+  addVmRoutes(app, host, (vmId) => machines.isPoweredOn(vmId))
+  addMachineRoutes(app, machines)
   addLayerRoutes(app, host)
   addOperationRoutes(app, operations)
   addDatastoreRoutes(app, host.datastores)

@@ -29,6 +29,8 @@ export const AgentConfig = Type.Object(
     deviceRoots: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^/' }), { maxItems: 64 }),
     ),
+    /** How guests run: `kvm`, or `tcg`, QEMU's emulation; where it is missing, by KVM if a guest really boots with it here. */
+    acceleration: Type.Optional(Type.Union([Type.Literal('kvm'), Type.Literal('tcg')])),
     /** The TPM 2.0 that persisted keys are sealed to; where it is missing, `/dev/tpmrm0`. */
     tpm: Type.Optional(
       Type.Object(
@@ -62,6 +64,8 @@ export const agentFiles = {
   dumps: (folder: string) => join(folder, 'dumps'),
   /** KEKs sealed to the TPM, where key persistence is on. */
   persistedKeys: (folder: string) => join(folder, 'keys.sealed'),
+  /** What VMs that run here have of their own: a folder for each. */
+  run: (folder: string) => join(folder, 'run'),
   /** What the kernel starts with a core dump on its standard input. */
   coreDumpHelper: (folder: string) => join(folder, 'core-dump'),
 } as const

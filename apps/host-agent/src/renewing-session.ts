@@ -6,6 +6,7 @@ import { AgentError } from './agent-error.ts'
 import { type RenewalTiming, type RenewalWish, renewCertificate, waitForRenewal } from './certificate-renewal.ts'
 import type { ControlPlaneEpoch } from './control-plane-epoch.ts'
 import type { Enrolled } from './enrolled.ts'
+import type { MachineReports } from './machine/machine-reports.ts'
 import { keepSession, type SessionWatch } from './session.ts'
 
 /** What the agent's sessions are made of. */
@@ -18,6 +19,7 @@ export interface SessionParts {
   readonly app: RestServer
   readonly wish: RenewalWish
   readonly watch: SessionWatch
+  readonly reports: MachineReports
   readonly timing: RenewalTiming
 }
 
@@ -48,7 +50,7 @@ export async function keepRenewingSession(parts: SessionParts, log: Logger, sign
 
 /** Sessions under one identity; gives the one that takes its place, `null` when `signal` fires. */
 async function holdIdentity(
-  { folder, enrolled, request, epoch, wish, watch, timing }: SessionParts,
+  { folder, enrolled, request, epoch, wish, watch, reports, timing }: SessionParts,
   identity: Identity,
   log: Logger,
   signal: AbortSignal,
@@ -63,7 +65,12 @@ async function holdIdentity(
   })
   const over = new AbortController()
   const ending = AbortSignal.any([signal, over.signal])
-  const session = keepSession({ client, request, log, epoch, watch, random: timing.random, now: timing.now }, ending)
+  const begun = () => reports.due()
+  const session = keepSession(
+    { client, request, log, epoch, watch, begun, random: timing.random, now: timing.now },
+    ending,
+  )
+  const sending = reports.send(client, request.bootId, log, ending)
   try {
     for (let failed = false; ; failed = true) {
       if ((await waitForRenewal(identity.certificate, wish, timing, signal, failed)) === 'ended') return null
@@ -74,6 +81,7 @@ async function holdIdentity(
   } finally {
     over.abort()
     await session
+    await sending
   }
 }
 

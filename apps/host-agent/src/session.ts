@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly epoch: Pick<ControlPlaneEpoch, 'known' | 'meet'>
   /** Is kept up to date, with times of `now`. */
   readonly watch?: SessionWatch
+  /** Called when a session begins. */
+  readonly begun?: () => void
   /** 0 up to 1. */
   readonly random: () => number
   readonly now?: () => number
@@ -65,7 +67,7 @@ export async function keepSession(options: SessionOptions, signal: AbortSignal):
 
 /** One session, from the dial to its end; gives how many heartbeats came. */
 async function holdSession(
-  { client, request, log, epoch, watch = newSessionWatch(), silenceMaxMs, now = Date.now }: SessionOptions,
+  { client, request, log, epoch, watch = newSessionWatch(), begun, silenceMaxMs, now = Date.now }: SessionOptions,
   signal: AbortSignal,
 ): Promise<number> {
   const problem = (text: string) => {
@@ -96,7 +98,9 @@ async function holdSession(
       watch.isConnected = true
       watch.lastHeartbeatAt = now()
       watch.since ??= now()
-      if (heartbeatCount === 1) log.info({ controlPlane: client.url }, 'session with the control plane is there')
+      if (heartbeatCount > 1) continue
+      log.info({ controlPlane: client.url }, 'session with the control plane is there')
+      begun?.()
     }
     problem('the control plane ended the session')
     if (!signal.aborted) log.warn({ controlPlane: client.url }, 'the control plane ended the session; dialling again')

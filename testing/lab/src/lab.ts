@@ -184,6 +184,7 @@ export class Lab {
         ['enroll', '--dir', data, '--url-host', loopback, '--hardware-uuid', 'new'],
         `${token}\n`,
       )
+      emulateGuests(data)
     }
     await this.service(name).start()
   }
@@ -264,6 +265,13 @@ export class Lab {
     renameSync(temporary, this.places.description)
     return current
   }
+}
+
+/** KVM may be there and not work; trying that takes half a minute. */
+function emulateGuests(data: string): void {
+  const path = join(data, 'config.json')
+  const config = JSON.parse(readFileSync(path, 'utf8')) as object
+  writeFileSync(path, `${JSON.stringify({ ...config, acceleration: 'tcg' }, null, 2)}\n`, { mode: 0o600 })
 }
 
 /** The address that an agent keeps in its configuration. */

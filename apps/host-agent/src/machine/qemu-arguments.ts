@@ -21,15 +21,12 @@ export function qemuArguments(description: MachineDescription): string[] {
     ...['-sandbox', sandbox, '-name', `guest=${vmId}`, '-uuid', vmId],
     // No dumps of the guest's memory, no sharing of it with other guests' (which tells them what is in it).
     ...['-machine', `q35,accel=${acceleration},dump-guest-core=off,mem-merge=off,vmport=off`],
-    ...['-cpu', cpuModel(acceleration)],
+    ...['-cpu', acceleration === 'kvm' ? 'host' : 'max'],
     ...['-m', `${memoryMib}M`, '-smp', String(cpuCount)],
     ...(description.lockMemory ? ['-overcommit', 'mem-lock=on'] : []),
     ...['-chardev', `socket,id=monitor,path=${runFiles.monitor},server=on,wait=off`],
     ...['-mon', 'chardev=monitor,mode=control'],
-    ...[
-      '-chardev',
-      `socket,id=console,path=${runFiles.console},server=on,wait=off,logfile=${runFiles.consoleLog},logappend=on`,
-    ],
+    ...['-chardev', `socket,id=console,path=${runFiles.console},server=on,wait=off`],
     ...['-serial', 'chardev:console'],
     ...['-device', 'virtio-rng-pci,addr=0x2', '-device', 'pvpanic'],
     ...ports(description.portCount),
@@ -38,9 +35,6 @@ export function qemuArguments(description: MachineDescription): string[] {
     ...(description.incoming === true ? ['-incoming', 'defer'] : []),
   ]
 }
-
-/** The processor that guests see: as much of the host’s, or of what is emulated, as there is. */
-export const cpuModel = (acceleration: 'kvm' | 'tcg') => (acceleration === 'kvm' ? 'host' : 'max')
 
 /** PCIe plugs devices into ports, and ports cannot be plugged in later. Eight share a slot. */
 function ports(count: number): string[] {

@@ -124,7 +124,7 @@ export class QemuProcess {
 
   /** The last line that it wrote to its log; `null` when there is none. */
   async lastWords(): Promise<string | null> {
-    return await lastLineOf(join(this.runFolder, runFiles.log))
+    return await lastWordsIn(this.runFolder)
   }
 
   /** Whether it went, or the signal said that nobody waits. */
@@ -162,6 +162,11 @@ export class QemuProcess {
     const pid = child.pid as number
     return new QemuProcess(processOf(pid) ?? { pid, startTime: 'none' }, runFolder, child)
   }
+}
+
+/** The last line in the log of the QEMU that works or worked in a run folder; `null` when there is none. */
+export async function lastWordsIn(runFolder: string): Promise<string | null> {
+  return await lastLineOf(join(runFolder, runFiles.log))
 }
 
 /** The last line of a file that is not empty; `null` where there is none. */

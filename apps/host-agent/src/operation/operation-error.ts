@@ -1,5 +1,6 @@
 import { KeyRecordError } from '@cryptvisor/key-record'
 import { LuksError } from '@cryptvisor/luks'
+import { QmpError } from '@cryptvisor/qmp'
 import { SealedFileError } from '@cryptvisor/sealed-file'
 import { AgentError, type AgentErrorCode, type OperationErrorCode } from '../agent-error.ts'
 import { DataPathError, type DataPathErrorCode } from '../data-path/index.ts'
@@ -20,6 +21,7 @@ export function agentErrorOf(error: unknown): AgentError {
   if (error instanceof SealedFileError) {
     return new AgentError('refused', `VM Home’s sealed file does not open: ${error.message}`, { cause: error })
   }
+  if (error instanceof QmpError) return new AgentError('machine-failed', error.message, { cause: error })
   if (errnoOf(error) !== null) return ioError('the file system failed', error)
   return new AgentError('internal', 'something failed on the host; the log of its agent has the cause', {
     cause: error,

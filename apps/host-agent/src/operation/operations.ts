@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
 import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
+import { type IsPoweredOn, sayingWhyBusy } from './busy-text.ts'
 import { deleteVm, recoverDeletion } from './delete-vm.ts'
 import { forgetJournal } from './forget-journal.ts'
 import type { OperationHost, Task } from './host.ts'
@@ -23,12 +24,14 @@ const recoveryWaitMs = 15_000
 export class Operations implements AsyncDisposable {
   readonly #host: OperationHost
   readonly #log: OperationLog
+  readonly #isPoweredOn: IsPoweredOn
   readonly #stopping = new AbortController()
   readonly #operations = new Map<string, Operation>()
 
-  constructor(host: OperationHost, log: OperationLog) {
+  constructor(host: OperationHost, log: OperationLog, isPoweredOn: IsPoweredOn = () => false) {
     this.#host = host
     this.#log = log
+    this.#isPoweredOn = isPoweredOn
   }
 
   /** Starts an operation; the same again gives its status. Throws AgentError `operation-conflict`, `too-many`, `stopping`. */
@@ -36,7 +39,7 @@ export class Operations implements AsyncDisposable {
     const known = this.#known(id, request)
     if (known !== null) return known.status
     const operation = this.#admit(id, request)
-    operation.run((task) => execute(this.#host, task, id, request))
+    operation.run((task) => sayingWhyBusy(this.#isPoweredOn, request.vm, () => execute(this.#host, task, id, request)))
     return operation.status
   }
 

@@ -29,6 +29,9 @@ const statuses: Readonly<Record<AgentErrorCode, ErrorStatus>> = {
   'operation-runs': 409,
   'not-waiting-for-content': 409,
   'machine-failed': 500,
+  'no-such-machine': 404,
+  'machine-runs': 409,
+  'lease-outdated': 409,
   stopping: 503,
   left: 503,
 }

@@ -11,6 +11,7 @@ import type { BeforeChange } from '../datastore/folder.ts'
 import { Devices } from '../disk/devices.ts'
 import { KeyCache } from '../key-cache.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
+import type { IsPoweredOn } from '../operation/busy-text.ts'
 import type { OperationHost } from '../operation/host.ts'
 import { Operations } from '../operation/operations.ts'
 import { descriptorTools } from '../storage/descriptor-tools.ts'
@@ -53,17 +54,19 @@ export class TestHost implements AsyncDisposable {
     }
   }
 
-  operations(beforeChange?: BeforeChange): Operations {
-    return new Operations(this.host(beforeChange), {
-      info: () => {},
-      warn: () => {},
-      error: (_, text) => this.warnings.push(text),
-    })
+  operations(beforeChange?: BeforeChange, isPoweredOn?: IsPoweredOn): Operations {
+    const log = { info: () => {}, warn: () => {}, error: (_: object, text: string) => this.warnings.push(text) }
+    return new Operations(this.host(beforeChange), log, isPoweredOn)
   }
 
   /** Runs one operation to its end, in an agent of its own, and puts its outcome on record. */
-  async run(request: OperationRequest, content?: Uint8Array, id: string = randomUUID()): Promise<OperationStatus> {
-    await using operations = this.operations()
+  async run(
+    request: OperationRequest,
+    content?: Uint8Array,
+    id: string = randomUUID(),
+    isPoweredOn?: IsPoweredOn,
+  ): Promise<OperationStatus> {
+    await using operations = this.operations(undefined, isPoweredOn)
     operations.start(id, request)
     const status =
       content === undefined

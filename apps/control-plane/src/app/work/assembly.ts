@@ -23,9 +23,7 @@ import { verifySaga } from './keys/verify-saga.ts'
 import { WrappingKeys } from './keys/wrapping/wrapping-keys.ts'
 import { WrappingTimer } from './keys/wrapping/wrapping-timer.ts'
 import { MachineReports } from './machines/machine-reports.ts'
-import type { PowerTools } from './machines/power-tools.ts'
 import { Powers } from './machines/powers.ts'
-import { VmMigrations } from './machines/vm-migrations.ts'
 import { Compliance } from './policies/compliance.ts'
 import { KeyRevocations } from './policies/key-revocations.ts'
 import { KeyStateCheck } from './policies/key-state-check.ts'
@@ -100,19 +98,16 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   })
   const hosts = new HostAdministration(context, hostKeys, handOver, again, (hostId) => catchUp.disconnected(hostId))
   const migration = new ProviderMigration(context, () => ({ campaigns, hosts, principalOf }))
-  const powerTools: PowerTools = {
+  const powers = new Powers({
     ...{ work: context, handOver, hostKeys },
     lookAgain: async (hostId, inDoubt) => {
       if (await locks.isAnyUnknown(hostId)) again(hostId)
       if (inDoubt) await machineReports.askHost(hostId)
     },
-  }
-  const powers = new Powers(powerTools)
-  const vmMigrations = new VmMigrations(powerTools)
+  })
   const definitions: readonly SagaDefinition<SagaState>[] = [
     ...hosts.definitions,
     ...powers.definitions,
-    vmMigrations.definition,
     unlockAll,
     migration.definition,
     verification,
@@ -155,7 +150,6 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     locks,
     machineReports,
     powers,
-    vmMigrations,
     catchUp,
     revocations,
     policyWatch,

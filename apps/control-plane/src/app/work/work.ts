@@ -63,7 +63,6 @@ import type { KeyQuery } from './keys/key-directory.ts'
 import type { KeyLives } from './keys/key-lives.ts'
 import type { KeyVerification } from './keys/key-verification.ts'
 import { setKeyType } from './keys/wrapping/key-type.ts'
-import { declareOff } from './machines/declare-off.ts'
 import { stopStray } from './machines/stray-machines.ts'
 import type { Reconciliation } from './registration/reconciliation.ts'
 import type { Registration } from './registration/registration.ts'
@@ -268,7 +267,7 @@ export class Work implements HostObserver {
 
   /** Takes somebody's word that a VM is off whose host cannot say so. */
   async declareOff(principal: Principal, nameOrId: string, request: DeclareOff): Promise<Vm> {
-    await declareOff(this.#context, principal, nameOrId, request)
+    await this.#parts.powers.declareOff(principal, nameOrId, request)
     return this.showVm(nameOrId)
   }
 
@@ -281,7 +280,7 @@ export class Work implements HostObserver {
 
   /** Gives a VM that is off to another host. */
   async migrateVm(principal: Principal, nameOrId: string, request: MigrateVm): Promise<Task> {
-    return this.#view(await this.#parts.vmMigrations.migrate(this.#parts.sagas, principal, nameOrId, request))
+    return this.#view(await this.#parts.powers.migrate(principal, nameOrId, request))
   }
 
   async createVm(principal: Principal, request: CreateVm): Promise<Task> {

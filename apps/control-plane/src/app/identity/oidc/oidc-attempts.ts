@@ -20,10 +20,9 @@ interface Kept<Attempt> {
  * Logins that were begun. They live in memory alone: what they hold has to stay secret, and after a restart one begins
  * again. Found by a secret that only whoever began has, so that nobody finishes the login of another.
  */
-export class OidcAttempts<Attempt extends object> {
+export class OidcAttempts<Attempt> {
   readonly #clock: Clock
   readonly #kept = new Map<string, Kept<Attempt>>()
-  readonly #keptUntil = new WeakMap<Attempt, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -52,13 +51,9 @@ export class OidcAttempts<Attempt extends object> {
     return kept === undefined || kept.expiresAt <= this.#clock() ? null : kept.attempt
   }
 
-  /**
-   * Keeps one that was found for as long again, under the same secret, however often it is kept: what the provider said of
-   * somebody is no session that lasts.
-   */
+  /** Keeps one that was found for as long again, under the same secret. */
   keep(secret: string, attempt: Attempt, address: string): void {
-    const expiresAt = this.#keptUntil.get(attempt) ?? this.#clock() + attemptMs
-    this.#keptUntil.set(attempt, expiresAt)
+    const expiresAt = this.#clock() + attemptMs
     this.#kept.set(keyOf(secret), { attempt, group: addressGroup(address), expiresAt })
   }
 

@@ -241,23 +241,6 @@ test('a second factor is asked for after the provider, without going there again
   await assert.rejects(logins.finish({ attempt, query, code }, home), { code: 'not-logged-in' })
 })
 
-test('what a provider said of somebody is good for ten minutes, however often the code of their second factor is left out', async () => {
-  await using setting = await setUp()
-  const { plane, logIn, begin, logins } = setting
-  const kim = await plane.bearers.authenticate((await logIn('u-1')).token)
-  assert.ok(kim !== null)
-  await plane.secondFactors.enroll(kim)
-  const confirmed_at = plane.now()
-  await plane.database.updateTable('second_factor').set({ confirmed_at }).execute()
-  const { attempt, url } = await begin()
-  const query = await browse(url, 'u-1')
-  await assert.rejects(logins.finish({ attempt, query }, home), { code: 'second-factor-required' })
-  plane.pass(9 * 60_000)
-  await assert.rejects(logins.finish({ attempt, query }, home), { code: 'second-factor-required' })
-  plane.pass(2 * 60_000)
-  await assert.rejects(logins.finish({ attempt, query }, home), { code: 'not-logged-in', message: /took too long/ })
-})
-
 test('a secret opens only for the settings that it was given for', async () => {
   await using setting = await setUp()
   const { plane, sources, config, logIn } = setting

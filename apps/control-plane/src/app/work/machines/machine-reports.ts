@@ -2,20 +2,29 @@ import type { MachineStatus } from '@cryptvisor/host-agent-api'
 import { RestClientError } from '@cryptvisor/rest'
 import type { MachineRow } from '../../../database/machine-rows.ts'
 import type { HostRow } from '../../../database/schema.ts'
-import type { HostConnection } from '../../ports.ts'
+import type { HostConnection, NewEvent } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { KeyedLock } from '../keyed-lock.ts'
 import type { RecordWith } from '../sagas/definition.ts'
 import { findHost } from '../vms/lookup.ts'
-import { adoptedEvent, mayAdopt } from './adoption.ts'
-import { keepStrays } from './keep-strays.ts'
 import { changeEvent } from './machine-events.ts'
-import { machinesOf, storeStatus, updateMachine } from './machine-store.ts'
+import { isOn, machinesOf, storeStatus, updateMachine } from './machine-store.ts'
 import { isToldByTask } from './power-task.ts'
-import { type ReportedVm, reportedVms } from './reported-vm.ts'
+
+/** A lease is not further in the future than this: no honest clock is. A day, in milliseconds. */
+const leaseAheadMsMax = 86_400_000
 
 const lostReason =
   'its host has no QEMU for it any more, and does not know how it ended: the host may have been restarted'
+
+/** What of a VM is needed to judge a status. */
+interface ReportedVm {
+  readonly id: string
+  readonly name: string
+  readonly host_id: string
+  /** The type of the task that has it; `null`: none has. */
+  readonly taskType: string | null
+}
 
 /** Keeps what hosts say of the machines on them, and tells what nobody asked for. */
 export class MachineReports {
@@ -70,7 +79,7 @@ export class MachineReports {
   /** All in one transaction. Gives the machines that the host should have and did not name. */
   async #take(host: HostRow, machines: readonly MachineStatus[]): Promise<MachineRow[]> {
     return this.#work.events.transaction(async (transaction, record) => {
-      const vms = await reportedVms(
+      const vms = await this.#vmsOf(
         transaction,
         machines.map(({ vmId }) => vmId),
       )
@@ -82,7 +91,7 @@ export class MachineReports {
           vm !== undefined && (await this.#takeOne(transaction, record, host, vm, rows.get(vm.id) ?? null, status))
         if (!isOurs && status.state !== 'off') strays.push(status)
       }
-      await keepStrays(transaction, record, host, { strays, vms, now: this.#work.clock() })
+      await this.#keepStrays(transaction, record, host, strays, vms)
       const named = new Set(machines.map(({ vmId }) => vmId))
       const expected = await transaction
         .selectFrom('machine')
@@ -115,14 +124,48 @@ export class MachineReports {
       if (event !== null) await record(event)
       return true
     }
-    if (!mayAdopt(host, vm, row, status, this.#work.clock())) return false
+    if (!this.#mayAdopt(host, vm, row, status)) return false
     await this.#store(transaction, host, status)
     if (status.state !== 'off') await record(adoptedEvent(host, vm, status))
     return true
   }
 
+  /**
+   * Whether a machine that the database does not know of is its VM's own all the same: after a restore from a backup leases are
+   * newer than what is on record, and one that was declared off may run still; nobody else was given the VM meanwhile.
+   */
+  #mayAdopt(host: HostRow, vm: ReportedVm, row: MachineRow | null, status: MachineStatus): boolean {
+    if (vm.host_id !== host.id || vm.taskType !== null) return false
+    if (status.lease > this.#work.clock() + leaseAheadMsMax) return false
+    if (row === null) return true
+    if (status.lease > row.lease) return !isOn(row) || row.host_id === host.id
+    return status.lease < row.lease && status.state !== 'off' && !isOn(row) && row.host_id === host.id
+  }
+
   async #store(transaction: Database, host: HostRow, status: MachineStatus): Promise<void> {
     await storeStatus(transaction, host.id, status, this.#work.clock())
+  }
+
+  /** What a host runs that is not its own to run; told once, until it is over. */
+  async #keepStrays(
+    transaction: Database,
+    record: RecordWith,
+    host: HostRow,
+    strays: readonly MachineStatus[],
+    vms: ReadonlyMap<string, ReportedVm>,
+  ): Promise<void> {
+    const known = await transaction.selectFrom('stray_machine').selectAll().where('host_id', '=', host.id).execute()
+    if (known.length === 0 && strays.length === 0) return
+    await transaction.deleteFrom('stray_machine').where('host_id', '=', host.id).execute()
+    for (const { vmId, lease, state, since } of strays) {
+      const reported = { host_id: host.id, vm_id: vmId, lease, state, since, reported_at: this.#work.clock() }
+      await transaction.insertInto('stray_machine').values(reported).execute()
+      if (known.some((row) => row.vm_id === vmId && row.lease === lease)) continue
+      await record(strayEvent(host, vmId, vms.get(vmId) ?? null))
+    }
+    if (strays.length > 0) return
+    const text = `Host ${host.name} runs no VM any more that is not its own to run`
+    await record({ type: 'host.stray-machine-gone', host: host.name, text })
   }
 
   /** An answer says how it is now, whatever passed the report on its way. What did not change since is off. */
@@ -138,7 +181,7 @@ export class MachineReports {
     const named = new Set(machines.map(({ vmId }) => vmId))
     await this.#take(host, machines)
     await this.#work.events.transaction(async (transaction, record) => {
-      const vms = await reportedVms(
+      const vms = await this.#vmsOf(
         transaction,
         missing.map(({ vm_id: id }) => id),
       )
@@ -171,4 +214,28 @@ export class MachineReports {
       }
     }
   }
+
+  async #vmsOf(transaction: Database, ids: readonly string[]): Promise<Map<string, ReportedVm>> {
+    if (ids.length === 0) return new Map()
+    const rows = await transaction
+      .selectFrom('vm')
+      .leftJoin('task', 'task.id', 'vm.task_id')
+      .select(['vm.id', 'vm.name', 'vm.host_id', 'task.type as taskType'])
+      .where('vm.id', 'in', ids)
+      .execute()
+    return new Map(rows.map((row) => [row.id, row]))
+  }
+}
+
+function adoptedEvent(host: HostRow, vm: ReportedVm, status: MachineStatus): NewEvent {
+  const text = `VM ${vm.name} is ${status.state} on host ${host.name}, and was not known to run: the control plane was restored, or somebody declared the VM off that was not. It counts as running there from now on`
+  return { type: 'vm.found-running', vm: vm.name, host: host.name, text }
+}
+
+function strayEvent(host: HostRow, vmId: string, vm: ReportedVm | null): NewEvent {
+  const text =
+    vm === null
+      ? `Host ${host.name} runs a machine of VM ${vmId}, which is not in the inventory: register it («datastore browse», «vm register»), or end it on the host («host stop-machine ${host.name} ${vmId}»)`
+      : `Host ${host.name} runs VM ${vm.name}, which is not its to run: another host may have it now, or had it later. Two that write the same disks destroy them: end it there («host stop-machine ${host.name} ${vm.name}»)`
+  return { type: 'host.stray-machine', host: host.name, vm: vm?.name ?? null, text }
 }

@@ -1,6 +1,5 @@
 import { RestClientError } from '@cryptvisor/rest'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import type { Database } from '../context.ts'
 import { hostOfTask } from '../hosts/host-lookup.ts'
 import type { SagaDefinition } from '../sagas/definition.ts'
 import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
@@ -13,7 +12,6 @@ export interface MigrationState {
   readonly vmName: string
   readonly fromId: string
   readonly from: string
-  readonly clusterId: string
   /** Where it goes. */
   readonly hostId: string
   readonly hostName: string
@@ -48,23 +46,16 @@ export function migrationSaga(tools: PowerTools): SagaDefinition<MigrationState>
           }
         },
       },
-      {
-        name: 'giving it to that host',
-        act: async ({ state }) => {
-          await work.database.transaction().execute((transaction) => move(transaction, state))
-          return undefined
-        },
-        undo: async ({ state }) => {
-          await work.database
-            .updateTable('vm')
-            .set({ host_id: state.fromId })
-            .where('id', '=', state.vmId)
-            .where('host_id', '=', state.hostId)
-            .execute()
-        },
-      },
     ],
-    succeed: async (_transaction, record, { state, user }) => {
+    succeed: async (transaction, record, { state, user }) => {
+      await transaction
+        .updateTable('vm')
+        .set({
+          ...{ host_id: state.hostId, lock_state: 'unlocked', lock_text: null },
+          ...{ lock_missing_keys: '[]', lock_cause: null, lock_since: null },
+        })
+        .where('id', '=', state.vmId)
+        .execute()
       const { vmName, from, hostName } = state
       const text = `VM ${vmName} is on host ${hostName} now, and was on host ${from}`
       await record({ type: 'vm.migrated', vm: vmName, host: hostName, text, user })
@@ -76,27 +67,4 @@ export function migrationSaga(tools: PowerTools): SagaDefinition<MigrationState>
     },
     ended: async ({ state }) => tools.lookAgain(state.fromId, false),
   }
-}
-
-/** Throws `in-use` when the host leaves its cluster, which it may have begun to do meanwhile. */
-async function move(
-  transaction: Database,
-  { vmId, vmName, clusterId, hostId, hostName }: MigrationState,
-): Promise<void> {
-  const host = await transaction.selectFrom('host').selectAll().where('id', '=', hostId).executeTakeFirst()
-  if (host?.cluster_id !== clusterId || host.leaving_task_id !== null || host.decommissioned_at !== null) {
-    throw new ControlPlaneError('in-use', `host ${hostName} is leaving the cluster of VM ${vmName}, or has left it`)
-  }
-  const unlocked = {
-    lock_state: 'unlocked',
-    lock_text: null,
-    lock_missing_keys: '[]',
-    lock_cause: null,
-    lock_since: null,
-  } as const
-  await transaction
-    .updateTable('vm')
-    .set({ host_id: hostId, ...unlocked })
-    .where('id', '=', vmId)
-    .execute()
 }

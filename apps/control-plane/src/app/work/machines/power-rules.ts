@@ -55,8 +55,3 @@ function cureOf({ row, machine }: Pick<VmRecord, 'row' | 'machine'>): string {
     ? `start the agent of its host, or, where that machine is certainly off, «vm declare-off ${row.name}»`
     : `«vm shut-down ${row.name}», or «vm power-off ${row.name}»`
 }
-
-/** That a VM is not in the state that something needs, and the way out. */
-export function notOff(vm: Pick<VmRecord, 'row' | 'machine' | 'hostName'>, cure: string): ControlPlaneError {
-  return new ControlPlaneError('wrong-power-state', `${whyNotOff(vm)}: ${cure}`)
-}

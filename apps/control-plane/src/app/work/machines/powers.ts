@@ -1,21 +1,22 @@
-import type { ChangePower, PowerAction, PowerState } from '@cryptvisor/control-plane-api'
+import type { ChangePower, DeclareOff, MigrateVm, PowerAction, PowerState } from '@cryptvisor/control-plane-api'
 import type { TaskRow } from '../../../database/schema.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { type ContentRule, contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
+import { noSuchObject, objectPath, pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
-import { isOutOfUse } from '../hosts/host-lookup.ts'
-import { cryptoOff } from '../keys/host-keys.ts'
+import { hostNamed, isOutOfUse } from '../hosts/host-lookup.ts'
+import { cryptoOff, isCryptoSafe } from '../keys/host-keys.ts'
 import type { SagaDefinition, SagaState } from '../sagas/definition.ts'
-import type { Sagas } from '../sagas/sagas.ts'
+import { claimVm, type Sagas } from '../sagas/sagas.ts'
 import { requireCapableHost, requireConnection, requireIdle, requireNotStopped } from '../vms/change-request.ts'
 import { findHost, findVm } from '../vms/lookup.ts'
 import { authorityOf, keysOf, type VmRecord } from '../vms/vm-store.ts'
-import { beginOnVm, changedNow } from './begin-on-vm.ts'
-import { isOn } from './machine-store.ts'
+import { isOn, voidLease } from './machine-store.ts'
+import { type MigrationState, migrationSaga } from './migration-saga.ts'
 import { type PowerOnState, powerOnSaga } from './power-on-saga.ts'
-import { notOff } from './power-rules.ts'
+import { requirePowerFor, whyNotOff } from './power-rules.ts'
 import { type PowerChangeState, powerSaga, type RunningAction } from './power-saga.ts'
 import type { PowerTools } from './power-tools.ts'
 import { requireNoStray } from './stray-machines.ts'
@@ -44,11 +45,13 @@ export class Powers {
   readonly #work: WorkContext
   readonly #on: SagaDefinition<PowerOnState>
   readonly #running: Readonly<Record<RunningAction, SagaDefinition<PowerChangeState>>>
+  readonly #migration: SagaDefinition<MigrationState>
   #sagas: Sagas | null = null
 
   constructor(tools: PowerTools) {
     this.#work = tools.work
     this.#on = powerOnSaga(tools)
+    this.#migration = migrationSaga(tools)
     this.#running = {
       'power-off': powerSaga(tools, 'power-off'),
       'shut-down': powerSaga(tools, 'shut-down'),
@@ -60,17 +63,12 @@ export class Powers {
 
   /** The kinds of its tasks, for whoever carries tasks out. */
   get definitions(): readonly SagaDefinition<SagaState>[] {
-    return [this.#on, ...Object.values(this.#running)]
+    return [this.#on, ...Object.values(this.#running), this.#migration]
   }
 
   /** Says who begins tasks; before anything is asked for. */
   use(sagas: Sagas): void {
     this.#sagas = sagas
-  }
-
-  get #sagasNow(): Sagas {
-    if (this.#sagas === null) throw new Error('nobody begins tasks yet')
-    return this.#sagas
   }
 
   async change(principal: Principal, nameOrId: string, { action }: ChangePower): Promise<TaskRow> {
@@ -91,6 +89,92 @@ export class Powers {
     }
   }
 
+  /**
+   * Takes the word of `principal` that a VM is off whose host cannot say so, so that another host may have it. Throws
+   * `wrong-power-state` while its host can.
+   */
+  async declareOff(principal: Principal, nameOrId: string, { confirm }: DeclareOff): Promise<void> {
+    const vm = await findVm(this.#work.database, nameOrId)
+    const hostPath = await pathOfId(this.#work.database, { kind: 'host', id: vm.row.host_id })
+    if (hostPath !== null) requirePrivileges(principal, contentRules.declareOff.privileges, hostPath)
+    if (confirm !== vm.row.name) {
+      throw new ControlPlaneError(
+        'invalid',
+        `confirm: type the VM’s name, ${vm.row.name}, to say that you made sure that it is off: two hosts that run it at once destroy its disks`,
+        { field: 'confirm' },
+      )
+    }
+    await this.#work.events.transaction(async (transaction, record) => {
+      const now = await findVm(transaction, vm.row.id)
+      requireIdle(now)
+      const { machine } = now
+      if (machine === null || !isOn(machine)) throw wrongState(now, 'there is nothing to declare')
+      if (this.#work.hostConnections.get(machine.host_id) !== null) {
+        throw wrongState(now, `that host is connected and answers for it: «vm power-off ${now.row.name}»`)
+      }
+      await voidLease(transaction, machine, `${principal.name} declared it off`, this.#work.clock())
+      const text = `${principal.name} declared that VM ${now.row.name} is off, since host ${now.hostName} cannot say so any more. If it runs there all the same, it must not be started elsewhere: two that write the same disks destroy them`
+      const named = { vm: now.row.name, host: now.hostName, user: principal.name }
+      await record({ type: 'vm.declared-off', ...named, text })
+    })
+  }
+
+  /** Gives a VM that is off to another host of its cluster. */
+  async migrate(principal: Principal, nameOrId: string, { host: name }: MigrateVm): Promise<TaskRow> {
+    const { database } = this.#work
+    const vm = await findVm(database, nameOrId)
+    const path = await objectPath(database, { kind: 'host', name }, 'host')
+    if (!principal.can('System.Read', path)) throw noSuchObject({ kind: 'host', name }, 'host')
+    requirePrivileges(principal, contentRules.migrateTo.privileges, path)
+    const host = await hostNamed(database, name)
+    const keys = keysOf(authorityOf(vm))
+    const [key] = keys
+    if (key !== undefined) requirePrivileges(principal, contentRules.migrateEncrypted.privileges, vm.objectPath)
+    requireIdle(vm)
+    if (host.id === vm.row.host_id) {
+      throw new ControlPlaneError('invalid', `host: VM ${vm.row.name} is on host ${host.name} already`, {
+        field: 'host',
+      })
+    }
+    if (host.cluster_id !== vm.clusterId) {
+      throw new ControlPlaneError(
+        'invalid',
+        `host: VM ${vm.row.name} is in cluster ${vm.clusterName}, whose datastore host ${host.name} does not see: name a host of that cluster`,
+        { field: 'host' },
+      )
+    }
+    await this.#requireMigratable(database, vm, principal)
+    if (host.decommissioned_at !== null || host.leaving_task_id !== null) throw cryptoOff(host)
+    requireConnection(this.#work, host)
+    if (key !== undefined && (isOutOfUse(host) || !isCryptoSafe(host))) {
+      throw new ControlPlaneError(
+        'host-incapable',
+        `host: host ${host.name} is not crypto-safe, and VM ${vm.row.name} is encrypted: «host crypto enable ${host.name}» first`,
+        { field: 'host' },
+      )
+    }
+    return this.#begin(
+      this.#migration,
+      vm,
+      {
+        vmId: vm.row.id,
+        vmName: vm.row.name,
+        fromId: vm.row.host_id,
+        from: vm.hostName,
+        hostId: host.id,
+        hostName: host.name,
+      },
+      principal,
+      (transaction, now) => this.#requireMigratable(transaction, now, principal),
+    )
+  }
+
+  async #requireMigratable(database: Database, vm: VmRecord, principal: Principal): Promise<void> {
+    requirePowerFor(vm, 'migrate')
+    await requireNoStray(database, vm, principal)
+    await requireNotStopped(database, vm)
+  }
+
   async #powerOn(principal: Principal, vm: VmRecord): Promise<TaskRow> {
     const { database } = this.#work
     await this.#requireStartable(database, vm, principal)
@@ -105,8 +189,9 @@ export class Powers {
       await requireCapableHost(this.#work, host, vm.row.name, { kind: 'existing', key }, principal)
     }
     const state = { ...stateOf(vm), lease: null, asked: false }
-    const check = (transaction: Database, now: VmRecord) => this.#requireStartable(transaction, now, principal)
-    return beginOnVm(this.#sagasNow, { definition: this.#on, vm, state, principal, check })
+    return this.#begin(this.#on, vm, state, principal, (transaction, now) =>
+      this.#requireStartable(transaction, now, principal),
+    )
   }
 
   async #requireStartable(database: Database, vm: VmRecord, principal: Principal): Promise<void> {
@@ -115,7 +200,7 @@ export class Powers {
         vm.machine?.state === 'unknown'
           ? `start the agent of its host, or, where that machine is certainly off, «vm declare-off ${vm.row.name}»`
           : 'there is nothing to start'
-      throw notOff(vm, cure)
+      throw wrongState(vm, cure)
     }
     await requireNotStopped(database, vm)
     await requireNoStray(database, vm, principal)
@@ -130,11 +215,33 @@ export class Powers {
     requireSuitable(vm, action)
     requireAnswering(this.#work, vm)
     const state = { ...stateOf(vm), lease: vm.machine?.lease ?? 0, why }
-    const check = async (_transaction: Database, now: VmRecord) => {
+    return this.#begin(this.#running[action], vm, state, principal, async (_transaction, now) => {
       requireSuitable(now, action)
       if (now.machine?.lease !== state.lease) throw changedNow(vm)
-    }
-    return beginOnVm(this.#sagasNow, { definition: this.#running[action], vm, state, principal, check })
+    })
+  }
+
+  /** Gives the VM to a task, provided that all still holds. */
+  #begin<State extends SagaState>(
+    definition: SagaDefinition<State>,
+    vm: VmRecord,
+    state: State,
+    principal: Pick<Principal, 'name'>,
+    check: (transaction: Database, now: VmRecord) => Promise<void>,
+  ): Promise<TaskRow> {
+    if (this.#sagas === null) throw new Error('nobody begins tasks yet')
+    return this.#sagas.begin({
+      definition,
+      target: { kind: 'vm', id: vm.row.id, name: vm.row.name },
+      state,
+      principal,
+      claim: async (transaction, taskId) => {
+        const now = await findVm(transaction, vm.row.id)
+        await claimVm(transaction, vm.row.id, taskId)
+        if (now.row.host_id !== vm.row.host_id) throw changedNow(vm)
+        await check(transaction, now)
+      },
+    })
   }
 }
 
@@ -157,4 +264,12 @@ function requireAnswering(work: WorkContext, { row, hostName }: VmRecord): void 
     'host-disconnected',
     `host ${hostName} is not connected, so nobody can reach VM ${row.name}, which may be running: start its agent, see «host list», and try again; where that machine is certainly off, «vm declare-off ${row.name}»`,
   )
+}
+
+function wrongState(vm: VmRecord, cure: string): ControlPlaneError {
+  return new ControlPlaneError('wrong-power-state', `${whyNotOff(vm)}: ${cure}`)
+}
+
+function changedNow(vm: VmRecord): ControlPlaneError {
+  return new ControlPlaneError('vm-busy', `VM ${vm.row.name} was changed at this very moment: look, and try again`)
 }
