@@ -1,5 +1,5 @@
 import { hkdf } from '@cryptvisor/crypto'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { KeyStoreError } from './key-store-error.ts'
 import type { Physical } from './physical.ts'
 import { type RandomSource, sealUnder, unsealUnder } from './sealing.ts'
@@ -93,7 +93,7 @@ export class Keyring implements Disposable {
   }
 
   #encode(): Secret {
-    const bytes = new Uint8Array(this.#keys.size * entrySizeBytes)
+    const bytes = secretBytes(this.#keys.size * entrySizeBytes)
     const view = new DataView(bytes.buffer)
     for (const [index, [id, key]] of [...this.#keys].entries()) {
       view.setUint32(index * entrySizeBytes, id)

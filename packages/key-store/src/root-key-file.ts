@@ -1,6 +1,6 @@
 import { constants, type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { KeyStoreError } from './key-store-error.ts'
 import type { RandomSource } from './sealing.ts'
 
@@ -34,7 +34,7 @@ export async function readRootKeyFile(path: string): Promise<Secret> {
   if ((stat.mode & 0o077) !== 0) {
     throw new KeyStoreError('root-key-unusable', `others may read ${path}: chmod 600 it, or make new keys if they did`)
   }
-  const bytes = new Uint8Array(rootKeySizeBytes)
+  const bytes = secretBytes(rootKeySizeBytes)
   const { bytesRead } = await file.read(bytes, 0, rootKeySizeBytes, 0)
   const rootKey = Secret.from(bytes)
   if (bytesRead === rootKeySizeBytes) return rootKey

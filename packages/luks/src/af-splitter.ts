@@ -1,5 +1,5 @@
 import { hash as digestOf, randomFillSync } from 'node:crypto'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { stripeCount } from './header-layout.ts'
 import { hashSizeBytesOf, type LuksHash, opensslNameOf } from './luks-hash.ts'
 
@@ -8,7 +8,7 @@ import { hashSizeBytesOf, type LuksHash, opensslNameOf } from './luks-hash.ts'
  * any part destroys it (LUKS On-Disk Format 1.2.3, 3: anti-forensic splitter).
  */
 export function splitKey(key: Secret, hash: LuksHash): Secret {
-  const split = new Uint8Array(key.sizeBytes * stripeCount)
+  const split = secretBytes(key.sizeBytes * stripeCount)
   const last = split.subarray(key.sizeBytes * (stripeCount - 1))
   randomFillSync(split, 0, split.length - key.sizeBytes)
   using diffuser = new Diffuser(key.sizeBytes, hash)
@@ -26,7 +26,7 @@ export function mergeKey(split: Secret, keySizeBytes: number, hash: LuksHash): S
   return split.expose((bytes) => {
     diffuser.chain(bytes)
     diffuser.xor(bytes, stripeCount - 1)
-    const key = new Uint8Array(keySizeBytes)
+    const key = secretBytes(keySizeBytes)
     diffuser.read(key)
     return Secret.from(key)
   })
@@ -53,7 +53,7 @@ class Diffuser implements Disposable {
     this.#keySizeBytes = keySizeBytes
     const stepBytes = hashSizeBytesOf(hash)
     this.#blocks = Array.from({ length: Math.ceil(keySizeBytes / stepBytes) }, (_, index) => {
-      const hashed = new Uint8Array(4 + Math.min(stepBytes, keySizeBytes - index * stepBytes))
+      const hashed = secretBytes(4 + Math.min(stepBytes, keySizeBytes - index * stepBytes))
       hashed[3] = index
       return { hashed, bytes: hashed.subarray(4) }
     })

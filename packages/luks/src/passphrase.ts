@@ -1,4 +1,4 @@
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 
 /**
  * The LUKS passphrase that stands for a DEK: its bytes in lower-case hexadecimal, since QEMU takes only UTF-8 as a
@@ -6,7 +6,7 @@ import { Secret } from '@cryptvisor/secret'
  */
 export function passphraseOf(dek: Secret): Secret {
   return dek.expose((bytes) => {
-    const passphrase = new Uint8Array(bytes.length * 2)
+    const passphrase = secretBytes(bytes.length * 2)
     bytes.forEach((byte, index) => {
       passphrase[index * 2] = hexDigit(byte >> 4)
       passphrase[index * 2 + 1] = hexDigit(byte & 15)

@@ -1,4 +1,4 @@
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { RestError } from './rest-error.ts'
 
 /**
@@ -11,7 +11,7 @@ export async function readSecret(body: unknown, sizeBytes: number): Promise<Secr
       field: 'content-type',
     })
   }
-  const bytes = new Uint8Array(sizeBytes)
+  const bytes = secretBytes(sizeBytes)
   let filled = 0
   try {
     for await (const chunk of body) {

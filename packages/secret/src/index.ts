@@ -1,1 +1,1 @@
-export { Secret, secretSizeMax } from './secret.ts'
+export { Secret, secretBytes, secretSizeMax } from './secret.ts'

@@ -20,7 +20,7 @@ export class Secret implements Disposable {
   /** Takes over the bytes of `source` and wipes it. Throws a RangeError above `secretSizeMax`. */
   static from(source: Uint8Array): Secret {
     if (source.length > secretSizeMax) throw new RangeError(`a secret has at most ${secretSizeMax} bytes`)
-    const secret = new Secret(outsideHeap(source.length))
+    const secret = new Secret(secretBytes(source.length))
     secret.#bytes.set(source)
     source.fill(0)
     return secret
@@ -31,7 +31,7 @@ export class Secret implements Disposable {
     if (!Number.isInteger(sizeBytes) || sizeBytes < 1 || sizeBytes > secretSizeMax) {
       throw new RangeError(`a secret has 1 to ${secretSizeMax} bytes`)
     }
-    return new Secret(randomFillSync(outsideHeap(sizeBytes)))
+    return new Secret(randomFillSync(secretBytes(sizeBytes)))
   }
 
   /** How many bytes there are; known even after they were wiped. */
@@ -68,7 +68,7 @@ export class Secret implements Disposable {
   /** A second secret with the same bytes and a life of its own. */
   clone(): Secret {
     return this.expose((bytes) => {
-      const secret = new Secret(outsideHeap(bytes.length))
+      const secret = new Secret(secretBytes(bytes.length))
       secret.#bytes.set(bytes)
       return secret
     })
@@ -103,9 +103,9 @@ export class Secret implements Disposable {
 }
 
 /**
- * Bytes that stay where they are. A small `new Uint8Array` lies within V8's heap: the collector moves it and leaves what it was behind, and
+ * Zeros, to be filled with what is to become a secret, that stay where they are. A small `new Uint8Array` lies within V8's heap: the collector moves it and leaves what it was behind, and
  * native code gets a copy, so that wiping it does not reach every place where it has been.
  */
-function outsideHeap(sizeBytes: number): Uint8Array<ArrayBuffer> {
+export function secretBytes(sizeBytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(sizeBytes))
 }

@@ -1,7 +1,7 @@
 import { createXts, type DataUnitCipher, type DataUnitMemory, dataUnitSizeBytes } from '@cryptvisor/crypto'
 import type { DataUnitDecryptor } from '@cryptvisor/luks'
 import type { ThinImage } from '@cryptvisor/qcow2'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { alignmentBytes, type BlockFile } from './block-file.ts'
 import { DataPathError, dataPathErrorOf } from './data-path-error.ts'
 import { paddedSizeBytes } from './image.ts'
@@ -39,7 +39,10 @@ export class Payload implements Disposable {
       this.#cipher = null
       this.#decryptor = null
     } else {
-      using key = Secret.from(Uint8Array.from(new Uint8Array(side.key)))
+      // A copy: the other lanes have the same memory.
+      const bytes = secretBytes(side.key.byteLength)
+      bytes.set(new Uint8Array(side.key))
+      using key = Secret.from(bytes)
       this.#cipher = foreign === undefined ? createXts(key, { unitSizeBytes, memory }) : null
       this.#decryptor = this.#cipher ?? foreignDecryptor(key, side, parts)
     }

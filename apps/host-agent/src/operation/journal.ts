@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { hkdf } from '@cryptvisor/crypto'
 import { recordSizeMax } from '@cryptvisor/key-record'
 import { shapeCheck } from '@cryptvisor/rest'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { type Static, Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 import type { Folder } from '../datastore/folder.ts'
@@ -189,7 +189,7 @@ export function isAuthentic({ content, hmac }: JournalFile, deks: readonly Secre
 
 /** HKDF of all the DEKs together, bound to the operation. */
 function journalKey(deks: readonly Secret[], operationId: string): Secret {
-  const joined = new Uint8Array(deks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
+  const joined = secretBytes(deks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
   let offset = 0
   for (const dek of deks) {
     dek.expose((bytes) => joined.set(bytes, offset))

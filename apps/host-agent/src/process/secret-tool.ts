@@ -49,7 +49,7 @@ export async function runSecretTool(
   // A tool that ended without reading its input leaves nobody to write to.
   child.stdin.destroy()
   await sent
-  const output = Secret.from(buffer.slice(0, size))
+  const output = Secret.from(buffer.subarray(0, size))
   buffer.fill(0)
   return {
     exitCode: isTooLong ? null : exitCode,
