@@ -153,3 +153,16 @@ test('a host that leaves while it is away: its keys are listed with the time for
   const [event] = await world.eventsOf('host.crypto.key-exposed')
   assert.match(event?.text ?? '', /sealed to its TPM, until .*starting it anew does not end that/)
 })
+
+test('a host that leaves while it is away: what its VMs were rekeyed from meanwhile it has still, and that is listed, too', async (context) => {
+  const world = await persistingWorld(context)
+  const before = (await world.work.showVm('web')).home.key?.keyId
+  assert.ok(before !== undefined)
+  await world.disconnect(world.hostB)
+  await world.ended(await world.work.rekeyVm(admin, 'web', { depth: 'shallow' }))
+  assert.ok(world.hostB.kept?.has(`vault/${before}`))
+  assert.notEqual((await world.work.showVm('web')).home.key?.keyId, before)
+  await world.ended(await world.work.forHosts((hosts) => hosts.decommission(admin, 'host-b', { acceptExposure: true })))
+  const exposed = await exposedKeys(world.process.database, 'host-b')
+  assert.ok(exposed.some(({ keyId }) => keyId === before))
+})

@@ -2,7 +2,7 @@ import type { HeldKeys, HostAgentClient, KeyReference } from '@cryptvisor/host-a
 import { RestClientError } from '@cryptvisor/rest'
 import type { HostRow } from '../../../database/schema.ts'
 import { distinctKeys, keyReference, keyText } from '../../key-reference.ts'
-import type { WorkContext } from '../context.ts'
+import type { Database, WorkContext } from '../context.ts'
 import { keysOfCluster, referenceOf } from '../keys/key-rows.ts'
 import { confirmNothingKept } from './kept-keys.ts'
 
@@ -61,8 +61,8 @@ async function onRecord(work: WorkContext, { keys }: HeldKeys): Promise<KeyRefer
 }
 
 /**
- * What the database says that the host was given: all that its cluster needs, unless it never had a session or was not
- * crypto-safe. `cluster`: its name where it was another one.
+ * What the database says that the host was given: all that its cluster needs, or needed when the host was last there, unless it
+ * never had a session or was not crypto-safe. `cluster`: its name where it was another one.
  */
 export async function givenTo(
   work: WorkContext,
@@ -76,6 +76,41 @@ export async function givenTo(
     cluster === null
       ? { id: host.cluster_id }
       : await work.database.selectFrom('cluster').select('id').where('name', '=', cluster).executeTakeFirst()
-  const keys = (await keysOfCluster(work.database, from?.id ?? host.cluster_id)).map(({ key }) => key)
-  return hostKey === null ? keys : distinctKeys([...keys, hostKey])
+  const clusterId = from?.id ?? host.cluster_id
+  const keys = (await keysOfCluster(work.database, clusterId)).map(({ key }) => key)
+  const before = await retiredSince(work.database, host.id, clusterId, host.last_seen_at)
+  return distinctKeys([...keys, ...before, ...(hostKey === null ? [] : [hostKey])])
+}
+
+/** Keys that were in use when the host was last there, and are not any more: it was not there to be told to forget them. */
+async function retiredSince(
+  database: Database,
+  hostId: string,
+  clusterId: string,
+  since: number,
+): Promise<KeyReference[]> {
+  const rows = await database
+    .selectFrom('key')
+    .select(['provider', 'key_id'])
+    .where('state', '=', 'retired')
+    .where('retired_at', '>=', since)
+    .where(({ and, eb, or, selectFrom }) =>
+      or([
+        and([eb('owner_kind', '=', 'host'), eb('owner_id', '=', hostId)]),
+        and([
+          eb('owner_kind', '=', 'vm'),
+          eb(
+            'owner_id',
+            'in',
+            selectFrom('vm')
+              .innerJoin('host', 'host.id', 'vm.host_id')
+              .select('vm.id')
+              .where('host.cluster_id', '=', clusterId),
+          ),
+        ]),
+      ]),
+    )
+    .orderBy('key_id')
+    .execute()
+  return rows.map(referenceOf)
 }
