@@ -13,9 +13,11 @@ export function processOf(pid: number): ProcessIdentity | null {
   if (stat === null) return null
   // Its name, in parentheses, may hold anything, parentheses and spaces too.
   const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  // The state is field 3, so that field 22 is the nineteenth after it.
-  const startTime = fields[18]
-  return startTime === undefined || state === 'Z' || state === 'X' ? null : { pid, startTime }
+  // The state is field 3, so that field 20 is the seventeenth after it, and 22 the nineteenth.
+  const [threadCount, startTime] = [Number(fields[16]), fields[18]]
+  // Its first thread may have ended while others still have its files open, and with them its locks.
+  const isOver = state === 'X' || (state === 'Z' && threadCount <= 1)
+  return startTime === undefined || isOver ? null : { pid, startTime }
 }
 
 /** Whether that very process lives. */
