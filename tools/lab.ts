@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { isServiceName, Lab, type ServiceName, serviceNames } from '@cryptvisor/lab'
 
 const usage = `usage: ./run lab up --dir DIR [--json]       starts what is not running, sets up what is not set up
-       ./run lab down --dir DIR             stops everything; the data stays
+       ./run lab down --dir DIR             stops everything, VMs that run too; the data stays
        ./run lab stop NAME --dir DIR        one of ${serviceNames.join(', ')}
        ./run lab start NAME --dir DIR
        ./run lab status --dir DIR [--json]

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { Secret } from '@cryptvisor/secret'
 import { type LoggedIn, logIn } from './control-plane.ts'
 import type { LabDescription } from './description.ts'
+import { endMachinesBelow } from './machines.ts'
 import {
   clusterName,
   datastoreName,
@@ -71,6 +72,12 @@ export class Lab {
   /** Stops everything that runs; the data stays. */
   async down(): Promise<void> {
     for (const name of serviceNames.toReversed()) await this.stop(name)
+    this.endMachines()
+  }
+
+  /** Ends the VMs that run: an agent that stops leaves them. */
+  protected endMachines(): void {
+    for (const name of hostNames) endMachinesBelow(join(realpathSync(this.places.folder), name, 'run'))
   }
 
   async stop(name: ServiceName, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {

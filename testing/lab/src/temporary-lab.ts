@@ -19,6 +19,7 @@ export class TemporaryLab extends Lab implements AsyncDisposable {
   #isKept = false
   readonly #endAtOnce = () => {
     for (const name of serviceNames) this.service(name).kill()
+    this.endMachines()
     rmSync(this.places.folder, removal)
   }
 
