@@ -83,7 +83,7 @@ export async function startAgent(folder: string, log: Logger, ring: LogRing = ne
   stack.use(identity)
   const cryptoSupported = config.crypto === 'supported'
   const storage = new NodeStorage(descriptorTools)
-  const host: OperationHost = {
+  const surroundings: Omit<OperationHost, 'machines'> = {
     storage,
     datastores: new Datastores(
       storage,
@@ -103,13 +103,13 @@ export async function startAgent(folder: string, log: Logger, ring: LogRing = ne
   const acceleration = new AccelerationChoice(config.acceleration ?? null)
   const machines = stack.use(
     await Machines.open({
-      ...{ folder: agentFiles.run(folder), host, log, now: Date.now },
+      ...{ folder: agentFiles.run(folder), host: surroundings, log, now: Date.now },
       accelerationOf: (wish) => acceleration.for(wish),
       canSwap: async () => (await keyMemoryLevel()).swap,
     }),
   )
-  const isPoweredOn = (vmId: string) => machines.isPoweredOn(vmId)
-  const operations = stack.use(new Operations(host, log, isPoweredOn))
+  const host: OperationHost = { ...surroundings, machines }
+  const operations = stack.use(new Operations(host, log))
   const status = await identityOf(config)
   await writeCoreDumpHelper(folder)
   const epoch = await ControlPlaneEpoch.open(folder)
@@ -202,7 +202,7 @@ async function buildApp(
     ...{ folder, config, keys, datastores, operations },
     ...{ session: watch, log: ring, version: agentVersion, status: () => hostStatus(shown) },
   })
-  addVmRoutes(app, host, (vmId) => machines.isPoweredOn(vmId))
+  addVmRoutes(app, host)
   addMachineRoutes(app, machines)
   addLayerRoutes(app, host)
   addOperationRoutes(app, operations)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { MachineStatus, PowerAction } from '@cryptvisor/host-agent-api'
 import { type EventName, isEvent, type Qmp, type QmpEvent } from '@cryptvisor/qmp'
 import { AgentError } from '../agent-error.ts'
+import type { LentMachine } from '../operation/lent-machine.ts'
 import { agentErrorOf } from '../operation/operation-error.ts'
 import { ConsoleLog } from './console-log.ts'
 import { type MachineRecord, writeMachineRecord } from './machine-record.ts'
@@ -56,6 +57,8 @@ export class Machine {
   #blockProblem: string | null = null
   #isRefreshing = false
   #isDetached = false
+  /** Resolves when the operation that has it gives it back. */
+  #loan: Promise<void> | null = null
   #last: Promise<unknown> = Promise.resolve()
   #written: Promise<void> = Promise.resolve()
 
@@ -89,6 +92,25 @@ export class Machine {
     if (action === 'power-off') await this.#powerOff()
     else await this.#inTurn(() => this.#tell(action))
     return this.status
+  }
+
+  /** Lends it to one operation. Throws AgentError `vm-busy`. */
+  lend(): LentMachine {
+    const refuse = (text: string) => new AgentError('vm-busy', `VM ${this.name}: ${text}`)
+    const { vm } = this.#record
+    if (this.#loan !== null) throw refuse('another operation works on it; wait until it is done')
+    if (vm === null) throw refuse('this host’s agent does not know any more what it runs of it; power it off first')
+    if (!this.#process.isAlive()) throw refuse('its QEMU has just ended; try again')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#loan = promise
+    return {
+      vm,
+      becomes: async (next) => await this.#keep({ ...this.#record, vm: next }),
+      [Symbol.dispose]: () => {
+        this.#loan = null
+        resolve()
+      },
+    }
   }
 
   /** Lets go of the QEMU, which runs on. */
@@ -250,6 +272,8 @@ export class Machine {
   /** Its QEMU is gone. */
   async #end(): Promise<void> {
     const how = await this.#process.ended()
+    // Until it is known to be off nobody else starts its VM.
+    await this.#loan
     const { ending } = this.#record
     if (ending === 'asked') await this.#become({ state: 'off', ended: 'asked', reason: 'it was powered off' })
     else if (ending === 'guest') await this.#become({ state: 'off', ended: 'guest', reason: 'its guest shut down' })

@@ -96,7 +96,8 @@ test('a VM that runs is busy for every operation, and they say so', { skip }, as
   const vm = await encryptedVm(host)
   await using machines = await openMachines(host)
   await machines.powerOn(powerOnOf(vm))
-  const { state, error } = await host.run(decryptFirst(vm), undefined, undefined, (id) => machines.isPoweredOn(id))
+  host.machines = machines
+  const { state, error } = await host.run(decryptFirst(vm))
   assert.deepEqual([state, error?.code], ['failed', 'vm-busy'])
   assert.equal(error?.message, `VM ${vm.name} is powered on; power it off first`)
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { ChangePower, MachineStatus, PowerOn } from '@cryptvisor/host-agent-api'
 import { AgentError } from '../agent-error.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
+import type { LentMachine, RunningMachines } from '../operation/lent-machine.ts'
 import { agentErrorOf } from '../operation/operation-error.ts'
 import { checkLease, readLeases, writeLeases } from './lease-record.ts'
 import { Machine, type MachineSurroundings } from './machine.ts'
@@ -32,7 +33,7 @@ export interface MachinesOptions extends StartContext {
 }
 
 /** The VMs that run on this host, those that are being started, and those whose end is not on record elsewhere yet. */
-export class Machines implements AsyncDisposable {
+export class Machines implements RunningMachines, AsyncDisposable {
   readonly #options: MachinesOptions
   readonly #surroundings: MachineSurroundings
   readonly #starts = new BulkLimit(startsMax)
@@ -75,6 +76,13 @@ export class Machines implements AsyncDisposable {
   isPoweredOn(vmId: string): boolean {
     const machine = this.#running.get(vmId)
     return this.#starting.has(vmId) || (machine !== undefined && machine.status.state !== 'off')
+  }
+
+  /** Lends the machine of a VM to one operation; `null`: it does not run here. Rejects with AgentError `vm-busy`. */
+  async lend(vmId: string): Promise<LentMachine | null> {
+    if (this.#starting.has(vmId)) throw new AgentError('vm-busy', `VM ${vmId} is just being started; try again`)
+    await this.#settled(vmId)
+    return this.#running.get(vmId)?.lend() ?? null
   }
 
   /** Calls `listener` after each change of a status, until the result is disposed of. */

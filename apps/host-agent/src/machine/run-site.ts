@@ -15,6 +15,9 @@ import { refuseUnfinished } from '../operation/refuse-unfinished.ts'
 import { agreedDocument, requireVmSite } from '../operation/vm-site.ts'
 import type { RunDisk } from './disk-nodes.ts'
 
+/** What opening a VM takes of its host. */
+export type RunHost = Pick<OperationHost, 'datastores' | 'keys' | 'cryptoSupported'>
+
 /** A VM, locked and opened, to be given to a QEMU. Disposing of it wipes the passphrases, and gives the lock back unless QEMU has it. */
 export interface RunSite extends AsyncDisposable {
   readonly details: VmDetails
@@ -28,7 +31,7 @@ export interface RunSite extends AsyncDisposable {
  * Locks a VM and opens all of it, as far as it agrees with the control plane. Throws AgentError, `vm-busy` and `key-not-held` among others;
  * KeyRecordError, LuksError, DataPathError, SealedFileError.
  */
-export async function openRunSite(host: OperationHost, vm: VmAuthority): Promise<RunSite> {
+export async function openRunSite(host: RunHost, vm: VmAuthority): Promise<RunSite> {
   await using stack = new AsyncDisposableStack()
   const { folder, lock } = stack.use(await requireVmSite(host.datastores, vm))
   if (lock.descriptor === null) throw new AgentError('internal', `${lock.path}: this lock cannot be handed on`)

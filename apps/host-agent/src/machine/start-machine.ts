@@ -4,18 +4,17 @@ import type { Acceleration, MachineStatus, PowerOn } from '@cryptvisor/host-agen
 import type { Qmp } from '@cryptvisor/qmp'
 import { AgentError } from '../agent-error.ts'
 import { errnoOf } from '../io-error.ts'
-import type { OperationHost } from '../operation/host.ts'
 import { giveDisks } from './give-disks.ts'
 import { nextRevision } from './machine.ts'
 import { portCountMax, runFiles } from './machine-description.ts'
 import { type MachineRecord, writeMachineRecord } from './machine-record.ts'
 import { QemuProcess } from './qemu-process.ts'
-import { openRunSite } from './run-site.ts'
+import { openRunSite, type RunHost } from './run-site.ts'
 import { SecretHandover } from './secret-handover.ts'
 
 /** What starting a machine needs of the agent. */
 export interface StartContext {
-  readonly host: OperationHost
+  readonly host: RunHost
   readonly now: () => number
   /** How guests run here when it is asked for so. */
   readonly accelerationOf: (wish: Acceleration) => Promise<'kvm' | 'tcg'>

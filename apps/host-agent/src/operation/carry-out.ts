@@ -69,6 +69,7 @@ export async function carryOut(host: OperationHost, task: Task, ready: ReadyChan
     await finish(site.folder, plan, document, made.journal)
     await leaveOldPlace(site.datastore, site.folder, plan)
   })
+  await site.machine?.becomes(made.next)
   task.progress.begin('done')
   return made.next
 }

@@ -5,13 +5,17 @@ import { lockVm, vmLockName } from '../datastore/vm-lock.ts'
 import { removeAll } from './clean.ts'
 import { creatingName } from './create-vm.ts'
 import { refused } from './plan.ts'
-import type { VmSite } from './vm-site.ts'
+import type { LockedVmSite, VmSite } from './vm-site.ts'
 
 /**
  * Makes and locks the folder of a new VM; a marker in it names the operation until the VM is committed. Throws AgentError
  * `refused` when anything is there already.
  */
-export async function createVmSite(datastores: Datastores, vm: VmAuthority, operationId: string): Promise<VmSite> {
+export async function createVmSite(
+  datastores: Datastores,
+  vm: VmAuthority,
+  operationId: string,
+): Promise<LockedVmSite> {
   await using stack = new AsyncDisposableStack()
   const datastore = stack.use(await datastores.open(vm))
   if (await datastore.has(vm.folder)) {
@@ -22,7 +26,7 @@ export async function createVmSite(datastores: Datastores, vm: VmAuthority, oper
     await folder.write(creatingName, Buffer.from(`${operationId}\n`))
     const lock = stack.use(await lockVm(folder))
     const open = stack.move()
-    return { datastore, folder, lock, [Symbol.asyncDispose]: () => open.disposeAsync() }
+    return { datastore, folder, machine: null, lock, [Symbol.asyncDispose]: () => open.disposeAsync() }
   } catch (error) {
     await removeAll(folder, [...emptyNames, creatingName])
     await datastore.removeFolder(vm.folder)

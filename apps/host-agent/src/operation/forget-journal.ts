@@ -1,7 +1,7 @@
 import type { OperationRequest } from '@cryptvisor/host-agent-api'
-import type { Datastores } from '../datastore/datastores.ts'
+import type { OperationHost } from './host.ts'
 import { journalName, readJournal } from './journal.ts'
-import { openVmSite } from './vm-site.ts'
+import { openSiteFor } from './vm-site.ts'
 
 /** What may have a journal. */
 const journalled: ReadonlySet<OperationRequest['kind']> = new Set([
@@ -13,9 +13,13 @@ const journalled: ReadonlySet<OperationRequest['kind']> = new Set([
 ])
 
 /** Removes the journal of an operation that has come to its end and whose outcome is on record. Throws AgentError. */
-export async function forgetJournal(datastores: Datastores, id: string, { kind, vm }: OperationRequest): Promise<void> {
-  if (!journalled.has(kind)) return
-  await using site = await openVmSite(datastores, vm)
+export async function forgetJournal(
+  host: Pick<OperationHost, 'datastores' | 'machines'>,
+  id: string,
+  request: OperationRequest,
+): Promise<void> {
+  if (!journalled.has(request.kind)) return
+  await using site = await openSiteFor(host, request, request.vm)
   if (site === null) return
   const journal = await readJournal(site.folder)
   if (journal === null || journal.content.operationId !== id || journal.content.state !== 'cleaned') return

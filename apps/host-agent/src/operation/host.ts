@@ -4,6 +4,7 @@ import type { LaneSettings, Pace } from '../data-path/index.ts'
 import type { Datastores } from '../datastore/datastores.ts'
 import type { KeyCache } from '../key-cache.ts'
 import type { BulkLimit } from './bulk-limit.ts'
+import type { RunningMachines } from './lent-machine.ts'
 import type { Progress } from './progress.ts'
 
 /** What operations have of the host that they run on. */
@@ -21,6 +22,8 @@ export interface OperationHost {
   readonly lanes: LaneSettings
   /** How many bytes of a disk may have to be done again after a crash. */
   readonly checkpointBytes: number
+  /** What runs here of VMs. */
+  readonly machines: RunningMachines
   /** Something to know that is no failure; for the log. */
   warn(text: string): void
 }

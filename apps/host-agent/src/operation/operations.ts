@@ -4,11 +4,12 @@ import { isDeepStrictEqual } from 'node:util'
 import type { OperationRequest, OperationStatus } from '@cryptvisor/host-agent-api'
 import type { Secret } from '@cryptvisor/secret'
 import { AgentError } from '../agent-error.ts'
-import { type IsPoweredOn, sayingWhyBusy } from './busy-text.ts'
+import { sayingWhyBusy } from './busy-text.ts'
 import { deleteVm, recoverDeletion } from './delete-vm.ts'
 import { forgetJournal } from './forget-journal.ts'
 import type { OperationHost, Task } from './host.ts'
 import { contentBytesOf } from './incoming.ts'
+import { bearsRunning } from './lent-machine.ts'
 import { Operation, type OperationLog, type Outcome } from './operation.ts'
 import { agentErrorOf, operationErrorOf } from './operation-error.ts'
 import { type Recovery, recoverChange } from './recover-change.ts'
@@ -24,14 +25,12 @@ const recoveryWaitMs = 15_000
 export class Operations implements AsyncDisposable {
   readonly #host: OperationHost
   readonly #log: OperationLog
-  readonly #isPoweredOn: IsPoweredOn
   readonly #stopping = new AbortController()
   readonly #operations = new Map<string, Operation>()
 
-  constructor(host: OperationHost, log: OperationLog, isPoweredOn: IsPoweredOn = () => false) {
+  constructor(host: OperationHost, log: OperationLog) {
     this.#host = host
     this.#log = log
-    this.#isPoweredOn = isPoweredOn
   }
 
   /** Starts an operation; the same again gives its status. Throws AgentError `operation-conflict`, `too-many`, `stopping`. */
@@ -39,7 +38,7 @@ export class Operations implements AsyncDisposable {
     const known = this.#known(id, request)
     if (known !== null) return known.status
     const operation = this.#admit(id, request)
-    operation.run((task) => sayingWhyBusy(this.#isPoweredOn, request.vm, () => execute(this.#host, task, id, request)))
+    operation.run((task) => execute(this.#host, task, id, request))
     return operation.status
   }
 
@@ -152,7 +151,7 @@ export class Operations implements AsyncDisposable {
     if (operation.running)
       throw new AgentError('operation-runs', `operation ${id} runs; cancel it, or wait for its end`)
     try {
-      await forgetJournal(this.#host.datastores, id, operation.request)
+      await forgetJournal(this.#host, id, operation.request)
     } catch (error) {
       // It is at its end and does no harm; the next operation on the VM removes it.
       this.#log.warn({ operationId: id, reason: agentErrorOf(error).message }, 'the journal stays for now')
@@ -201,9 +200,9 @@ export class Operations implements AsyncDisposable {
 }
 
 async function execute(host: OperationHost, task: Task, id: string, request: OperationRequest): Promise<Outcome> {
-  const vm =
+  const run = async () =>
     request.kind === 'delete-vm' ? await deleteVm(host, task, request) : await runChange(host, task, id, request)
-  return { state: 'done', vm }
+  return { state: 'done', vm: await (bearsRunning(request) ? run() : sayingWhyBusy(host.machines, request.vm, run)) }
 }
 
 async function recover(host: OperationHost, task: Task, id: string, request: OperationRequest): Promise<Recovery> {

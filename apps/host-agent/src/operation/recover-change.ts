@@ -20,7 +20,7 @@ import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
 import { type Plan, type Sizes, withSizes } from './plan.ts'
 import { giveBackLayer, leaveOldPlace } from './taken-layer.ts'
-import { openVmSite, type VmSite } from './vm-site.ts'
+import { openSiteFor, type VmSite } from './vm-site.ts'
 
 /** What became of an operation that nobody finished; `unknown`: it had not begun, and there is no trace of it. */
 export type Recovery =
@@ -42,7 +42,7 @@ export async function recoverChange(
   change: Change,
 ): Promise<Recovery> {
   const plan = planOf(operationId, change)
-  await using site = await openVmSite(host.datastores, plan.vm)
+  await using site = await openSiteFor(host, change, plan.vm)
   if (site === null) return nothingThere(plan)
   const document = await readVmDocument(site.folder)
   if (document !== null && document.generation === plan.next.generation && document.vmId === plan.vm.vmId) {
@@ -121,7 +121,7 @@ function nothingThere(plan: Plan): Recovery {
 async function finishCommitted(
   host: OperationHost,
   task: Task,
-  { datastore, folder }: VmSite,
+  { datastore, folder, machine }: VmSite,
   plan: Plan,
   change: Change,
   document: VmDocument,
@@ -137,6 +137,7 @@ async function finishCommitted(
     await finish(folder, plan, document, journal)
     await leaveOldPlace(datastore, folder, plan)
   })
+  await machine?.becomes(next)
   task.progress.begin('done')
   return next
 }

@@ -7,7 +7,7 @@ import { awaitIncoming } from './incoming.ts'
 import { KeyLoans } from './key-loans.ts'
 import { limitPace } from './limit-pace.ts'
 import { refuseUnfinished } from './refuse-unfinished.ts'
-import { agreedDocument, requireVmSite } from './vm-site.ts'
+import { agreedDocument, requireSiteFor } from './vm-site.ts'
 
 /** Runs a change from its first file to its end, as `carryOut` says. */
 export async function runChange(
@@ -22,7 +22,7 @@ export async function runChange(
   const creates = plan.vm.generation === 0
   await using site = creates
     ? await createVmSite(host.datastores, plan.vm, operationId)
-    : await requireVmSite(host.datastores, plan.vm)
+    : await requireSiteFor(host, change, plan.vm)
   const previous = creates ? null : await agreedDocument(site.folder, plan.vm)
   if (!creates) await refuseUnfinished(site.folder)
   const content = await awaitIncoming(task, change)

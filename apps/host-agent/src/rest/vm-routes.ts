@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 import { listFiles } from '../datastore/list-files.ts'
 import { backupDiskHeader } from '../operation/backup-header.ts'
-import { type IsPoweredOn, sayingWhyBusy } from '../operation/busy-text.ts'
+import { sayingWhyBusy } from '../operation/busy-text.ts'
 import { exportDisk } from '../operation/export-disk.ts'
 import type { OperationHost } from '../operation/host.ts'
 import { lockStateOf } from '../operation/lock-state.ts'
@@ -16,7 +16,7 @@ const Params = Type.Object({ vmId: Id })
 const exportStallMs = 600_000
 
 /** `/v1/vms/{vmId}/…`: what changes nothing. */
-export function addVmRoutes(app: RestServer, host: OperationHost, isPoweredOn: IsPoweredOn): void {
+export function addVmRoutes(app: RestServer, host: OperationHost): void {
   app.post(
     '/v1/vms/:vmId/unlock',
     { schema: { params: Params, body: VmAuthority, response: { 200: LockState } } },
@@ -49,7 +49,9 @@ export function addVmRoutes(app: RestServer, host: OperationHost, isPoweredOn: I
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort(new AgentError('cancelled', 'whoever asked for the disk went away')))
       reply.raw.setTimeout(exportStallMs, () => reply.raw.destroy())
-      const { sizeBytes, stream } = await sayingWhyBusy(isPoweredOn, body.vm, () => exportDisk(host, body, gone.signal))
+      const { sizeBytes, stream } = await sayingWhyBusy(host.machines, body.vm, () =>
+        exportDisk(host, body, gone.signal),
+      )
       return reply.type('application/octet-stream').header('content-length', sizeBytes).send(stream)
     },
   )
@@ -65,7 +67,7 @@ export function addVmRoutes(app: RestServer, host: OperationHost, isPoweredOn: I
     },
     async ({ params, body }, reply) => {
       requireSameVm(params.vmId, body.vm)
-      const backup = await sayingWhyBusy(isPoweredOn, body.vm, () => backupDiskHeader(host, body))
+      const backup = await sayingWhyBusy(host.machines, body.vm, () => backupDiskHeader(host, body))
       return reply.type('application/octet-stream').send(backup)
     },
   )

@@ -7,6 +7,7 @@ import { Devices } from '../disk/devices.ts'
 import type { KeyCache } from '../key-cache.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
 import type { OperationHost } from '../operation/host.ts'
+import { noMachines } from '../operation/lent-machine.ts'
 import { Operations } from '../operation/operations.ts'
 import { endOf } from './test-host.ts'
 
@@ -29,6 +30,7 @@ export function simulatedHost(storage: SimulatedStorage, keys: KeyCache): Operat
     unlocking: new BulkLimit(1),
     lanes: { laneCount: 1, chunkBytes },
     checkpointBytes: 2 * chunkBytes,
+    machines: noMachines,
     warn: () => {},
   }
 }

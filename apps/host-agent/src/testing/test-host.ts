@@ -11,8 +11,8 @@ import type { BeforeChange } from '../datastore/folder.ts'
 import { Devices } from '../disk/devices.ts'
 import { KeyCache } from '../key-cache.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
-import type { IsPoweredOn } from '../operation/busy-text.ts'
 import type { OperationHost } from '../operation/host.ts'
+import { noMachines, type RunningMachines } from '../operation/lent-machine.ts'
 import { Operations } from '../operation/operations.ts'
 import { descriptorTools } from '../storage/descriptor-tools.ts'
 import { details, newVm } from './test-vm.ts'
@@ -27,6 +27,8 @@ export class TestHost implements AsyncDisposable {
   readonly keys = new KeyCache()
   readonly warnings: string[] = []
   readonly key: KeyReference = { provider: 'kms', keyId: 'key-1' }
+  /** What runs here; a test that starts VMs sets it. */
+  machines: RunningMachines = noMachines
   readonly #own: boolean
 
   constructor(root: string | null = null) {
@@ -50,23 +52,19 @@ export class TestHost implements AsyncDisposable {
       unlocking: new BulkLimit(1),
       lanes: { laneCount: 2, chunkBytes: 1_048_576 },
       checkpointBytes: 1_048_576,
+      machines: this.machines,
       warn: (text) => this.warnings.push(text),
     }
   }
 
-  operations(beforeChange?: BeforeChange, isPoweredOn?: IsPoweredOn): Operations {
+  operations(beforeChange?: BeforeChange): Operations {
     const log = { info: () => {}, warn: () => {}, error: (_: object, text: string) => this.warnings.push(text) }
-    return new Operations(this.host(beforeChange), log, isPoweredOn)
+    return new Operations(this.host(beforeChange), log)
   }
 
   /** Runs one operation to its end, in an agent of its own, and puts its outcome on record. */
-  async run(
-    request: OperationRequest,
-    content?: Uint8Array,
-    id: string = randomUUID(),
-    isPoweredOn?: IsPoweredOn,
-  ): Promise<OperationStatus> {
-    await using operations = this.operations(undefined, isPoweredOn)
+  async run(request: OperationRequest, content?: Uint8Array, id: string = randomUUID()): Promise<OperationStatus> {
+    await using operations = this.operations()
     operations.start(id, request)
     const status =
       content === undefined

@@ -17,6 +17,7 @@ async function worldWith(context: Parameters<typeof World.start>[0], names: read
 }
 
 const shallow: CampaignPlan = { selection: {}, depth: 'shallow' }
+const deep: CampaignPlan = { selection: {}, depth: 'deep' }
 
 async function reportOf(world: World, name = 'yearly'): Promise<CampaignReport | null> {
   return world.work.campaigns.report(name, admin).catch((error: unknown) => {
@@ -63,10 +64,10 @@ test('every VM that is meant gets a new key, once, and the report says which', a
 test('a VM that runs is left out where its rekey needs it off, with the reason, and the preview says so', async (context) => {
   const world = await worldWith(context, ['a', 'b'])
   await world.powerOn('a')
-  const { vms } = await world.work.campaigns.preview({ plan: shallow }, admin)
+  const { vms } = await world.work.campaigns.preview({ plan: deep }, admin)
   assert.match(vms[0]?.problem ?? '', /^VM a is running on host host-a: it is left out unless it is powered off$/)
   assert.equal(vms[1]?.problem, null)
-  await world.work.campaigns.create({ name: 'yearly', plan: shallow }, admin)
+  await world.work.campaigns.create({ name: 'yearly', plan: deep }, admin)
   const states = statesOf(await ended(world))
   assert.deepEqual(
     states.map(([vm, state]) => [vm, state]),
@@ -75,7 +76,7 @@ test('a VM that runs is left out where its rekey needs it off, with the reason, 
       ['b', 'done'],
     ],
   )
-  assert.match(states[0]?.[2] ?? '', /Power it off first to rekey it: «vm shut-down a»/)
+  assert.match(states[0]?.[2] ?? '', /Power it off first to rekey it deeply: «vm shut-down a»/)
 })
 
 test('VMs are chosen by name, provider, age, policy and cluster', async (context) => {

@@ -19,7 +19,7 @@ export const powerNeeds: Readonly<Record<VmDeed, PowerNeed>> = {
   'delete-vm': { needs: 'off', deed: 'delete it' },
   encrypt: { needs: 'off', deed: 'encrypt it' },
   decrypt: { needs: 'off', deed: 'decrypt it' },
-  'shallow-rekey': { needs: 'off', deed: 'rekey it' },
+  'shallow-rekey': { needs: 'any', deed: 'rekey it' },
   'deep-rekey': { needs: 'off', deed: 'rekey it deeply' },
   relabel: { needs: 'off', deed: 'give it another storage policy' },
   'add-disk': { needs: 'off', deed: 'add a disk' },

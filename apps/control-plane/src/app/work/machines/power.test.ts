@@ -160,7 +160,6 @@ test('while a VM runs nothing is done to it that needs it off, and each refusal 
   const signal = new AbortController().signal
   for (const [what, act] of [
     ['encryption', () => work.changePolicy(admin, 'web', { policy: 'Datastore Default' })],
-    ['rekey', () => work.rekeyVm(admin, 'web', { depth: 'shallow' })],
     ['deep rekey', () => work.rekeyVm(admin, 'web', { depth: 'deep' })],
     ['disk', () => work.addDisk(admin, 'web', { sizeBytes: 512 })],
     ['detach', () => work.detachDisk(admin, 'web', 1, {})],
@@ -184,6 +183,17 @@ test('while a VM runs nothing is done to it that needs it off, and each refusal 
   }
   assert.equal((await power(world)).state, 'running')
   await assertWhole(world)
+})
+
+test('a VM that runs gets a new KEK meanwhile, and is told of as running', async (context) => {
+  const world = await runningWorld(context)
+  const before = await power(world)
+  await succeeded(world, await world.work.rekeyVm(admin, 'web', { depth: 'shallow' }))
+  assert.deepEqual(await power(world), before)
+  await assertWhole(world)
+  // Nobody knows whether it runs: its own host says whether it can be done.
+  await world.disconnect(world.hostA)
+  await assert.rejects(world.work.rekeyVm(admin, 'web', { depth: 'shallow' }), /host-a is not connected/)
 })
 
 test('a host on which VMs run is not taken away; a reboot check names them', async (context) => {

@@ -44,12 +44,12 @@ export class TaskRunner {
     for (const row of await unfinishedTasks(this.#work.database)) this.run(row, true)
   }
 
-  /** Begins a task, or takes it up again (`resumed`). In a dry run it says what the task would do. */
-  run(row: TaskRow, resumed: boolean): void {
+  /** Begins a task, or takes it up again (`resumed`). In a dry run it says what the task would do, after `notes`. */
+  run(row: TaskRow, resumed: boolean, notes: readonly string[] = []): void {
     if (this.#running.has(row.id)) return
     if (isRehearsed()) {
       const text = `task ${row.type} of ${row.target_kind} ${row.target_name}`
-      noteEffect({ kind: 'task', type: row.type, text, lines: this.#linesOf(row) })
+      noteEffect({ kind: 'task', type: row.type, text, lines: [...notes, ...this.#linesOf(row)] })
       return
     }
     const run = new TaskRun(this.#work, row.id)

@@ -331,7 +331,7 @@ export class SimulatedAgent {
     const { request: asked } = operation
     const runner = this.datastore.runners.get(asked.vm.folder)
     const stored = this.datastore.vms.get(asked.vm.folder)
-    if (runner !== undefined) {
+    if (runner !== undefined && !(runner === this.name && asked.kind === 'shallow-rekey')) {
       fail(operation, 'vm-busy', `it is powered on, on ${runner}`)
     } else if (asked.kind === 'create-vm' || asked.kind === 'clone-vm') {
       if (asked.kind === 'clone-vm' && this.#lockState(asked.source).state === 'locked') {

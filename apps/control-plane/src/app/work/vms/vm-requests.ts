@@ -15,6 +15,7 @@ import { clusterPath, pathOfId } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { requireNoOrder } from '../keys/orders/order-store.ts'
+import { isOn } from '../machines/machine-store.ts'
 import { requirePowerFor } from '../machines/power-rules.ts'
 import { claimDetached } from '../policies/detached-disks.ts'
 import { formatContext, type KeyPlan, type OpenContext, type VmChange } from '../tasks/task-context.ts'
@@ -188,10 +189,12 @@ export class VmRequests {
     tie?: TieTask,
   ): Promise<TaskRow> {
     const { row } = vm
+    let runs = false
     const task = await this.#work.database.transaction().execute(async (transaction) => {
       const [current] = await readVms(transaction, { id: row.id })
       requireUnchanged(vm, current)
       if (current !== undefined) requirePowerFor(current, change.kind)
+      runs = isOn(current?.machine ?? null)
       if (!curesStopped.has(change.kind)) await requireNotStopped(transaction, vm)
       if (change.kind === 'add-disk' && change.disk.device !== undefined) {
         await requireFreeDevice(transaction, vm.clusterId, change.disk.device)
@@ -204,7 +207,7 @@ export class VmRequests {
       await tie?.(transaction, inserted.id)
       return inserted
     })
-    this.#runner.run(task, false)
+    this.#runner.run(task, false, runs ? ['live: the VM runs, and goes on running meanwhile'] : [])
     return task
   }
 
