@@ -93,7 +93,7 @@ function untrustedAdvice(code: string, shown: X509Certificate): string {
     case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'CERT_SIGNATURE_FAILURE':
-      return 'comes from no authority that is trusted for this provider; give that one, or trust this certificate itself («key-provider trust server»)'
+      return 'comes from no authority that is trusted for this provider; trust that one («key-provider trust server», with --server-ca FILE), or this certificate itself (without)'
     default:
       return 'cannot be verified; see the key server’s certificate: «key-provider trust server»'
   }

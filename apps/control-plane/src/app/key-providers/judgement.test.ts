@@ -113,3 +113,17 @@ test('what the probe said comes first and is not said twice; red stays red', asy
   const red = judge(found([], { health: 'red', reason: 'no keys' }), new Map(), row, identity(short), now)
   assert.deepEqual([red.health, red.text], ['red', 'no keys'])
 })
+
+test('a server that is not trusted any more, or is down, keeps the certificate that it had: it is the one to renew', async () => {
+  const ended = await certificate(10)
+  const before = judge(found([server('a:1', ended)]), new Map(), row, null, now).servers
+  const refused = server('a:1', null, { health: 'red', reason: 'a:1 is not trusted', isTrusted: false })
+  const red = found([refused], { health: 'red', reason: 'no keys' })
+  const judged = judge(red, new Map(), row, null, now + 11 * dayMs, before)
+  assert.deepEqual(judged.servers[0]?.certificate, before[0]?.certificate)
+  assert.deepEqual([judged.health, judged.servers[0]?.text], ['red', 'a:1 is not trusted'])
+  // One that it shows now takes its place.
+  const renewed = await certificate(90)
+  const after = judge(found([server('a:1', renewed)]), new Map(), row, null, now, judged.servers).servers
+  assert.notEqual(after[0]?.certificate?.fingerprint256, before[0]?.certificate?.fingerprint256)
+})

@@ -23,7 +23,9 @@ export interface Judgement {
 
 /**
  * What a probe found, together with what else wants attention: certificates that end, clocks that differ. `changed`: by
- * server, the certificate that is shown instead of the pinned one, PEM.
+ * server, the certificate that is shown instead of the pinned one, PEM. `before`: the servers as the last probe found
+ * them. One that is not trusted now, as its certificate is over, or does not answer keeps the certificate that it had:
+ * it is what has to be renewed.
  */
 export function judge(
   status: ProviderStatus,
@@ -31,13 +33,17 @@ export function judge(
   row: KeyProviderRow,
   active: ProviderIdentityRow | null,
   now: number,
+  before: Judgement['servers'] = [],
 ): Judgement {
   const trusted = new Set(trustedServersOf(row).map(serverName))
   const untrusted = serversOf(row).filter((server) => !trusted.has(serverName(server)))
+  const certificateBefore = (address: string) =>
+    before.find((server) => server.address === address)?.certificate ?? null
   const servers = [
-    ...status.servers.map((server) =>
-      judgeServer(server, changed.get(server.name) ?? null, pinOf(row, server.name), row.name, now),
-    ),
+    ...status.servers.map((server) => {
+      const judged = judgeServer(server, changed.get(server.name) ?? null, pinOf(row, server.name), row.name, now)
+      return { ...judged, certificate: judged.certificate ?? certificateBefore(server.name) }
+    }),
     ...untrusted.map((server) => untrustedServer(serverName(server), row.name)),
   ]
   // What the probe found about its servers is in its own reason.

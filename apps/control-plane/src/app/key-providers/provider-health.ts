@@ -100,7 +100,9 @@ export class ProviderHealth {
     await this.#keys.clean(provider)
     const status = await provider.probe(this.#keys.watch(name))
     const changed = await changedCertificates(serversOf(row), status, this.#connectTimeoutMs)
-    return this.#keep(name, judge(status, changed, row, active, this.#clock()), status, new Set(changed.keys()))
+    const before = (await this.providerHealth(name))?.servers
+    const judgement = judge(status, changed, row, active, this.#clock(), before)
+    return this.#keep(name, judgement, status, new Set(changed.keys()))
   }
 
   #notSetUp(row: KeyProviderRow, missing: string): KeyProviderStatus {
