@@ -44,6 +44,7 @@ export class AlarmBook implements EventObserver {
       const object = objectOf(definition.objectKind, event)
       if (object === null) continue
       if (!isCause) await this.#clear(transaction, record, definition.name, object)
+      else if (definition.ofKnownVmsAlone === true && !(await isKnownVm(transaction, object))) continue
       else if (await isEnabled(transaction, definition.name)) {
         await this.#raise(transaction, record, definition, object, event.text, event)
       }
@@ -180,6 +181,11 @@ async function settingOf(database: Kysely<Schema> | Transaction<Schema>, definit
 
 async function isEnabled(transaction: Transaction<Schema>, definition: string): Promise<boolean> {
   return (await settingOf(transaction, definition))?.enabled !== 0
+}
+
+async function isKnownVm(transaction: Transaction<Schema>, name: string): Promise<boolean> {
+  const found = await transaction.selectFrom('vm').select('id').where('name', '=', name).executeTakeFirst()
+  return found !== undefined
 }
 
 /** What an event is about, of this kind; `null`: it does not say. */

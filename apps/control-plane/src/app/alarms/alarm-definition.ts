@@ -23,6 +23,8 @@ export interface AlarmDefinition {
   readonly severity: AlarmSeverity
   readonly objectKind: AlarmRow['object_kind']
   readonly raisedBy: readonly EventType[]
+  /** Not raised for VMs that are not in the inventory: one that could not be made has nothing to take care of. */
+  readonly ofKnownVmsAlone?: true
   /** The opposite of what raises it. */
   readonly clearedBy: readonly EventType[]
   readonly advice: string

@@ -78,6 +78,7 @@ export const alarmDefinitions: readonly AlarmDefinition[] = [
     severity: 'yellow',
     objectKind: 'vm',
     raisedBy: ['vm.crypto.failed'],
+    ofKnownVmsAlone: true,
     clearedBy: ['vm.crypto.encrypted', 'vm.crypto.decrypted', 'vm.crypto.rekeyed'],
     advice: 'The text says what became of the VM; mend the cause and do it again, or clear the alarm',
   },

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { eventTypes } from '@cryptvisor/control-plane-api'
 import { CertificateAuthority } from '@cryptvisor/pki'
 import { openControlPlaneDatabase } from '../../database/open.ts'
+import { fillTwoSides, vmOf } from '../../testing/two-tenants.ts'
 import { EventLog } from '../events.ts'
 import type { Principal } from '../ports.ts'
 import { AlarmBook } from './alarm-book.ts'
@@ -159,6 +160,15 @@ test('each certificate has its alarm 60, 30 and 7 days ahead and when it is over
     .execute()
   await book.reconcile(events, database)
   assert.deepEqual(await lines(), [])
+})
+
+test('a VM that could not be made leaves no alarm behind: there is nothing that could ever clear it', async () => {
+  await using setUp = await openAlarms()
+  const { events, database, lines } = setUp
+  await fillTwoSides(database)
+  await events.record({ type: 'vm.crypto.failed', vm: 'never-made', text: 'making it failed' })
+  await events.record({ type: 'vm.crypto.failed', vm: vmOf('mine'), text: 'rekeying it failed' })
+  assert.deepEqual(await lines(), [`vm.task-failed ${vmOf('mine')} raised 1`])
 })
 
 test('the alarm of a revoked key goes when the VM was given another key', async () => {
