@@ -383,6 +383,17 @@ test('key-provider add shows the certificates of servers, and trusts none that n
   assert.deepEqual(fake.changes, [post('/key-providers', { name: 'kms', servers })])
 })
 
+test('a server whose certificate is over is not offered for trust: nothing would make it good', async (context) => {
+  const { desk, fake } = await openDesk(context)
+  const line = ['key-provider', 'trust', 'server', 'kms', '--server', 'ended-kms']
+  for (const accepted of [[], ['--accept-fingerprint', 'CD'.repeat(32)]]) {
+    const { exitCode, stderr } = await desk.run([...line, ...accepted])
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /the certificate of ended-kms:5696 is over[\s\S]*renew it at the key server/)
+  }
+  assert.deepEqual(fake.changes, [])
+})
+
 test('key-provider trust sends a signed certificate and an uploaded pair, and prints what is to be sent', async (context) => {
   const { desk, fake } = await openDesk(context)
   const pem = (text: string) => `-----BEGIN ${text}-----\n-----END ${text}-----\n`

@@ -18,7 +18,7 @@ export function fingerprints(text: string, before: readonly string[] = []): read
 
 /**
  * Shows what the servers show and has a person say that it is theirs, unless all of it is in `accepted`. Gives the servers
- * with their certificates pinned. Throws `CliError` where one cannot be asked, or nobody said yes.
+ * with their certificates pinned. Throws `CliError` where one cannot be asked, its certificate is over, or nobody said yes.
  */
 export async function pinServers(
   cli: Cli,
@@ -31,6 +31,13 @@ export async function pinServers(
   if (silent !== undefined) {
     throw new CliError('unreachable', `${addressOf(silent)} shows no certificate: ${silent.problem}`, {
       next: 'mend that, or give --server-ca; «key-provider add» takes --trust-later, too',
+    })
+  }
+  const ended = inspected.find(({ certificate }) => Date.parse(certificate?.notAfter ?? '') <= Date.now())
+  if (ended !== undefined) {
+    cli.surroundings.stderr.write(`${inspectedSheet(ended)}\n`)
+    throw new CliError('check-failed', `the certificate of ${addressOf(ended)} is over, and no trust makes it good`, {
+      next: 'renew it at the key server, then run this command again',
     })
   }
   const unknown = inspected.filter(({ certificate }) => !accepted.includes(certificate?.fingerprint256 ?? ''))

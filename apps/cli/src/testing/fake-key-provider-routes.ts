@@ -29,7 +29,7 @@ const cannedCertificate: CertificateView = {
   subject: 'CN=kms-1',
   issuer: 'CN=KMS CA',
   notBefore: cannedTime,
-  notAfter: cannedTime,
+  notAfter: '2126-01-01T00:00:00.000Z',
   fingerprint256: 'cd'.repeat(32),
 }
 
@@ -94,7 +94,10 @@ export function addFakeProviderRoutes(server: RestServer): void {
   server.get(
     '/api/v1/key-server-certificate',
     { schema: { querystring: InspectServer, response: { 200: InspectedServer } } },
-    async ({ query }) => ({ ...query, certificate: cannedCertificate, problem: null }),
+    async ({ query }) => {
+      const ended = query.host === 'ended-kms' ? { notAfter: '2020-01-01T00:00:00.000Z' } : {}
+      return { ...query, certificate: { ...cannedCertificate, ...ended }, problem: null }
+    },
   )
   server.get(`${api}/:name`, { schema: { response: { 200: KeyProviderDetail } } }, async (request) => ({
     ...cannedProvider,
