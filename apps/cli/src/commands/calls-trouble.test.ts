@@ -73,6 +73,11 @@ test('each command makes the calls that it should, and no others', async (contex
   }
 })
 
+test('what a campaign chooses is said in words', async (context) => {
+  const { desk } = await openDesk(context)
+  assert.match((await desk.run(['campaign', 'show', 'q4'])).stdout, /chooses: +db1, db2; a key of at least 90 days\n/)
+})
+
 test('what one may not see of a campaign is counted', async (context) => {
   const { desk } = await openDesk(context)
   assert.match((await desk.run(['campaign', 'preview'])).stdout, /0 VMs and 2 that you may not see/)

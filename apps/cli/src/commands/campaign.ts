@@ -1,4 +1,4 @@
-import { type Campaign, type CampaignReport, csvRow } from '@cryptvisor/control-plane-api'
+import { type Campaign, type CampaignReport, type CampaignSelection, csvRow } from '@cryptvisor/control-plane-api'
 import { Option } from 'commander'
 import { wholeNumber } from '../arguments.ts'
 import { type PlanOptions, planOf, planOptions } from '../campaign-plan.ts'
@@ -138,6 +138,21 @@ function stateOf({ paused, lastRun, nextRunAt }: Campaign): string {
   return nextRunAt === null ? (lastRun?.state ?? 'to be started') : 'scheduled'
 }
 
+/** Whatever is chosen by, each in the words of its option; a VM has to be all of it. */
+function selectionText(selection: CampaignSelection): string {
+  const { vms, policy, keyProvider, cluster, olderThanDays, rotationDue, exposed } = selection
+  const words = [
+    ...(vms === undefined ? [] : [vms.join(', ')]),
+    ...(policy === undefined ? [] : [`policy «${policy}»`]),
+    ...(keyProvider === undefined ? [] : [`keys of ${keyProvider}`]),
+    ...(cluster === undefined ? [] : [`cluster ${cluster}`]),
+    ...(olderThanDays === undefined ? [] : [`a key of at least ${olderThanDays} days`]),
+    ...(rotationDue === true ? ['a key older than its policy says'] : []),
+    ...(exposed === true ? ['a key that a host which left may hold'] : []),
+  ]
+  return words.length === 0 ? 'all encrypted VMs' : words.join('; ')
+}
+
 function campaignSheet(each: Campaign): string {
   const { plan, lastRun } = each
   const counts = lastRun?.counts
@@ -145,7 +160,7 @@ function campaignSheet(each: Campaign): string {
     ['name', each.name],
     ['state', stateOf(each)],
     ['waits for', lastRun?.waitsFor ?? null],
-    ['chooses', Object.keys(plan.selection).length === 0 ? 'all encrypted VMs' : JSON.stringify(plan.selection)],
+    ['chooses', selectionText(plan.selection)],
     ['kind', plan.depth],
     ['new keys from', plan.keyProvider ?? 'each VM’s present key provider'],
     ['at once', `${plan.atOnceMax ?? 8}, ${plan.perHostMax ?? 2} on one host`],

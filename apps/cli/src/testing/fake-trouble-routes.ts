@@ -27,7 +27,12 @@ const run = {
 }
 
 const cannedCampaign: Campaign = {
-  ...{ id: 'campaign-1', name: 'q4\u001b[2J', plan: { selection: {}, depth: 'shallow' }, paused: false },
+  ...{
+    id: 'campaign-1',
+    name: 'q4\u001b[2J',
+    plan: { selection: { vms: ['db1', 'db2'], olderThanDays: 90 }, depth: 'shallow' },
+    paused: false,
+  },
   ...{ createdBy: 'admin', createdAt: cannedTime, nextRunAt: null, lastRun: run },
 }
 
