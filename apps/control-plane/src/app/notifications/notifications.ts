@@ -117,7 +117,7 @@ export class Notifications {
       await senderOf(configOf(row), this.#hostName, this.#clock).send([item], secret, new AbortController().signal)
     } catch (error) {
       if (!(error instanceof DeliveryError)) throw error
-      const message = `the test was not delivered to ${name}: ${error.message}`
+      const message = `the test was not delivered to ${name}: ${error.message}. Mend the receiver or the way to it, and try again; another address is another target: «notification remove ${name}», then «notification add»`
       throw new ControlPlaneError('notification-failed', message, { cause: error })
     }
   }
