@@ -100,7 +100,9 @@ export async function startAgent(folder: string, log: Logger, ring: LogRing = ne
     checkpointBytes,
     warn: (text) => log.warn(text),
   }
-  const acceleration = new AccelerationChoice(config.acceleration ?? null)
+  const acceleration = new AccelerationChoice(config.acceleration ?? null, (found) => {
+    log.info(found, 'how guests run on this host')
+  })
   const machines = stack.use(
     await Machines.open({
       ...{ folder: agentFiles.run(folder), host: surroundings, log, now: Date.now },

@@ -35,9 +35,11 @@ test('the settings of a host decide over what is found, and the wish over both',
     count++
     return { accelerator: 'kvm', reason: null } as const
   }
-  assert.equal(await new AccelerationChoice('tcg', find).for('auto'), 'tcg')
+  assert.equal(await new AccelerationChoice('tcg', () => {}, find).for('auto'), 'tcg')
   assert.equal(count, 0)
-  const choice = new AccelerationChoice(null, find)
+  const said: unknown[] = []
+  const choice = new AccelerationChoice(null, (found) => said.push(found), find)
   assert.deepEqual([await choice.for('auto'), await choice.for('auto'), await choice.for('tcg')], ['kvm', 'kvm', 'tcg'])
   assert.equal(count, 1)
+  assert.deepEqual(said, [{ accelerator: 'kvm', reason: null }])
 })

@@ -26,23 +26,29 @@ const bootedWords = 'Kernel panic - not syncing: VFS'
 export class AccelerationChoice {
   readonly #configured: Accelerator | null
   readonly #find: () => Promise<AccelerationFound>
+  readonly #say: (found: AccelerationFound) => void
   #found: Promise<AccelerationFound> | null = null
 
-  constructor(configured: Accelerator | null, find: () => Promise<AccelerationFound> = findAcceleration) {
+  /** `say` hears what was found, once. */
+  constructor(
+    configured: Accelerator | null,
+    say: (found: AccelerationFound) => void,
+    find: () => Promise<AccelerationFound> = findAcceleration,
+  ) {
     this.#configured = configured
+    this.#say = say
     this.#find = find
   }
 
   /** How a guest for which this is asked runs. */
   async for(wish: Acceleration): Promise<Accelerator> {
-    return wish === 'auto' ? (await this.found()).accelerator : wish
-  }
-
-  async found(): Promise<AccelerationFound> {
-    const reason = this.#configured === 'tcg' ? 'the settings of this host say so' : null
-    if (this.#configured !== null) return { accelerator: this.#configured, reason }
-    this.#found ??= this.#find()
-    return await this.#found
+    if (wish !== 'auto') return wish
+    if (this.#configured !== null) return this.#configured
+    this.#found ??= this.#find().then((found) => {
+      this.#say(found)
+      return found
+    })
+    return (await this.#found).accelerator
   }
 }
 

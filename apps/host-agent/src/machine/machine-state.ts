@@ -50,6 +50,9 @@ export function blockProblemOf({ data }: KnownEvent<'BLOCK_IO_ERROR'>, disks: re
   return `${what} cannot be ${data.operation === 'read' ? 'read' : 'written'}: ${why}`
 }
 
+/** Why a machine is off whose end was asked for, or its guest's own. */
+export const endReasons = { asked: 'it was powered off', guest: 'its guest shut down' } as const
+
 /** How a QEMU that nobody had asked to end did so, in words. */
 export function brokenReason(
   { exitCode, signal }: { readonly exitCode: number | null; readonly signal: string | null },

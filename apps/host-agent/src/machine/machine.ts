@@ -1,14 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { MachineStatus, PowerAction } from '@cryptvisor/host-agent-api'
 import { type EventName, isEvent, type Qmp, type QmpEvent } from '@cryptvisor/qmp'
 import { AgentError } from '../agent-error.ts'
 import type { LentMachine } from '../operation/lent-machine.ts'
 import { agentErrorOf } from '../operation/operation-error.ts'
-import { ConsoleLog } from './console-log.ts'
 import { type MachineRecord, writeMachineRecord } from './machine-record.ts'
-import { blockProblemOf, brokenReason, machineStateOf } from './machine-state.ts'
+import { blockProblemOf, brokenReason, endReasons, machineStateOf } from './machine-state.ts'
+import { QemuLink } from './qemu-link.ts'
 import type { QemuProcess } from './qemu-process.ts'
-import { SecretHandover } from './secret-handover.ts'
 
 /** What a machine has of the agent. */
 export interface MachineSurroundings {
@@ -22,16 +20,6 @@ export interface MachineSurroundings {
   /** Told after each change of its status. */
   readonly changed: () => void
 }
-
-/** A QEMU that does not end by itself in this time when it is told to is killed. */
-const quitMs = 5000
-
-/** How long after its monitor closed a QEMU may take to be gone. */
-const goneMs = 2000
-const pollMs = 20
-
-const reconnectMinMs = 250
-const reconnectMaxMs = 30_000
 
 /** A reset takes QEMU milliseconds. */
 const resetMs = 10_000
@@ -47,13 +35,11 @@ export class Machine {
   readonly vmId: string
   /** Resolves when its QEMU is gone and that is on record; never when `detach` came before. */
   readonly over: Promise<void>
-  readonly #runFolder: string
   readonly #process: QemuProcess
   readonly #surroundings: MachineSurroundings
+  readonly #link: QemuLink
   readonly #isOver: () => void
   #record: MachineRecord
-  #qmp: Qmp | null = null
-  #console: ConsoleLog | null = null
   #blockProblem: string | null = null
   #isRefreshing = false
   #isDetached = false
@@ -70,9 +56,14 @@ export class Machine {
     this.vmId = record.status.vmId
     this.#record = record
     this.#process = process
-    this.#runFolder = process.runFolder
     this.#surroundings = surroundings
-    void this.#attend(qmp)
+    this.#link = new QemuLink(process, {
+      connected: () => this.#inTurn(() => this.#takeUp()),
+      event: (event) => this.#hear(event),
+      gone: () => void this.#end(),
+      warn: (reason, text) => surroundings.log.warn({ vm: this.vmId, err: reason }, text),
+    })
+    this.#link.begin(qmp)
   }
 
   get status(): MachineStatus {
@@ -116,19 +107,14 @@ export class Machine {
   /** Lets go of the QEMU, which runs on. */
   detach(): void {
     this.#isDetached = true
-    this.#qmp?.close()
-    this.#console?.[Symbol.dispose]()
-  }
-
-  /** Asks QEMU how its guest is; resolves when the status says so. */
-  async refresh(): Promise<void> {
-    await this.#inTurn(() => this.#refresh())
+    this.#link.detach()
   }
 
   async #tell(action: Exclude<PowerAction, 'power-off'>): Promise<void> {
-    const qmp = this.#qmp
-    if (qmp === null)
+    const { qmp } = this.#link
+    if (qmp === null) {
       throw new AgentError('machine-failed', `VM ${this.name}: its QEMU does not answer; try again later`)
+    }
     switch (action) {
       case 'shut-down':
         await qmp.execute('system_powerdown')
@@ -156,117 +142,45 @@ export class Machine {
   async #powerOff(): Promise<void> {
     if (this.status.state === 'off') return
     await this.#keep({ ...this.#record, ending: 'asked' })
-    await this.#quit()
+    await this.#link.quit()
     await this.over
   }
 
-  /** Ends QEMU, by its own hand if it can, so that its images are closed in good order. */
-  async #quit(): Promise<void> {
-    try {
-      await this.#qmp?.execute('quit', {}, { timeoutMs: quitMs })
-    } catch {
-      // It went before it answered, or is killed now.
+  /** There is a connection; what an agent before was killed at is brought to its end. */
+  async #takeUp(): Promise<void> {
+    const { qmp } = this.#link
+    if (this.#record.ending !== null) return await this.#link.quit()
+    if (qmp !== null && (await isHeld(qmp))) {
+      // A start, of which no guest knows yet, or a reset.
+      if (this.status.state === 'starting') return await this.#process.kill()
+      await qmp.execute('cont')
     }
-    if (!(await this.#isGoneWithin(quitMs))) await this.#process.kill()
-  }
-
-  /** Watches until the QEMU is gone, or nobody watches any more. Never rejects. */
-  async #attend(first: Qmp | null): Promise<void> {
-    if (first !== null) {
-      this.#adopt(first)
-      // Of what happened before we listened, and of a reset that nobody is left to end.
-      this.#inTurn(() => this.#letGoOn(first)).catch(() => first.close())
-      this.#refreshSoon()
-    }
-    for (let qmp = first ?? (await this.#connect()); qmp !== null; qmp = await this.#connect()) {
-      const reason = await qmp.closed
-      this.#qmp = null
-      if (this.#isDetached) return
-      if (await this.#isGoneWithin(goneMs)) break
-      this.#surroundings.log.warn(
-        { vm: this.vmId, reason: reason.message },
-        'the monitor of a VM was lost; connecting again',
-      )
-    }
-    if (!this.#isDetached) await this.#end()
-  }
-
-  /** Connects to the monitor, again and again; `null`: QEMU is gone, or nobody watches any more. */
-  async #connect(): Promise<Qmp | null> {
-    for (let waitMs = reconnectMinMs; ; waitMs = Math.min(waitMs * 2, reconnectMaxMs)) {
-      if (this.#isDetached || !this.#process.isAlive()) return null
-      try {
-        const qmp = await this.#process.connect()
-        this.#adopt(qmp)
-        await new SecretHandover(this.#process.pid, qmp).takeBackAll()
-        await this.#letGoOn(qmp)
-        await this.refresh()
-        return qmp
-      } catch (error) {
-        this.#surroundings.log.warn(
-          { vm: this.vmId, reason: agentErrorOf(error).message },
-          'the QEMU of a VM does not answer',
-        )
-        this.#qmp?.close()
-        this.#qmp = null
-      }
-      await sleep(waitMs, undefined, { ref: false })
-    }
-  }
-
-  /** Nobody is left to end what an agent before was killed at: a start, of which no guest knows, or a reset. */
-  async #letGoOn(qmp: Qmp): Promise<void> {
-    if (!(await isHeld(qmp))) return
-    if (this.status.state === 'starting') await this.#process.kill()
-    else await qmp.execute('cont')
-  }
-
-  #adopt(qmp: Qmp): void {
-    this.#qmp = qmp
-    this.#listen().catch((error: unknown) => {
-      this.#surroundings.log.warn({ vm: this.vmId, err: error }, 'the console of a VM is not kept')
-    })
-    qmp.onEvent((event) => this.#hear(event))
-  }
-
-  async #listen(): Promise<void> {
-    this.#console?.[Symbol.dispose]()
-    this.#console = await ConsoleLog.open(this.#runFolder, (error) => {
-      this.#surroundings.log.warn({ vm: this.vmId, err: error }, 'the console of a VM is not kept any more')
-    })
-    if (this.#isDetached || this.status.state === 'off') this.#console[Symbol.dispose]()
+    await this.#refresh()
   }
 
   #hear(event: QmpEvent): void {
     if (isEvent(event, ['BLOCK_IO_ERROR'])) {
       this.#blockProblem = blockProblemOf(event, this.#record.vm?.disks ?? []) ?? this.#blockProblem
     }
-    if (isEvent(event, tellingEvents)) this.#refreshSoon()
-  }
-
-  #refreshSoon(): void {
-    if (this.#isRefreshing) return
+    if (!isEvent(event, tellingEvents) || this.#isRefreshing) return
     this.#isRefreshing = true
-    this.refresh().catch((error: unknown) => {
-      if (this.#qmp === null || this.#isDetached) return
-      this.#surroundings.log.warn(
-        { vm: this.vmId, reason: agentErrorOf(error).message },
-        'a QEMU did not say how its guest is',
-      )
+    this.#inTurn(() => this.#refresh()).catch((error: unknown) => {
+      if (this.#link.qmp === null || this.#isDetached) return
+      this.#surroundings.log.warn({ vm: this.vmId, err: error }, 'a QEMU did not say how its guest is')
     })
   }
 
   async #refresh(): Promise<void> {
     // What happens from here on is asked for again.
     this.#isRefreshing = false
-    const qmp = this.#qmp
+    const { qmp } = this.#link
     if (qmp === null) return
     const { status } = await qmp.execute('query-status')
     if (status === 'running') this.#blockProblem = null
     const now = machineStateOf(status, this.#blockProblem)
     if (now !== null) return await this.#become({ ...now, ended: null })
     if (this.#record.ending === null) await this.#keep({ ...this.#record, ending: 'guest' })
-    await this.#quit()
+    await this.#link.quit()
   }
 
   /** Its QEMU is gone. */
@@ -274,14 +188,13 @@ export class Machine {
     const how = await this.#process.ended()
     // Until it is known to be off nobody else starts its VM.
     await this.#loan
-    const { ending } = this.#record
-    if (ending === 'asked') await this.#become({ state: 'off', ended: 'asked', reason: 'it was powered off' })
-    else if (ending === 'guest') await this.#become({ state: 'off', ended: 'guest', reason: 'its guest shut down' })
-    else {
-      const reason = brokenReason(how, await this.#process.lastWords().catch(() => null))
+    const ended = this.#record.ending ?? 'broken'
+    let reason: string
+    if (ended === 'broken') {
+      reason = brokenReason(how, await this.#process.lastWords().catch(() => null))
       this.#surroundings.log.error({ vm: this.vmId, reason }, 'the QEMU of a VM has ended, and nobody had asked for it')
-      await this.#become({ state: 'off', ended: 'broken', reason })
-    }
+    } else reason = endReasons[ended]
+    await this.#become({ state: 'off', ended, reason })
     this.#isOver()
   }
 
@@ -301,20 +214,11 @@ export class Machine {
   async #keep(record: MachineRecord): Promise<void> {
     this.#record = record
     this.#written = this.#written
-      .then(() => writeMachineRecord(this.#runFolder, this.#record))
+      .then(() => writeMachineRecord(this.#process.runFolder, this.#record))
       .catch((error: unknown) => {
         this.#surroundings.log.error({ vm: this.vmId, err: error }, 'the record of a machine could not be written')
       })
     await this.#written
-  }
-
-  async #isGoneWithin(timeoutMs: number): Promise<boolean> {
-    const deadline = performance.now() + timeoutMs
-    while (this.#process.isAlive()) {
-      if (performance.now() >= deadline) return false
-      await sleep(pollMs)
-    }
-    return true
   }
 
   async #inTurn(action: () => Promise<void>): Promise<void> {

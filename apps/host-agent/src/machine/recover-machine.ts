@@ -7,7 +7,7 @@ import { readLeases } from './lease-record.ts'
 import { isHeld, Machine, type MachineSurroundings, nextRevision } from './machine.ts'
 import { runFiles } from './machine-description.ts'
 import { type MachineRecord, readMachineRecord, removeMachineRecord, writeMachineRecord } from './machine-record.ts'
-import { brokenReason } from './machine-state.ts'
+import { brokenReason, endReasons } from './machine-state.ts'
 import { lastWordsIn, QemuProcess } from './qemu-process.ts'
 import { SecretHandover } from './secret-handover.ts'
 import { versionOf } from './start-machine.ts'
@@ -73,7 +73,7 @@ async function endOf(
   }
   const { ending, status } = record
   const broken = brokenReason({ exitCode: null, signal: null }, await lastWordsIn(runFolder))
-  const reason = { asked: 'it was powered off', guest: 'its guest shut down', broken }
+  const reason = { ...endReasons, broken }
   const ended = ending ?? 'broken'
   const since = now()
   const off = {
