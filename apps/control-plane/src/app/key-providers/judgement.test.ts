@@ -127,3 +127,13 @@ test('a server that is not trusted any more, or is down, keeps the certificate t
   const after = judge(found([server('a:1', renewed)]), new Map(), row, null, now, judged.servers).servers
   assert.notEqual(after[0]?.certificate?.fingerprint256, before[0]?.certificate?.fingerprint256)
 })
+
+test('red, and our client certificate is over: that is said first, since servers only close the connection then', async () => {
+  const ended = identity(await certificate(10))
+  const red = found([], { health: 'red', reason: 'a:1 closed the connection' })
+  assert.equal(judge(red, new Map(), row, ended, now).text, 'a:1 closed the connection')
+  assert.match(
+    judge(red, new Map(), row, ended, now + 11 * dayMs).text,
+    /^our client certificate expired on 2026-06-11.*key-provider trust --help.*; a:1 closed the connection$/,
+  )
+})

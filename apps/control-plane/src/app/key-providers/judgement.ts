@@ -55,7 +55,12 @@ export function judge(
     ...clientWarnings(row.name, active, now),
     ...clockWarnings(status.keyMadeAt, now),
   ]
-  if (status.health === 'red') return { health: 'red', text: status.reason, servers }
+  if (status.health === 'red') {
+    // Many servers only close the connection then: what is known here is not left to guessing.
+    const isOver = active !== null && Date.parse(certificateView(active.certificate).notAfter) <= now
+    const causes = isOver ? clientWarnings(row.name, active, now) : []
+    return { health: 'red', text: [...causes, status.reason].join('; '), servers }
+  }
   if (warnings.length === 0) return { health: status.health, text: status.reason, servers }
   const start = status.health === 'green' ? 'keys can be had, but ' : `${status.reason}; `
   return { health: 'yellow', text: start + warnings.join('; '), servers }
