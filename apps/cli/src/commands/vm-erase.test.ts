@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { erasureStatementType } from '@cryptvisor/control-plane-api'
 import { CertificateAuthority, signStatement } from '@cryptvisor/pki'
 import { openDesk } from '../testing/desk.ts'
@@ -37,6 +39,30 @@ test('a certificate is verified without the control plane, and every change of i
     assert.equal(stdout, '')
     assert.match(stderr, text)
   }
+})
+
+test('the lines of docs/keys.md check a certificate by openssl and jq alone, and find a change', async (context) => {
+  const { desk } = await openDesk(context)
+  const { authority, privateKey } = await CertificateAuthority.create('CA', 10, () => new Date())
+  privateKey[Symbol.dispose]()
+  using signer = await authority.issue({ commonName: 'signer', usages: ['document-signing'], validDays: 1 })
+  const statement = signStatement(signer, authority.certificate, erasureStatementType, cannedCertificate)
+  desk.file('ca.pem', authority.certificate)
+  const docs = readFileSync(fileURLToPath(new URL('../../../../docs/keys.md', import.meta.url)), 'utf8')
+  const lines = /```sh\n(bytes\(\)[\s\S]*?)```/.exec(docs)?.[1]
+  assert.ok(lines)
+  const check = (web: string) => {
+    desk.file('web.jws.json', web)
+    return spawnSync('sh', ['-euc', lines], { cwd: desk.folder, encoding: 'utf8' })
+  }
+  const good = check(statement)
+  assert.equal(good.status, 0, good.stderr)
+  assert.match(good.stdout, /signer\.pem: OK[\s\S]*1\.3\.6\.1\.5\.5\.7\.3\.36[\s\S]*Verified OK[\s\S]*"absent"/)
+  const { payload } = JSON.parse(statement) as { payload: string }
+  const forged = Buffer.from(payload, 'base64url').toString('utf8').replace('"absent"', '"confirmed"')
+  const bad = check(statement.replace(payload, Buffer.from(forged).toString('base64url')))
+  assert.notEqual(bad.status, 0)
+  assert.doesNotMatch(bad.stdout, /Verified OK/)
 })
 
 test('a certificate is written as text, page, JSON or statement; nothing in a name becomes markup', async (context) => {
