@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createWriteStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -104,9 +104,11 @@ export class Slapd implements AsyncDisposable {
     await ended
   }
 
-  /** Lets it answer nothing, or answer again; connections stay. */
-  pause(isPaused: boolean): void {
+  /** Lets it answer nothing, or answer again; connections stay. A thread that runs stops a moment after the signal, so that is waited for. */
+  async pause(isPaused: boolean): Promise<void> {
     this.#process?.kill(isPaused ? 'SIGSTOP' : 'SIGCONT')
+    const tasks = `/proc/${this.#process?.pid}/task`
+    while (isPaused && readdirSync(tasks).some((id) => !isStopped(`${tasks}/${id}/stat`))) await sleep(1)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -177,4 +179,10 @@ async function answers(port: number): Promise<boolean> {
   )
   socket.destroy()
   return isUp
+}
+
+/** The state stands behind the name, which may have anything in it (proc(5)). */
+function isStopped(path: string): boolean {
+  const stat = readFileSync(path, 'latin1')
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')
 }

@@ -205,7 +205,7 @@ test('a server that is killed in the middle of a login is left for the next one'
   await sources.change('corp', { ldap: directoryConfig(slapd, { servers, ca: slapd.ca + other.ca }) }, plane.admin)
   await setPassword(readerPassword)
   // It takes connections, and answers none: whatever was asked is open when it is killed.
-  slapd.pause(true)
+  await slapd.pause(true)
   const login = logIn('bob@corp', passwordOf('bob'))
   await sleep(200)
   await slapd.stop()

@@ -110,10 +110,10 @@ test('a directory that is down, stuck, or knows nobody any more takes nothing fr
   const { slapd, recheck, sources, plane, setPassword, alice, bob, isIn, tokenWorks, eventsOf, source } =
     await setUp(context)
   const failed = { code: 'identity-source-failed' }
-  slapd.pause(true)
+  await slapd.pause(true)
   const asked = recheck()
   await assert.rejects(asked, failed)
-  slapd.pause(false)
+  await slapd.pause(false)
   await slapd.stop()
   await assert.rejects(recheck(), failed)
   assert.equal((await eventsOf('identity-source.failed')).length, 1)
