@@ -6,6 +6,9 @@ const functionsPerSlot = 8
 /** The first slot of the root bus that is for ports; what q35 has itself, and what we put there, lies below. */
 const firstPortSlot = 8
 
+/** What QEMU keeps of translated code; its default of 1 GiB would lie in RAM as a whole where memory is locked. */
+const translatedMib = 128
+
 /**
  * What a QEMU forbids itself (seccomp): starting processes, other users, changes of its own limits, old calls. All that we do with one
  * works under it.
@@ -20,7 +23,8 @@ export function qemuArguments(description: MachineDescription): string[] {
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-S', '-msg', 'timestamp=on'],
     ...['-sandbox', sandbox, '-name', `guest=${vmId}`, '-uuid', vmId],
     // No dumps of the guest's memory, no sharing of it with other guests' (which tells them what is in it).
-    ...['-machine', `q35,accel=${acceleration},dump-guest-core=off,mem-merge=off,vmport=off`],
+    ...['-machine', 'q35,dump-guest-core=off,mem-merge=off,vmport=off'],
+    ...['-accel', acceleration === 'kvm' ? 'kvm' : `tcg,tb-size=${translatedMib}`],
     ...['-cpu', acceleration === 'kvm' ? 'host' : 'max'],
     ...['-m', `${memoryMib}M`, '-smp', String(cpuCount)],
     ...(description.lockMemory ? ['-overcommit', 'mem-lock=on'] : []),
