@@ -149,6 +149,19 @@ test('a locked VM is not known to comply; one that does not stays that until it 
   assert.equal((await complianceOf(world)).state, 'non-compliant', 'what is known to be wrong counts')
 })
 
+test('after a restart, what was not known of VMs is looked at again as soon as their host is back', async (context) => {
+  const world = await lab(context)
+  const kept = async () => (await world.work.showVm('web')).compliance?.state
+  world.hostA.running = false
+  await world.disconnect(world.hostA)
+  await world.reboot()
+  await world.until(async () => (await kept()) === 'unknown')
+  world.hostA.running = true
+  await world.connect(world.hostA)
+  await world.until(async () => (await kept()) === 'compliant')
+  assert.deepEqual(await world.eventsOf('vm.policy.drift'), [])
+})
+
 test('hardened mode is kept, and nothing pretends that it is carried out', async (context) => {
   const world = await lab(context, { hardened: 1 })
   const { state, reasons } = await complianceOf(world)

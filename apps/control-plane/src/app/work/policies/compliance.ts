@@ -51,6 +51,21 @@ export class Compliance {
     await this.#keep(ids)
   }
 
+  /** Looks again at the VMs that could not be looked at, as nobody knew whether they open, and that are open by now. */
+  async checkOpened(): Promise<void> {
+    const rows = await this.#work.database
+      .selectFrom('vm_compliance')
+      .innerJoin('vm', 'vm.id', 'vm_compliance.vm_id')
+      .select(['vm.id', 'vm_compliance.reasons'])
+      .where('vm_compliance.state', '!=', 'compliant')
+      .where('vm.lock_state', '=', 'unlocked')
+      .where('vm.task_id', 'is', null)
+      .execute()
+    await this.#keep(
+      rows.filter(({ reasons }) => reasonsIn(reasons).some(({ rule }) => rule === 'lock')).map(({ id }) => id),
+    )
+  }
+
   /** Looks at the VMs that have a policy. */
   async checkPolicy(name: string): Promise<void> {
     const { id } = await findPolicy(this.#work.database, name, 'policy')
@@ -161,9 +176,11 @@ function changeOf(
   return null
 }
 
+// Written by `#keepSome`.
+const reasonsIn = (text: string) => JSON.parse(text) as ComplianceReason[]
+
 /** Whether there is a reason that there was not before: of another part, or another rule. */
 function isNews(old: VmComplianceRow, reasons: readonly ComplianceReason[]): boolean {
-  // Written by `#keepSome`.
-  const before = new Set((JSON.parse(old.reasons) as ComplianceReason[]).map(({ part, rule }) => `${part} ${rule}`))
+  const before = new Set(reasonsIn(old.reasons).map(({ part, rule }) => `${part} ${rule}`))
   return reasons.some(({ part, rule, state }) => state === 'non-compliant' && !before.has(`${part} ${rule}`))
 }

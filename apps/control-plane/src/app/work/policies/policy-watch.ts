@@ -37,7 +37,7 @@ export class PolicyWatch {
         if (clock() - checkedAt >= timings.complianceMs) {
           checkedAt = clock()
           await this.#compliance.check(null)
-        }
+        } else await this.#compliance.checkOpened()
       } catch (error) {
         if (!stopping.aborted) log.error({ err: error }, 'VMs could not be compared with their policies')
       }
