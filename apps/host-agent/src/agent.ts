@@ -14,7 +14,7 @@ import { writeCoreDumpHelper } from './dumps/core-pattern.ts'
 import { writeDumpKey } from './dumps/dump-key.ts'
 import { type Enrolled, readEnrolled } from './enrolled.ts'
 import { KeyCache } from './key-cache.ts'
-import { AccelerationChoice } from './machine/acceleration.ts'
+import { HostAcceleration } from './machine/acceleration.ts'
 import { MachineReports } from './machine/machine-reports.ts'
 import { Machines } from './machine/machines.ts'
 import { BulkLimit } from './operation/bulk-limit.ts'
@@ -100,13 +100,11 @@ export async function startAgent(folder: string, log: Logger, ring: LogRing = ne
     checkpointBytes,
     warn: (text) => log.warn(text),
   }
-  const acceleration = new AccelerationChoice(config.acceleration ?? null, (found) => {
-    log.info(found, 'how guests run on this host')
-  })
+  const acceleration = new HostAcceleration()
   const machines = stack.use(
     await Machines.open({
       ...{ folder: agentFiles.run(folder), host: surroundings, log, now: Date.now },
-      accelerationOf: (wish) => acceleration.for(wish),
+      accelerationOf: (wish) => acceleration.of(wish === 'auto' ? (config.acceleration ?? 'auto') : wish),
       canSwap: async () => (await keyMemoryLevel()).swap,
     }),
   )

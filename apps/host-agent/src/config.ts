@@ -29,7 +29,7 @@ export const AgentConfig = Type.Object(
     deviceRoots: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^/' }), { maxItems: 64 }),
     ),
-    /** How guests run: `kvm`, or `tcg`, QEMU's emulation; where it is missing, by KVM if a guest really boots with it here. */
+    /** How guests run: `kvm`, or `tcg`, QEMU's emulation; where it is missing, by KVM if guests really run with it here. */
     acceleration: Type.Optional(Type.Union([Type.Literal('kvm'), Type.Literal('tcg')])),
     /** The TPM 2.0 that persisted keys are sealed to; where it is missing, `/dev/tpmrm0`. */
     tpm: Type.Optional(

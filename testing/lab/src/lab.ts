@@ -274,7 +274,7 @@ export class Lab {
   }
 }
 
-/** KVM may be there and not work; trying that takes half a minute. */
+/** KVM may be there, work by halves, and be slower than none. */
 function emulateGuests(data: string): void {
   const path = join(data, 'config.json')
   const config = JSON.parse(readFileSync(path, 'utf8')) as object

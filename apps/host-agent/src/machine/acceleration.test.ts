@@ -1,45 +1,44 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { guestFiles, guestSkip, temporaryFolder } from '@cryptvisor/testkit'
-import { AccelerationChoice, boots, findAcceleration } from './acceleration.ts'
+import { isInstalled, qemuSkip, temporaryFolder } from '@cryptvisor/testkit'
+import { AgentError } from '../agent-error.ts'
+import { HostAcceleration, probeAcceleration } from './acceleration.ts'
+import { bootProbe } from './boot-probe.ts'
 
-const bootMs = 60_000
-
-/** Where KVM hangs this is waited for. */
-const hangMs = 4000
-
-test('an accelerator works when a Linux boots with it, and not when it merely starts', {
-  skip: guestSkip,
-}, async (context) => {
-  const { kernel } = await guestFiles()
-  assert.ok(await boots('tcg', kernel, bootMs))
-  const noKernel = join(temporaryFolder(context), 'vmlinuz')
-  writeFileSync(noKernel, Buffer.alloc(65_536))
-  assert.ok(!(await boots('tcg', noKernel, hangMs)))
+test('the probe’s guest comes to its end where guests run', { skip: qemuSkip }, async () => {
+  assert.equal(await probeAcceleration('tcg'), null)
 })
 
-test('what is found says why guests are emulated', { skip: guestSkip }, async (context) => {
-  const { kernel } = await guestFiles()
-  const found = await findAcceleration(dirname(kernel), hangMs)
-  assert.equal(found.accelerator === 'kvm', found.reason === null)
-  const unknown = await findAcceleration(temporaryFolder(context))
-  assert.equal(unknown.accelerator, 'tcg')
-  assert.match(unknown.reason ?? '', /no KVM|no kernel/)
+test('the probe says why, where they do not, or that they do', { skip: qemuSkip }, async (context) => {
+  const problem = await probeAcceleration('kvm')
+  context.diagnostic(problem ?? 'KVM works here')
+  assert.ok(problem === null || problem.includes('kvm'))
 })
 
-test('the settings of a host decide over what is found, and the wish over both', async () => {
+test('auto is KVM where guests run with it, else emulation; it is found out once', async () => {
   let count = 0
-  const find = async () => {
-    count++
-    return { accelerator: 'kvm', reason: null } as const
-  }
-  assert.equal(await new AccelerationChoice('tcg', () => {}, find).for('auto'), 'tcg')
-  assert.equal(count, 0)
-  const said: unknown[] = []
-  const choice = new AccelerationChoice(null, (found) => said.push(found), find)
-  assert.deepEqual([await choice.for('auto'), await choice.for('auto'), await choice.for('tcg')], ['kvm', 'kvm', 'tcg'])
+  const host = (problem: string | null) =>
+    new HostAcceleration(async () => {
+      count++
+      return problem
+    })
+  const good = host(null)
+  assert.deepEqual(await Promise.all([good.of('auto'), good.of('kvm'), good.of('tcg')]), ['kvm', 'kvm', 'tcg'])
   assert.equal(count, 1)
-  assert.deepEqual(said, [{ accelerator: 'kvm', reason: null }])
+  const bad = host('it hangs')
+  assert.equal(await bad.of('auto'), 'tcg')
+  assert.equal(await bad.of('tcg'), 'tcg')
+  await assert.rejects(bad.of('kvm'), (error) => error instanceof AgentError && /KVM, and it hangs/.test(error.message))
+})
+
+const skip = isInstalled('as') && isInstalled('ld') ? false : 'binutils are not installed'
+test('the probe’s bytes are what its source is assembled to', { skip }, (context) => {
+  const folder = temporaryFolder(context)
+  const [object, image] = [join(folder, 'probe.o'), join(folder, 'probe')]
+  execFileSync('as', ['--64', '-o', object, join(import.meta.dirname, 'boot-probe.s')])
+  execFileSync('ld', ['-Ttext', '0x7c00', '-e', '0x7c00', '--oformat', 'binary', '-o', image, object])
+  assert.deepEqual(bootProbe().subarray(0, 512), readFileSync(image))
 })

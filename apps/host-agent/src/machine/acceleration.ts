@@ -1,101 +1,69 @@
-import { access, constants, readdir } from 'node:fs/promises'
-import { release } from 'node:os'
+import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { open, unlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Acceleration } from '@cryptvisor/host-agent-api'
+import { AgentError } from '../agent-error.ts'
 import { runTool } from '../process/tool.ts'
+import { bootProbe, bootProbeExitCode, bootProbePort } from './boot-probe.ts'
+import { cpuModel } from './qemu-arguments.ts'
 
-/** What a guest's processors are made of. */
-export type Accelerator = 'kvm' | 'tcg'
-
-/** How guests run on a host, and why so. */
-export interface AccelerationFound {
-  readonly accelerator: Accelerator
-  /** In words; `null`: KVM works. */
-  readonly reason: string | null
-}
-
-/** A Linux that has not come to its end by then hangs. */
-const bootTimeoutMs = 30_000
-
-const bootFolder = '/boot'
-
-/** What a kernel says that has done all that it can without a file system. */
-const bootedWords = 'Kernel panic - not syncing: VFS'
-
-/** How guests run on this host: as its settings say, else by KVM where a guest really boots with it; tried once, when it is first asked for. */
-export class AccelerationChoice {
-  readonly #configured: Accelerator | null
-  readonly #find: () => Promise<AccelerationFound>
-  readonly #say: (found: AccelerationFound) => void
-  #found: Promise<AccelerationFound> | null = null
-
-  /** `say` hears what was found, once. */
-  constructor(
-    configured: Accelerator | null,
-    say: (found: AccelerationFound) => void,
-    find: () => Promise<AccelerationFound> = findAcceleration,
-  ) {
-    this.#configured = configured
-    this.#say = say
-    this.#find = find
-  }
-
-  /** How a guest for which this is asked runs. */
-  async for(wish: Acceleration): Promise<Accelerator> {
-    if (wish !== 'auto') return wish
-    if (this.#configured !== null) return this.#configured
-    this.#found ??= this.#find().then((found) => {
-      this.#say(found)
-      return found
-    })
-    return (await this.#found).accelerator
-  }
-}
+/** The guest of the probe takes a third of a second under emulation. */
+const probeTimeoutMs = 10_000
 
 /**
- * Whether KVM works: that its device can be opened is no proof, since there are machines where it can, firmware runs, and every Linux hangs. So
- * this host's own kernel is booted with it, without disks, up to where it finds none.
+ * Why guests do not run here with `kind`; `null` when they do. A guest is run to find out: that the device opens, and even that firmware
+ * runs, does not say that a Linux does (seen where KVM is itself emulated).
  */
-export async function findAcceleration(
-  kernelFolder: string = bootFolder,
-  timeoutMs: number = bootTimeoutMs,
-): Promise<AccelerationFound> {
-  const emulated = (reason: string) => ({ accelerator: 'tcg', reason }) as const
-  if (!(await canUse('/dev/kvm'))) return emulated('this host has no KVM that its agent may use (/dev/kvm)')
-  const kernel = await kernelIn(kernelFolder)
-  if (kernel === null) {
-    const cure = 'where it is known to, set acceleration to kvm in config.json'
-    return emulated(`whether KVM works cannot be tried: there is no kernel in ${kernelFolder}; ${cure}`)
-  }
-  if (await boots('kvm', kernel, timeoutMs)) return { accelerator: 'kvm', reason: null }
-  return emulated('KVM does not work here: a Linux that was started with it did not come to its end')
-}
-
-/** Whether a kernel boots in a QEMU with this accelerator. */
-export async function boots(accelerator: Accelerator, kernel: string, timeoutMs: number): Promise<boolean> {
-  const { stdout } = await runTool(
+export async function probeAcceleration(kind: 'kvm' | 'tcg'): Promise<string | null> {
+  const path = join(tmpdir(), `cryptvisor-probe-${randomUUID()}`)
+  await using disk = await open(
+    path,
+    constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  )
+  await unlink(path)
+  await disk.write(bootProbe())
+  const { exitCode, stderr } = await runTool(
     'qemu-system-x86_64',
     [
-      ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', 'stdio', '-m', '512M'],
-      ...['-machine', `q35,accel=${accelerator}`, '-cpu', accelerator === 'kvm' ? 'host' : 'max'],
-      ...['-kernel', kernel, '-append', 'console=ttyS0 quiet panic=-1'],
+      ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-m', '32M'],
+      ...['-machine', `q35,accel=${kind}`, '-cpu', cpuModel(kind)],
+      ...['-blockdev', 'driver=raw,node-name=probe,read-only=on,file.driver=file,file.filename=/proc/self/fd/3'],
+      ...['-device', 'virtio-blk-pci,drive=probe', '-device', `isa-debug-exit,iobase=${bootProbePort},iosize=2`],
     ],
-    { timeoutMs },
+    { fd: disk.fd, timeoutMs: probeTimeoutMs },
   )
-  return stdout.includes(bootedWords)
+  if (exitCode === bootProbeExitCode) return null
+  const said = stderr.split('\n').findLast((line) => line.trim() !== '')
+  return `a guest that was run with ${kind} to find out did not get far (${said ?? `exit code ${exitCode}`})`
 }
 
-/** The running kernel's file, or any; `null`: none that can be read. */
-async function kernelIn(folder: string): Promise<string | null> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith('vmlinuz'))
-  const name = names.find((each) => each === `vmlinuz-${release()}`) ?? names.toSorted().at(-1)
-  const path = name === undefined ? null : join(folder, name)
-  return path !== null && (await canUse(path, constants.R_OK)) ? path : null
-}
+/** What machines of this host run with. It is found out once, since that takes a moment. */
+export class HostAcceleration {
+  readonly #probe: (kind: 'kvm' | 'tcg') => Promise<string | null>
+  #kvmProblem: Promise<string | null> | null = null
 
-async function canUse(path: string, mode = constants.R_OK | constants.W_OK): Promise<boolean> {
-  return await access(path, mode).then(
-    () => true,
-    () => false,
-  )
+  constructor(probe = probeAcceleration) {
+    this.#probe = probe
+  }
+
+  /** What `setting` comes to here. Throws AgentError `machine-failed` where it is `kvm` and guests do not run with that. */
+  async of(setting: Acceleration): Promise<'kvm' | 'tcg'> {
+    if (setting === 'tcg') return 'tcg'
+    const problem = await this.kvmProblem()
+    if (problem === null) return 'kvm'
+    if (setting === 'auto') return 'tcg'
+    throw new AgentError(
+      'machine-failed',
+      `this host’s machines are to run with KVM, and ${problem}: mend it, or let them run with «auto»`,
+    )
+  }
+
+  /** Why guests do not run here with KVM; `null` when they do. */
+  kvmProblem(): Promise<string | null> {
+    this.#kvmProblem ??= this.#probe('kvm')
+    return this.#kvmProblem
+  }
 }

@@ -25,7 +25,7 @@ export function qemuArguments(description: MachineDescription): string[] {
     // No dumps of the guest's memory, no sharing of it with other guests' (which tells them what is in it).
     ...['-machine', 'q35,dump-guest-core=off,mem-merge=off,vmport=off'],
     ...['-accel', acceleration === 'kvm' ? 'kvm' : `tcg,tb-size=${translatedMib}`],
-    ...['-cpu', acceleration === 'kvm' ? 'host' : 'max'],
+    ...['-cpu', cpuModel(acceleration)],
     ...['-m', `${memoryMib}M`, '-smp', String(cpuCount)],
     ...(description.lockMemory ? ['-overcommit', 'mem-lock=on'] : []),
     ...['-chardev', `socket,id=monitor,path=${runFiles.monitor},server=on,wait=off`],
@@ -39,6 +39,9 @@ export function qemuArguments(description: MachineDescription): string[] {
     ...(description.incoming === true ? ['-incoming', 'defer'] : []),
   ]
 }
+
+/** The processor that guests see: as much of the host’s, or of what is emulated, as there is. */
+export const cpuModel = (acceleration: 'kvm' | 'tcg') => (acceleration === 'kvm' ? 'host' : 'max')
 
 /** PCIe plugs devices into ports, and ports cannot be plugged in later. Eight share a slot. */
 function ports(count: number): string[] {
