@@ -35,6 +35,11 @@ interface Machine {
 
 /** An agent with an encrypted VM. */
 async function newMachine(context: TestContext): Promise<Machine> {
+  const runFolders: string[] = []
+  // Before the agent's folder goes, by which they are found.
+  context.after(() => {
+    for (const { pid } of runFolders.flatMap(processesIn)) process.kill(pid, 'SIGKILL')
+  })
   const agent = await TestAgent.create(context, { acceleration: 'tcg' })
   await agent.start()
   const client = await agent.client()
@@ -46,10 +51,7 @@ async function newMachine(context: TestContext): Promise<Machine> {
   const disks = one.disks.map(({ diskId }) => ({ diskId, key, policy }))
   const encrypted = await done(client, { kind: 'encrypt', vm: one, home: null, disks })
   const runFolder = join(agent.folder, 'run', vm.vmId)
-  context.after(async () => {
-    for (const { pid } of processesIn(runFolder)) process.kill(pid, 'SIGKILL')
-    kek[Symbol.dispose]()
-  })
+  runFolders.push(runFolder)
   return { agent, client, vm: encrypted, kek, runFolder }
 }
 
