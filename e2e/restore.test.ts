@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { chmodSync, cpSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { DatastoreFolder, Host, Reconciliation, System, Vm } from '@cryptvisor/control-plane-api'
 import { programPath } from '@cryptvisor/lab'
+import { freePort } from '@cryptvisor/testkit'
 import { knownText, makeRawImage } from './image.ts'
 import { eventually, LabUnderTest, run, sha256, succeed } from './lab-under-test.ts'
 
@@ -26,16 +25,6 @@ async function allConnected(lab: LabUnderTest): Promise<void> {
     const found = await lab.json<Host[]>('host', 'list')
     return found.every(({ connection }) => connection === 'connected') || null
   })
-}
-
-/** A port of the loopback address that nobody listens at. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : assert.fail('it listens at no port')
 }
 
 /** Runs the control plane's own program. */

@@ -1,4 +1,5 @@
 export { temporaryFolder } from './folder.ts'
+export { freePort } from './free-port.ts'
 export { isInstalled } from './installed.ts'
 export { filesBelow, filesWithText, filesWithTrace, formsOf, holdsTrace, processTraces } from './key-traces.ts'
 export { memoryScanSkip, memoryTraces } from './memory-traces.ts'

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { CertificateAuthority, type Identity } from '@cryptvisor/pki'
 import type { Secret } from '@cryptvisor/secret'
+import { freePort } from './free-port.ts'
 import { isInstalled } from './installed.ts'
 
 const host = '127.0.0.1'
@@ -158,15 +158,4 @@ database_path=${folder}/database
   )
   writeFileSync(join(folder, 'log'), '')
   return spawn('pykmip-server', ['-f', configuration, '-l', join(folder, 'log')], { stdio: 'ignore', detached: true })
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, host)
-  await once(server, 'listening')
-  // A server that listens on TCP has an address with a port.
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

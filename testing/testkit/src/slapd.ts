@@ -1,10 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CertificateAuthority } from '@cryptvisor/pki'
+import { freePort } from './free-port.ts'
 import { unpackSlapd } from './slapd-unpacked.ts'
 
 const host = '127.0.0.1'
@@ -159,17 +160,6 @@ access to attrs=userPassword by anonymous auth by * none
 access to dn.subtree="ou=hidden,${suffix}" by * none
 access to * by dn.exact="cn=reader,${suffix}" read by * none
 `
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, host)
-  await once(server, 'listening')
-  // A server that listens on TCP has an address with a port.
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function answers(port: number): Promise<boolean> {
   const socket = connect({ host, port })

@@ -1,9 +1,8 @@
-import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDesk } from '../testing/desk.ts'
+import { type CommandCalls, checkCalls } from '../testing/check-calls.ts'
 
 /** Each command line about hosts, their keys and certificates, and the calls that it makes besides asking how its task is. */
-const commands: readonly (readonly [line: string, ...calls: readonly (readonly [call: string, body?: unknown])[]])[] = [
+const commands: readonly CommandCalls[] = [
   ['host crypto enable host-b', ['POST /hosts/host-b/crypto/enable', {}]],
   [
     'host crypto enable host-b --key-id k-1 --key-provider kms --no-wait',
@@ -42,20 +41,5 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ],
 ]
 
-test('each command about hosts makes the calls that it should, and no others', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  for (const [line, ...calls] of commands) {
-    await context.test(`cryptvisor ${line}`, async () => {
-      fake.calls.length = 0
-      const { exitCode, stderr, stdout } = await desk.run(line.split(' '))
-      assert.equal(exitCode, 0, stderr)
-      assert.notEqual(stdout, '')
-      assert.deepEqual(
-        fake.calls
-          .filter(({ call }) => !call.startsWith('GET /api/v1/tasks/'))
-          .map(({ call, body }) => [call.replace('/api/v1', ''), ...(body === undefined ? [] : [body])]),
-        calls.map(([call, body]) => [call, ...(body === undefined ? [] : [body])]),
-      )
-    })
-  }
-})
+test('each command about hosts makes the calls that it should, and no others', (context) =>
+  checkCalls(context, commands))

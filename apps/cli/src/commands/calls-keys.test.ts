@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type CommandCalls, checkCalls } from '../testing/check-calls.ts'
 import { openDesk } from '../testing/desk.ts'
 
 const seal = '0123456789abcdef'
 const digest = seal.repeat(4)
 
 /** Each command line about the lives of keys, and the calls that it makes. */
-const commands: readonly (readonly [line: string, ...calls: readonly (readonly [call: string, body?: unknown])[]])[] = [
+const commands: readonly CommandCalls[] = [
   ['keys users kms/kek-1', ['GET /key-usage?provider=kms&keyId=kek-1']],
   ['keys users', ['GET /key-usage']],
   ['keys users --provider kms', ['GET /key-usage?provider=kms']],
@@ -51,25 +52,8 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['approval withdraw approval-1 --comment no', ['POST /approvals/approval-1/withdraw', { comment: 'no' }]],
 ]
 
-test('each command about the lives of keys makes the calls that it should, and no others', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  for (const [line, ...calls] of commands) {
-    await context.test(`cryptvisor ${line}`, async () => {
-      fake.calls.length = 0
-      const { exitCode, stderr, stdout } = await desk.run(line.split(' '))
-      assert.equal(exitCode, 0, stderr)
-      assert.notEqual(stdout, '')
-      assert.ok(!stdout.includes('\u001b'), 'no control character of a name gets through')
-      assert.deepEqual(
-        fake.calls.map(({ call, body }) => [call.replace('/api/v1', ''), ...(body === undefined ? [] : [body])]),
-        calls.map(([call, body]) => [call, ...(body === undefined ? [] : [body])]),
-      )
-      const json = await desk.run([...line.split(' '), '--json'])
-      assert.equal(json.exitCode, 0)
-      assert.doesNotThrow(() => JSON.parse(json.stdout))
-    })
-  }
-})
+test('each command about the lives of keys makes the calls that it should, and no others', (context) =>
+  checkCalls(context, commands))
 
 test('nothing is approved without the seal of what is shown', async (context) => {
   const { desk, fake } = await openDesk(context)

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type CommandCalls, checkCalls } from '../testing/check-calls.ts'
 import { openDesk } from '../testing/desk.ts'
 
 const shallow = { selection: {}, depth: 'shallow' }
 
 /** Each command line about campaigns, alarms and how long things are kept, and the calls that it makes. */
-const commands: readonly (readonly [line: string, ...calls: readonly (readonly [call: string, body?: unknown])[]])[] = [
+const commands: readonly CommandCalls[] = [
   ['campaign list', ['GET /campaigns']],
   ['campaign show q4', ['GET /campaigns/q4']],
   ['campaign add q4', ['POST /campaigns', { name: 'q4', plan: shallow }]],
@@ -53,25 +54,7 @@ const commands: readonly (readonly [line: string, ...calls: readonly (readonly [
   ['event retention --days 90', ['GET /retention'], ['PUT /retention', { eventDays: 90, alarmDays: null }]],
 ]
 
-test('each command makes the calls that it should, and no others', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  for (const [line, ...calls] of commands) {
-    await context.test(`cryptvisor ${line}`, async () => {
-      fake.calls.length = 0
-      const { exitCode, stderr, stdout } = await desk.run(line.split(' '))
-      assert.equal(exitCode, 0, stderr)
-      assert.notEqual(stdout, '')
-      assert.ok(!stdout.includes('\u001b'), 'no control character of a name gets through')
-      assert.deepEqual(
-        fake.calls.map(({ call, body }) => [call.replace('/api/v1', ''), ...(body == null ? [] : [body])]),
-        calls.map(([call, body]) => [call, ...(body === undefined ? [] : [body])]),
-      )
-      const json = await desk.run([...line.split(' '), '--json'])
-      assert.equal(json.exitCode, 0)
-      assert.doesNotThrow(() => JSON.parse(json.stdout))
-    })
-  }
-})
+test('each command makes the calls that it should, and no others', (context) => checkCalls(context, commands))
 
 test('what a campaign chooses is said in words', async (context) => {
   const { desk } = await openDesk(context)

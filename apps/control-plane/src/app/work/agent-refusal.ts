@@ -6,6 +6,16 @@ export function agentRefusal(what: string, error: Error): ControlPlaneError {
   return new ControlPlaneError(codeOf(error), `${what}: ${error.message}`, { cause: error })
 }
 
+/** What an agent answers. Where it does not, or says no, it throws what users are told of that. */
+export async function askedOf<Answer>(hostName: string, answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof Error) throw agentRefusal(`host ${hostName}`, error)
+    throw error
+  }
+}
+
 function codeOf(error: Error): ControlPlaneErrorCode {
   if (!(error instanceof RestClientError)) return 'agent-failed'
   const { status, answerCode } = error

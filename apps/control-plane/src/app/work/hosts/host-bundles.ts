@@ -8,7 +8,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
 import { sealingWords } from '../../support/bundle-period.ts'
-import { agentRefusal } from '../agent-refusal.ts'
+import { askedOf } from '../agent-refusal.ts'
 import type { WorkContext } from '../context.ts'
 import { findKey } from '../keys/key-rows.ts'
 import type { Kms } from '../keys/kms.ts'
@@ -30,7 +30,7 @@ export class HostBundles {
   /** What a bundle of a host would have. Throws `host-disconnected`. */
   async plan(principal: Principal, nameOrId: string): Promise<SupportBundlePlan> {
     const { host, connection, request } = await this.#ask(principal, nameOrId, false)
-    return await asked(host, connection.client.planSupportBundle(request))
+    return await askedOf(host.name, connection.client.planSupportBundle(request))
   }
 
   /**
@@ -44,9 +44,9 @@ export class HostBundles {
     signal: AbortSignal,
   ): Promise<Readable> {
     const { host, connection, request } = await this.#ask(principal, nameOrId, sealing === 'host-key')
-    const { hostKey } = sealing === 'host-key' ? await asked(host, connection.client.host()) : { hostKey: null }
+    const { hostKey } = sealing === 'host-key' ? await askedOf(host.name, connection.client.host()) : { hostKey: null }
     const stop = AbortSignal.any([signal, this.#work.stopping])
-    const source = await asked(host, connection.client.takeSupportBundle(request, stop))
+    const source = await askedOf(host.name, connection.client.takeSupportBundle(request, stop))
     const { stopping, timings } = this.#work
     const content = watchedStream(source, timings.contentWaitMs, stopping, 'nothing was read for too long')
     // It may break off before anybody reads it.
@@ -117,14 +117,5 @@ function opened<Value>(open: () => Value): Value {
   } catch (cause) {
     if (!(cause instanceof SupportBundleError)) throw cause
     throw new ControlPlaneError('invalid', `header: ${cause.message}`, { field: 'header', cause })
-  }
-}
-
-async function asked<Answer>(host: HostRow, answer: Promise<Answer>): Promise<Answer> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof Error) throw agentRefusal(`host ${host.name}`, error)
-    throw error
   }
 }

@@ -6,7 +6,7 @@ import type { HostRow } from '../../../database/schema.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { keyText } from '../../key-reference.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
-import { agentRefusal } from '../agent-refusal.ts'
+import { askedOf } from '../agent-refusal.ts'
 import type { WorkContext } from '../context.ts'
 import { findKey } from '../keys/key-rows.ts'
 import type { Kms } from '../keys/kms.ts'
@@ -56,7 +56,7 @@ export class HostDumps {
     }
     using hostKey = await this.#keyFor(host, connection, dump.key, principal)
     const stop = AbortSignal.any([signal, this.#work.stopping])
-    const answer = await asked(host, connection.client.openDump(dump.name, hostKey, stop))
+    const answer = await askedOf(host.name, connection.client.openDump(dump.name, hostKey, stop))
     const { stopping, timings } = this.#work
     const content = watchedStream(answer.stream, timings.contentWaitMs, stopping, 'nothing was read for too long')
     // It may break off before anybody reads it.
@@ -88,21 +88,12 @@ export class HostDumps {
         { field: 'dump' },
       )
     }
-    const { keys } = await asked(host, connection.client.keys())
+    const { keys } = await askedOf(host.name, connection.client.keys())
     if (keys.some((held) => keyText(held) === keyText(key))) return null
     return await this.#kms.fetch(key, { host: host.name, vm: null, user: principal.name, task: null })
   }
 
   async #dumpsOf(host: HostRow, connection: HostConnection): Promise<readonly CoreDump[]> {
-    return (await asked(host, connection.client.dumps())).dumps
-  }
-}
-
-async function asked<Answer>(host: HostRow, answer: Promise<Answer>): Promise<Answer> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof Error) throw agentRefusal(`host ${host.name}`, error)
-    throw error
+    return (await askedOf(host.name, connection.client.dumps())).dumps
   }
 }

@@ -7,7 +7,7 @@ import { ControlPlaneError } from '../../control-plane-error.ts'
 import type { HostConnection, Principal } from '../../ports.ts'
 import { isRehearsed } from '../../rehearsal.ts'
 import { isOnHold } from '../../system/installation.ts'
-import { agentRefusal } from '../agent-refusal.ts'
+import { askedOf } from '../agent-refusal.ts'
 import type { Database, WorkContext } from '../context.ts'
 import { requireConnection } from '../vms/change-request.ts'
 import { hostNamed, isOutOfUse } from './host-lookup.ts'
@@ -59,7 +59,7 @@ export class HostKeyPersistences {
     })
     if (isRehearsed()) return
     try {
-      await asked(host, connection.client.enableKeyPersistence({ keepDays }))
+      await askedOf(host.name, connection.client.enableKeyPersistence({ keepDays }))
     } catch (error) {
       await this.#takeBack(host, error)
       throw error
@@ -78,7 +78,7 @@ export class HostKeyPersistences {
       await record({ type: 'host.key-persistence.disabled', host: host.name, text, user: principal.name })
     })
     if (connection === null || isRehearsed()) return
-    await asked(host, connection.client.disableKeyPersistence())
+    await askedOf(host.name, connection.client.disableKeyPersistence())
     await confirmNothingKept(this.#work.database, host.id)
   }
 
@@ -93,7 +93,7 @@ export class HostKeyPersistences {
   }
 
   async #checkTpm(host: HostRow, connection: HostConnection): Promise<void> {
-    const { keyPersistence } = await asked(host, connection.client.host())
+    const { keyPersistence } = await askedOf(host.name, connection.client.host())
     if (keyPersistence.tpmProblem === null) return
     throw new ControlPlaneError(
       'invalid',
@@ -166,13 +166,4 @@ async function choose(
   values: Partial<Pick<HostRow, 'key_persistence_days' | 'key_persistence_since' | 'keys_kept_days'>>,
 ): Promise<void> {
   await database.updateTable('host').set(values).where('id', '=', hostId).execute()
-}
-
-async function asked<Answer>(host: HostRow, answer: Promise<Answer>): Promise<Answer> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof Error) throw agentRefusal(`host ${host.name}`, error)
-    throw error
-  }
 }
