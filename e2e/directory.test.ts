@@ -72,7 +72,10 @@ test('users of a directory log in once a group of theirs is mapped; where it is 
   const denied = await lab.cryptvisor('login', ...asAlice, ...config)
   assert.notEqual(denied.exitCode, 0)
   assert.match(denied.stderr, /map-group/)
-  const tried = await lab.json<IdentitySourceTest>('identity-source', 'test', 'corp', '--user', 'alice')
+  const answer = await lab.cryptvisor('identity-source', 'test', 'corp', '--user', 'alice', '--json')
+  assert.equal(answer.exitCode, 1)
+  // What the command prints is of this schema.
+  const tried = JSON.parse(answer.stdout) as IdentitySourceTest
   assert.deepEqual(
     [tried.user?.dn, tried.user?.groups.map(({ name }) => name), tried.user?.canLogIn],
     [`uid=alice,${people}`, ['vm-operators'], false],

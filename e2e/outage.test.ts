@@ -30,10 +30,10 @@ test('hosts restart while the key server is away: what is wrong is said everywhe
   await lab.lab.start('host-a')
   const host = await eventually('a host that says what it lacks', async () => {
     const shown = await lab.json<Host>('host', 'show', 'host-a')
-    return shown.cryptoReason?.includes('host key among them') === true ? shown : null
+    const reason = shown.cryptoReason ?? ''
+    return /host key among them.*cannot be reached \(ECONNREFUSED\)/.test(reason) ? shown : null
   })
   assert.equal(host.cryptoState, 'prepared')
-  assert.match(host.cryptoReason ?? '', /cannot be reached \(ECONNREFUSED\)/)
   const refused = await lab.cryptvisor('vm', 'unlock', 'web')
   assert.equal(refused.exitCode, 1)
   assert.match(refused.stderr, /VM web stays locked: .*«key-provider status lab-kms»/)
