@@ -22,6 +22,7 @@ import { KekMaker } from './keys/new-kek.ts'
 import { verifySaga } from './keys/verify-saga.ts'
 import { WrappingKeys } from './keys/wrapping/wrapping-keys.ts'
 import { WrappingTimer } from './keys/wrapping/wrapping-timer.ts'
+import { MachineDesk } from './machines/machine-desk.ts'
 import { MachineReports } from './machines/machine-reports.ts'
 import { Powers } from './machines/powers.ts'
 import { Compliance } from './policies/compliance.ts'
@@ -38,6 +39,7 @@ import { Sagas } from './sagas/sagas.ts'
 import { TaskEnding } from './tasks/ending.ts'
 import { TaskDesk } from './tasks/task-desk.ts'
 import { TaskRunner } from './tasks/task-runner.ts'
+import { DiskDesk } from './vms/disk-desk.ts'
 import { DiskExports } from './vms/disk-export.ts'
 import { LockStates } from './vms/lock-states.ts'
 import { unlockAllSaga } from './vms/unlock-all.ts'
@@ -134,6 +136,9 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
   const campaigns = new Campaigns(context, requests, runner, principalOf)
   const unlock = new VmUnlock(context, handOver, locks, keyStates)
   const exports = new DiskExports(context, handOver)
+  const tasks = new TaskDesk(context, runner)
+  const disks = new DiskDesk(context, { requests, exports, policyWork, runner, tasks })
+  const machines = new MachineDesk(context, powers, machineReports, tasks)
   const dumps = new HostDumps(context, kms)
   const persistences = new HostKeyPersistences(context)
   const bundles = new HostBundles(context, kms)
@@ -149,7 +154,6 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     wrappingTimer,
     locks,
     machineReports,
-    powers,
     catchUp,
     revocations,
     policyWatch,
@@ -159,7 +163,9 @@ export function assemble(context: WorkContext, { settings, signer, principalOf }
     hosts,
     migration,
     runner,
-    tasks: new TaskDesk(context, runner),
+    tasks,
+    disks,
+    machines,
     sagas,
     requests,
     policyWork,

@@ -13,7 +13,7 @@ test('a disk is read out whole; that somebody does is on record before the first
   await world.plainVm()
   await world.ended(await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
   world.hostA.keys.delete('vault/key-3')
-  const { content, sizeBytes } = await world.work.exportDisk(admin, 'web', 1, { format: 'raw' }, never)
+  const { content, sizeBytes } = await world.work.disks.exportImage(admin, 'web', 1, { format: 'raw' }, never)
   const [told] = await world.eventsOf('vm.disk-exported')
   assert.deepEqual([told?.vm, told?.user], ['web', 'ada'])
   assert.match(told?.text ?? '', /ada reads out disk 1 of VM web as raw: 2048 bytes/)
@@ -32,11 +32,11 @@ test('a disk that is not read to its end is on record, too', async (context) => 
         throw new RestClientError('protocol', 'the answer broke off')
       })(),
     )
-  const broken = await world.work.exportDisk(admin, 'web', 0, { format: 'qcow2' }, never)
+  const broken = await world.work.disks.exportImage(admin, 'web', 0, { format: 'qcow2' }, never)
   await assert.rejects(buffer(broken.content), /broke off/)
   await world.until(async () => (await world.eventsOf('vm.disk-export-failed')).length === 1)
   world.hostA.onExport = () => new Readable({ read: () => undefined })
-  const left = await world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  const left = await world.work.disks.exportImage(admin, 'web', 0, { format: 'raw' }, never)
   left.content.destroy()
   await world.until(async () => (await world.eventsOf('vm.disk-export-failed')).length === 2)
   assert.deepEqual(
@@ -58,7 +58,7 @@ test('an answer that breaks off while its event is recorded is an error and an e
     asked.resolve(answer)
     return answer
   }
-  const reading = world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  const reading = world.work.disks.exportImage(admin, 'web', 0, { format: 'raw' }, never)
   const refused = assert.rejects(reading, { code: 'agent-failed', message: /host host-a: the answer broke off/ })
   const answer = await asked.promise
   await world.pause()
@@ -75,14 +75,14 @@ test('a disk that nobody reads on, and one that is read while the control plane 
   const world = await World.start(context, { contentWaitMs: 50 })
   await world.plainVm()
   world.hostA.onExport = () => Readable.from([Buffer.alloc(10_000_000)])
-  const { content } = await world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  const { content } = await world.work.disks.exportImage(admin, 'web', 0, { format: 'raw' }, never)
   content.on('error', () => undefined)
   await world.until(async () => (await world.eventsOf('vm.disk-export-failed')).length === 1)
   assert.match((await world.eventsOf('vm.disk-export-failed'))[0]?.text ?? '', /nothing was read/)
   assert.ok(content.destroyed)
   const endless = new Readable({ read: () => undefined })
   world.hostA.onExport = () => endless
-  const other = await world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, never)
+  const other = await world.work.disks.exportImage(admin, 'web', 0, { format: 'raw' }, never)
   other.content.on('error', () => undefined)
   await world.stop()
   assert.ok(endless.destroyed)
@@ -91,7 +91,7 @@ test('a disk that nobody reads on, and one that is read while the control plane 
 test('what cannot be read out is refused, and nothing is on record', async (context) => {
   const world = await World.start(context)
   await world.plainVm()
-  const read = (user = admin, number = 0) => world.work.exportDisk(user, 'web', number, { format: 'raw' }, never)
+  const read = (user = admin, number = 0) => world.work.disks.exportImage(user, 'web', number, { format: 'raw' }, never)
   await assert.rejects(read(admin, 7), { code: 'not-found' })
   const plain = await read(userWithout('Cryptographer.Access'))
   await buffer(plain.content)

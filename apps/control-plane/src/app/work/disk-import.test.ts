@@ -11,7 +11,7 @@ const sizeBytes = 65_536
 
 async function importing(world: World) {
   await world.plainVm()
-  return world.work.importDisk(admin, 'web', { format: 'raw', contentBytes: sizeBytes })
+  return world.work.disks.importImage(admin, 'web', { format: 'raw', contentBytes: sizeBytes })
 }
 
 function* chunks(sizeBytes: number) {
@@ -21,9 +21,9 @@ function* chunks(sizeBytes: number) {
 test('an image streams through to the host, even when it comes before the host is ready for it', async (context) => {
   const world = await World.start(context)
   const task = await importing(world)
-  const ended = await world.work.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, never)
+  const ended = await world.work.disks.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, never)
   assert.equal(ended.state, 'success')
-  const disk = (await world.work.listDisks('web')).at(-1)
+  const disk = (await world.work.disks.list('web')).at(-1)
   assert.equal(disk?.number, 2)
   assert.equal(disk.sizeBytes, sizeBytes)
   assert.equal(disk.encrypted, false)
@@ -35,7 +35,7 @@ test('no more is read from the sender than the host takes', async (context) => {
   const world = await World.start(context)
   await world.plainVm()
   const contentBytes = 64 * 1024 * 1024
-  const task = await world.work.importDisk(admin, 'web', { format: 'raw', contentBytes })
+  const task = await world.work.disks.importImage(admin, 'web', { format: 'raw', contentBytes })
   let readBytes = 0
   const gate = Promise.withResolvers<void>()
   const taken = Promise.withResolvers<void>()
@@ -49,7 +49,7 @@ test('no more is read from the sender than the host takes', async (context) => {
     })(),
     { objectMode: false, highWaterMark: 65_536 },
   )
-  const sent = world.work.sendContent(task.id, content, contentBytes, never)
+  const sent = world.work.disks.sendContent(task.id, content, contentBytes, never)
   await taken.promise
   for (let turn = 0; turn < 20; turn++) await world.pause()
   assert.ok(readBytes < 1_048_576, `${readBytes} bytes were read while the host took one chunk`)
@@ -69,7 +69,7 @@ test('an import that takes longer than an answer may is no failure: all of it is
     operation.looksLeft = 20
     throw new RestClientError('timeout', 'host-a did not answer in time')
   })
-  const ended = await world.work.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, never)
+  const ended = await world.work.disks.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, never)
   assert.equal(ended.state, 'success')
   await assertWhole(world)
 })
@@ -78,14 +78,14 @@ test('an import that is paused longer than its content may be silent goes on whe
   const world = await World.start(context, { contentWaitMs: 100 })
   await world.plainVm()
   const contentBytes = 4 * 1024 * 1024
-  const task = await world.work.importDisk(admin, 'web', { format: 'raw', contentBytes })
+  const task = await world.work.disks.importImage(admin, 'web', { format: 'raw', contentBytes })
   const gate = Promise.withResolvers<void>()
   const taken = Promise.withResolvers<void>()
   world.hostA.onChunk = async () => {
     taken.resolve()
     await gate.promise
   }
-  const sent = world.work.sendContent(task.id, Readable.from(chunks(contentBytes)), contentBytes, never)
+  const sent = world.work.disks.sendContent(task.id, Readable.from(chunks(contentBytes)), contentBytes, never)
   await taken.promise
   await world.work.tasks.pause(task.id)
   const until = Date.now() + 300
@@ -105,9 +105,9 @@ test('content that breaks off fails the import and leaves nothing', async (conte
       throw new Error('the sender is gone')
     })(),
   )
-  await assert.rejects(world.work.sendContent(task.id, content, sizeBytes, never), { code: 'invalid' })
+  await assert.rejects(world.work.disks.sendContent(task.id, content, sizeBytes, never), { code: 'invalid' })
   assert.equal((await world.work.tasks.show(task.id)).state, 'error')
-  assert.equal((await world.work.listDisks('web')).length, 2)
+  assert.equal((await world.work.disks.list('web')).length, 2)
   await assertWhole(world)
 })
 
@@ -116,7 +116,7 @@ test('content that stops coming fails the import', async (context) => {
   const task = await importing(world)
   const content = new Readable({ read: () => undefined })
   content.push(Buffer.alloc(1024))
-  await assert.rejects(world.work.sendContent(task.id, content, sizeBytes, never), {
+  await assert.rejects(world.work.disks.sendContent(task.id, content, sizeBytes, never), {
     code: 'invalid',
     message: /nothing came/,
   })
@@ -136,10 +136,13 @@ test('a sender who goes away before the host is ready', async (context) => {
   const task = await importing(world)
   const gone = new AbortController()
   gone.abort(new Error('closed'))
-  await assert.rejects(world.work.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, gone.signal), {
-    code: 'invalid',
-    message: /broke off/,
-  })
+  await assert.rejects(
+    world.work.disks.sendContent(task.id, Readable.from(chunks(sizeBytes)), sizeBytes, gone.signal),
+    {
+      code: 'invalid',
+      message: /broke off/,
+    },
+  )
   await assertWhole(world)
 })
 
@@ -147,7 +150,7 @@ test('content is taken once, of the size that was announced, by a task that wait
   const world = await World.start(context)
   const task = await importing(world)
   const send = (id: string, bytes: number | null) =>
-    world.work.sendContent(id, Readable.from(chunks(sizeBytes)), bytes, never)
+    world.work.disks.sendContent(id, Readable.from(chunks(sizeBytes)), bytes, never)
   await assert.rejects(send('nothing', null), { code: 'not-found' })
   await assert.rejects(send(task.id, sizeBytes - 1), { code: 'invalid', field: 'content-length' })
   const both = await Promise.allSettled([send(task.id, null), send(task.id, null)])
@@ -164,7 +167,7 @@ test('an import waits on through a restart of the control plane', async (context
   const task = await importing(world)
   await world.until(() => world.hostA.operations.size > 0)
   await world.reboot()
-  const ended = await world.work.sendContent(task.id, Readable.from(chunks(sizeBytes)), null, never)
+  const ended = await world.work.disks.sendContent(task.id, Readable.from(chunks(sizeBytes)), null, never)
   assert.equal(ended.state, 'success')
   await assertWhole(world)
 })
@@ -181,18 +184,18 @@ test('an import is cancelled while it waits', async (context) => {
 test('an image is announced in whole sectors, and a disk added in them', async (context) => {
   const world = await World.start(context)
   await world.plainVm()
-  await assert.rejects(world.work.importDisk(admin, 'web', { format: 'raw', contentBytes: 1000 }), {
+  await assert.rejects(world.work.disks.importImage(admin, 'web', { format: 'raw', contentBytes: 1000 }), {
     code: 'invalid',
     field: 'contentBytes',
   })
-  await assert.rejects(world.work.addDisk(admin, 'web', { sizeBytes: 1000 }), { code: 'invalid', field: 'sizeBytes' })
-  await assert.rejects(world.work.addDisk(admin, 'web', { sizeBytes: 1024, policy: encryptionPolicy }), {
+  await assert.rejects(world.work.disks.add(admin, 'web', { sizeBytes: 1000 }), { code: 'invalid', field: 'sizeBytes' })
+  await assert.rejects(world.work.disks.add(admin, 'web', { sizeBytes: 1024, policy: encryptionPolicy }), {
     code: 'encryption-order',
   })
-  const task = await world.ended(await world.work.addDisk(admin, 'web', { sizeBytes: 1024, policy: plainPolicy }))
+  const task = await world.ended(await world.work.disks.add(admin, 'web', { sizeBytes: 1024, policy: plainPolicy }))
   assert.equal(task.state, 'success')
   assert.deepEqual(
-    (await world.work.listDisks('web')).map(({ number }) => number),
+    (await world.work.disks.list('web')).map(({ number }) => number),
     [0, 1, 2],
   )
 })

@@ -31,15 +31,15 @@ const encrypted = async (world: World) => {
 /** Disk 1 was detached: a plain one, or an encrypted one. */
 const detached = (prepare: (world: World) => Promise<void>) => async (world: World) => {
   await prepare(world)
-  await done(world, world.work.detachDisk(admin, 'web', 1, {}))
+  await done(world, world.work.disks.detach(admin, 'web', 1, {}))
 }
-const layerOf = async (world: World) => (await world.work.listDetachedDisks(admin))[0]?.layer ?? ''
+const layerOf = async (world: World) => (await world.work.disks.listDetached(admin))[0]?.layer ?? ''
 
 const rules: readonly Rule[] = [
   {
     name: 'an encrypted disk is not added to a plain VM',
     before: plain,
-    act: (world) => world.work.addDisk(admin, 'web', { sizeBytes: 512, policy: encryptionPolicy }),
+    act: (world) => world.work.disks.add(admin, 'web', { sizeBytes: 512, policy: encryptionPolicy }),
     code: 'encryption-order',
     message: /^policy: VM web is plain, so it cannot have an encrypted disk: encrypt VM Home first/,
   },
@@ -47,7 +47,7 @@ const rules: readonly Rule[] = [
     name: 'an encrypted disk is not imported into a plain VM',
     before: plain,
     act: (world) =>
-      world.work.importVolume(admin, 'web', { format: 'raw', contentBytes: 1024, policy: encryptionPolicy }),
+      world.work.disks.importVolume(admin, 'web', { format: 'raw', contentBytes: 1024, policy: encryptionPolicy }),
     code: 'encryption-order',
     message: /VM web is plain, so it cannot have an encrypted disk/,
   },
@@ -65,7 +65,7 @@ const rules: readonly Rule[] = [
       await done(world, world.work.changePolicy(admin, 'web', { policy: plainPolicy }))
     },
     act: async (world) =>
-      world.work.attachDisk(admin, 'web', { layer: await layerOf(world), policy: encryptionPolicy }),
+      world.work.disks.attach(admin, 'web', { layer: await layerOf(world), policy: encryptionPolicy }),
     code: 'encryption-order',
     message: /VM web is plain, so it cannot have an encrypted disk/,
   },
@@ -79,7 +79,7 @@ const rules: readonly Rule[] = [
   {
     name: 'an encrypted disk is attached with a policy that encrypts only',
     before: detached(encrypted),
-    act: async (world) => world.work.attachDisk(admin, 'web', { layer: await layerOf(world), policy: plainPolicy }),
+    act: async (world) => world.work.disks.attach(admin, 'web', { layer: await layerOf(world), policy: plainPolicy }),
     code: 'invalid',
     message: /^policy: detached disk \S+ is encrypted, so it is attached with a storage policy that encrypts/,
   },
@@ -90,7 +90,7 @@ const rules: readonly Rule[] = [
       await done(world, world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
     },
     act: async (world) =>
-      world.work.attachDisk(admin, 'web', { layer: await layerOf(world), policy: encryptionPolicy }),
+      world.work.disks.attach(admin, 'web', { layer: await layerOf(world), policy: encryptionPolicy }),
     code: 'invalid',
     message: /^policy: detached disk \S+ is plain, so it is attached with a storage policy that does not encrypt/,
   },
@@ -99,9 +99,9 @@ const rules: readonly Rule[] = [
     before: detached(encrypted),
     act: async (world) => {
       const layer = await layerOf(world)
-      await done(world, world.work.attachDisk(admin, 'web', { layer }))
+      await done(world, world.work.disks.attach(admin, 'web', { layer }))
       // What is looked at below is that which comes after.
-      return world.work.attachDisk(admin, 'web', { layer })
+      return world.work.disks.attach(admin, 'web', { layer })
     },
     code: 'not-found',
     message: /^layer: there is no detached disk/,
@@ -114,14 +114,14 @@ const rules: readonly Rule[] = [
       await world.process.database.insertInto('datastore').values(other).execute()
       await world.process.database.updateTable('detached_disk').set({ datastore_id: other.id }).execute()
     },
-    act: async (world) => world.work.attachDisk(admin, 'web', { layer: await layerOf(world) }),
+    act: async (world) => world.work.disks.attach(admin, 'web', { layer: await layerOf(world) }),
     code: 'invalid',
     message: /^layer: detached disk \S+ lies on another datastore than VM web, which is on store/,
   },
   {
     name: 'a disk that is not there is not detached',
     before: plain,
-    act: (world) => world.work.detachDisk(admin, 'web', 7, {}),
+    act: (world) => world.work.disks.detach(admin, 'web', 7, {}),
     code: 'not-found',
     message: /^VM web has no disk 7/,
   },
@@ -162,7 +162,7 @@ const rules: readonly Rule[] = [
       await world.addPolicy('A', { encryption: 1, thin: 1 })
       await encrypted(world)
     },
-    act: (world) => world.work.addDisk(admin, 'web', { sizeBytes: 512, policy: 'A', format: 'raw' }),
+    act: (world) => world.work.disks.add(admin, 'web', { sizeBytes: 512, policy: 'A', format: 'raw' }),
     code: 'invalid',
     message: /^format: storage policy «A» says that disks are thin, and a raw one is not/,
   },
@@ -210,7 +210,7 @@ for (const { name, before, act, code, message } of rules) {
 test('a disk without encryption on an encrypted VM is allowed, and stays plain', async (context) => {
   const world = await World.start(context)
   await encrypted(world)
-  await done(world, world.work.addDisk(admin, 'web', { sizeBytes: 512, policy: plainPolicy }))
+  await done(world, world.work.disks.add(admin, 'web', { sizeBytes: 512, policy: plainPolicy }))
   const vm = await world.work.showVm('web')
   assert.deepEqual([vm.encryption, vm.disks[2]?.encrypted, vm.disks[2]?.policy], ['partial', false, plainPolicy])
   const [compliance] = await world.work.compliance(admin, { vm: 'web' })
@@ -230,9 +230,9 @@ test('a detached disk loses its policy, keeps its key in use, and comes back as 
   const world = await World.start(context)
   await world.addPolicy('Gold', { encryption: 1 })
   await encrypted(world)
-  const [, disk] = await world.work.listDisks('web')
-  await done(world, world.work.detachDisk(admin, 'web', 1, {}))
-  const [layer] = await world.work.listDetachedDisks(admin)
+  const [, disk] = await world.work.disks.list('web')
+  await done(world, world.work.disks.detach(admin, 'web', 1, {}))
+  const [layer] = await world.work.disks.listDetached(admin)
   assert.deepEqual([layer?.layer, layer?.key, layer?.vm, layer?.number], [disk?.layerId, disk?.key, 'web', 1])
   await done(world, world.work.rekeyVm(admin, 'web', { depth: 'shallow' }))
   await done(world, world.work.deleteVm(admin, 'web'))
@@ -244,19 +244,19 @@ test('a detached disk loses its policy, keeps its key in use, and comes back as 
   assert.equal(world.kms.keys.get(disk?.key?.keyId ?? '')?.state, 'Active')
   await world.plainVm('db')
   await done(world, world.work.changePolicy(admin, 'db', { policy: encryptionPolicy }))
-  await done(world, world.work.attachDisk(admin, 'db', { layer: disk?.layerId ?? '', policy: 'Gold' }))
-  const attached = (await world.work.listDisks('db')).find(({ layerId }) => layerId === disk?.layerId)
+  await done(world, world.work.disks.attach(admin, 'db', { layer: disk?.layerId ?? '', policy: 'Gold' }))
+  const attached = (await world.work.disks.list('db')).find(({ layerId }) => layerId === disk?.layerId)
   assert.deepEqual([attached?.number, attached?.policy, attached?.key], [2, 'Gold', disk?.key])
-  assert.deepEqual(await world.work.listDetachedDisks(admin), [])
+  assert.deepEqual(await world.work.disks.listDetached(admin), [])
 })
 
 test('a detached disk that is removed leaves its key to nobody', async (context) => {
   const world = await World.start(context)
   await encrypted(world)
-  const [, disk] = await world.work.listDisks('web')
-  await done(world, world.work.detachDisk(admin, 'web', 1, {}))
+  const [, disk] = await world.work.disks.list('web')
+  await done(world, world.work.disks.detach(admin, 'web', 1, {}))
   await done(world, world.work.rekeyVm(admin, 'web', { depth: 'shallow' }))
-  await done(world, world.work.removeDetachedDisk(admin, disk?.layerId ?? ''))
+  await done(world, world.work.disks.removeDetached(admin, disk?.layerId ?? ''))
   assert.ok(world.datastore.removedLayers.has(disk?.layerId ?? ''))
   const held = `${disk?.key?.provider}/${disk?.key?.keyId}`
   assert.ok(world.agents.every((agent) => !agent.keys.has(held)))
@@ -271,7 +271,7 @@ test('a detached disk that is removed leaves its key to nobody', async (context)
 test('a new VM does not get the folder in which a detached disk lies', async (context) => {
   const world = await World.start(context)
   await encrypted(world)
-  await done(world, world.work.detachDisk(admin, 'web', 1, {}))
+  await done(world, world.work.disks.detach(admin, 'web', 1, {}))
   await done(world, world.work.deleteVm(admin, 'web'))
   await world.plainVm()
   const row = await world.process.database.selectFrom('vm').select(['id', 'folder']).executeTakeFirstOrThrow()
@@ -290,7 +290,7 @@ for (const state of ['Deactivated', 'Destroyed'] as const) {
       return vm
     }
     const before = await partsOf()
-    const task = await world.ended(await world.work.addDisk(admin, 'web', { sizeBytes: 512 }))
+    const task = await world.ended(await world.work.disks.add(admin, 'web', { sizeBytes: 512 }))
     assert.equal(task.state, 'error')
     assert.match(task.error?.message ?? '', /nothing new is encrypted under it.*vm rekey/)
     assert.deepEqual(await partsOf(), before)
@@ -303,7 +303,7 @@ test('a disk of a policy with another provider gets a KEK of its own', async (co
   const world = await World.start(context)
   await world.addPolicy('Spare', { encryption: 1, key_provider: 'spare' })
   await encrypted(world)
-  await done(world, world.work.addDisk(admin, 'web', { sizeBytes: 512, policy: 'Spare' }))
+  await done(world, world.work.disks.add(admin, 'web', { sizeBytes: 512, policy: 'Spare' }))
   const vm = await world.work.showVm('web')
   assert.deepEqual([vm.home.key?.provider, vm.disks[2]?.key?.provider], ['vault', 'spare'])
 })

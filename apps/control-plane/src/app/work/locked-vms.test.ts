@@ -23,7 +23,7 @@ test('each cause has its word and its event, since when is kept, and all of them
   const world = await encryptedWorld(context)
   const stored = world.kms.keys.get('key-3')
   const files = world.datastore.vms.get('web')
-  const disk = (await world.work.listDisks('web'))[0]
+  const disk = (await world.work.disks.list('web'))[0]
   assert.ok(stored && files && disk)
   for (const [cause, event, damage, mend] of [
     [

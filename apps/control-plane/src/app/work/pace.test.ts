@@ -71,7 +71,7 @@ test('what moves no data cannot be paused', async (context) => {
   await assert.rejects(world.work.tasks.pause('none'), { code: 'not-found' })
   const ended = await world.ended(await world.work.changePolicy(admin, 'web', { policy: encryptionPolicy }))
   await assert.rejects(world.work.tasks.pause(ended.id), { code: 'invalid', message: /has ended/ })
-  const waiting = await world.work.importDisk(admin, 'web', { format: 'raw', contentBytes: 512 })
+  const waiting = await world.work.disks.importImage(admin, 'web', { format: 'raw', contentBytes: 512 })
   await world.until(async () => (await world.work.tasks.show(waiting.id)).step === 'waiting-for-content')
   await assert.rejects(world.work.tasks.pause(waiting.id), { code: 'invalid', message: /host host-a: .*moves no data/ })
   await world.work.tasks.cancel(waiting.id)
@@ -112,7 +112,7 @@ test('pace and thinness reach the agent; the policy decides where the request sa
     two.disks.map((disk) => 'thin' in disk && disk.thin),
     [true],
   )
-  assert.equal((await world.work.listDisks('web'))[1]?.format, 'qcow2')
+  assert.equal((await world.work.disks.list('web'))[1]?.format, 'qcow2')
   await change({ policy: plainPolicy, ...slow })
   await world.process.database.updateTable('policy').set({ thin: 1 }).where('name', '=', encryptionPolicy).execute()
   const request = { home: encryptionPolicy, disks: [{ number: 0, policy: encryptionPolicy }] }

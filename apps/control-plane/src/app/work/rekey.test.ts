@@ -60,7 +60,7 @@ test('a part is rekeyed by itself, with the provider that was asked for; the old
   assert.deepEqual([home.key?.provider, ...disks.map(({ key }) => key?.provider)], ['vault', 'vault', 'spare'])
   for (const agent of world.agents) assert.ok(agent.keys.has('vault/key-3'))
   await world.ended(await world.work.rekeyVm(admin, 'web', { depth: 'shallow', disks: [1] }))
-  assert.equal((await world.work.listDisks('web'))[1]?.key?.provider, 'spare', 'the provider stays')
+  assert.equal((await world.work.disks.list('web'))[1]?.key?.provider, 'spare', 'the provider stays')
   await assertWhole(world)
 })
 

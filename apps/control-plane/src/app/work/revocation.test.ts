@@ -72,9 +72,9 @@ for (const state of ['Deactivated', 'Destroyed'] as const) {
       for (const act of [
         () => world.work.unlockVm(admin, 'web'),
         () => world.work.changePolicy(admin, 'web', { policy: 'Datastore Default' }),
-        () => world.work.addDisk(admin, 'web', { sizeBytes: 512 }),
+        () => world.work.disks.add(admin, 'web', { sizeBytes: 512 }),
         () => world.work.cloneVm(admin, 'web', { name: 'copy' }),
-        () => world.work.exportDisk(admin, 'web', 0, { format: 'raw' }, new AbortController().signal),
+        () => world.work.disks.exportImage(admin, 'web', 0, { format: 'raw' }, new AbortController().signal),
       ]) {
         await assert.rejects(act, { code: 'vm-locked', message: /VM web is stopped: key revoked/ })
         assert.deepEqual(await holders(world), [])

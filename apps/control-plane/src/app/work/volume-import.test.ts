@@ -17,7 +17,7 @@ const content = () => Readable.from([Buffer.alloc(contentBytes)])
 
 async function send(world: World, id: string): Promise<void> {
   using passphrase = Secret.from(Buffer.from('open sesame, mountain'))
-  await world.work.sendPassphrase(id, passphrase, never)
+  await world.work.disks.sendPassphrase(id, passphrase, never)
 }
 
 test('a LUKS volume becomes a disk: its passphrase goes to the host, then its content', async (context) => {
@@ -25,16 +25,16 @@ test('a LUKS volume becomes a disk: its passphrase goes to the host, then its co
   await world.plainVm()
   await world.ended(await world.work.changePolicy(admin, 'web', { home: encryptionPolicy }))
   for (const mode of ['import', 'adopt'] as const) {
-    const task = await world.work.importVolume(admin, 'web', { mode, format: 'raw', contentBytes })
+    const task = await world.work.disks.importVolume(admin, 'web', { mode, format: 'raw', contentBytes })
     assert.equal(task.type, 'vm.import-volume')
     // It may come before the host is ready for it.
     await send(world, task.id)
     const operation = [...world.hostA.operations.values()].at(-1)
     assert.equal(operation?.passphrase, fingerprint(Buffer.from('open sesame, mountain')))
     assert.ok(operation.request.kind === 'import-volume' && operation.request.mode === mode)
-    const ended = await world.work.sendContent(task.id, content(), contentBytes, never)
+    const ended = await world.work.disks.sendContent(task.id, content(), contentBytes, never)
     assert.equal(ended.state, 'success')
-    const disk = (await world.work.listDisks('web')).at(-1)
+    const disk = (await world.work.disks.list('web')).at(-1)
     assert.deepEqual([disk?.encrypted, disk?.key?.keyId, disk?.policy], [true, 'key-3', encryptionPolicy])
   }
   for (const name of readdirSync(world.folder)) {
@@ -50,10 +50,10 @@ test('a LUKS volume becomes a disk: its passphrase goes to the host, then its co
 test('a volume on a plain VM is laid down plain', async (context) => {
   const world = await World.start(context)
   await world.plainVm()
-  const task = await world.work.importVolume(admin, 'web', { format: 'qcow2', contentBytes })
+  const task = await world.work.disks.importVolume(admin, 'web', { format: 'qcow2', contentBytes })
   await send(world, task.id)
-  await world.work.sendContent(task.id, content(), null, never)
-  assert.equal((await world.work.listDisks('web')).at(-1)?.encrypted, false)
+  await world.work.disks.sendContent(task.id, content(), null, never)
+  assert.equal((await world.work.disks.list('web')).at(-1)?.encrypted, false)
   assert.equal(world.kms.keys.size, 0)
   await assertWhole(world)
 })
@@ -61,13 +61,13 @@ test('a volume on a plain VM is laid down plain', async (context) => {
 test('content before its passphrase is refused and leaves nothing', async (context) => {
   const world = await World.start(context)
   await world.plainVm()
-  const task = await world.work.importVolume(admin, 'web', { format: 'raw', contentBytes })
-  await assert.rejects(world.work.sendContent(task.id, content(), contentBytes, never), {
+  const task = await world.work.disks.importVolume(admin, 'web', { format: 'raw', contentBytes })
+  await assert.rejects(world.work.disks.sendContent(task.id, content(), contentBytes, never), {
     code: 'invalid',
     message: /passphrase of the volume comes before/,
   })
   assert.equal((await world.ended(task)).state, 'error')
-  assert.equal((await world.work.listDisks('web')).length, 2)
+  assert.equal((await world.work.disks.list('web')).length, 2)
   await assertWhole(world)
 })
 
@@ -75,13 +75,13 @@ test('a passphrase is taken by an import of a volume that waits for it, and by n
   const world = await World.start(context)
   await world.plainVm()
   await assert.rejects(send(world, 'none'), { code: 'not-found' })
-  const plain = await world.work.importDisk(admin, 'web', { format: 'raw', contentBytes })
+  const plain = await world.work.disks.importImage(admin, 'web', { format: 'raw', contentBytes })
   await assert.rejects(send(world, plain.id), { code: 'invalid', message: /no LUKS volume/ })
-  await world.work.sendContent(plain.id, content(), null, never)
+  await world.work.disks.sendContent(plain.id, content(), null, never)
   await assert.rejects(send(world, plain.id), { code: 'invalid', message: /has ended/ })
-  const volume = await world.work.importVolume(admin, 'web', { format: 'raw', contentBytes })
+  const volume = await world.work.disks.importVolume(admin, 'web', { format: 'raw', contentBytes })
   using passphrase = Secret.random(16)
-  const left = world.work.sendPassphrase(volume.id, passphrase, AbortSignal.abort())
+  const left = world.work.disks.sendPassphrase(volume.id, passphrase, AbortSignal.abort())
   await assert.rejects(left, { code: 'cancelled' }, 'a sender who left is no fault of ours')
   await world.work.tasks.cancel(volume.id)
   await world.ended(volume)
@@ -91,7 +91,7 @@ test('an import of a volume that cannot be is refused before anything happens', 
   const world = await World.start(context)
   await world.plainVm()
   const ask = (request: object, user = admin) =>
-    world.work.importVolume(user, 'web', { format: 'raw', contentBytes, ...request })
+    world.work.disks.importVolume(user, 'web', { format: 'raw', contentBytes, ...request })
   await assert.rejects(ask({ policy: encryptionPolicy }), { code: 'encryption-order', field: 'policy' })
   await assert.rejects(ask({ mode: 'adopt' }), { code: 'invalid', field: 'policy', message: /encrypt VM Home first/ })
   await assert.rejects(ask({ thin: true }), { code: 'invalid', field: 'thin' })
@@ -108,7 +108,7 @@ test('a block device becomes a plain disk, of one VM only, and is encrypted wher
   const world = await World.start(context)
   await world.plainVm()
   const add = (request: object, user = admin) =>
-    world.work.addDisk(user, 'web', { sizeBytes: 4096, device: '/dev/disk/by-id/one', ...request })
+    world.work.disks.add(user, 'web', { sizeBytes: 4096, device: '/dev/disk/by-id/one', ...request })
   await assert.rejects(add({}, userWithout('VirtualMachine.Config.RawDevice')), { code: 'no-privilege' })
   await assert.rejects(add({ policy: encryptionPolicy }), { code: 'invalid', field: 'policy' })
   await assert.rejects(add({ format: 'qcow2' }), { code: 'invalid', field: 'format' })
@@ -116,7 +116,7 @@ test('a block device becomes a plain disk, of one VM only, and is encrypted wher
   await assert.rejects(add({ sizeBytes: 1000 }), { code: 'invalid', field: 'sizeBytes' })
   const task = await world.ended(await add({}))
   assert.equal(task.state, 'success', task.error?.message)
-  const disk = (await world.work.listDisks('web')).at(-1)
+  const disk = (await world.work.disks.list('web')).at(-1)
   assert.deepEqual(
     [disk?.device, disk?.path, disk?.encrypted, disk?.format],
     ['/dev/disk/by-id/one', '/dev/disk/by-id/one', false, 'raw'],
@@ -131,7 +131,7 @@ test('a block device becomes a plain disk, of one VM only, and is encrypted wher
   await world.ended(await world.work.changePolicy(admin, 'web', { home: encryptionPolicy }))
   const alone = { disks: [{ number: 2, policy: encryptionPolicy }] }
   await world.ended(await world.work.changePolicy(admin, 'web', alone))
-  const after = (await world.work.listDisks('web')).at(-1)
+  const after = (await world.work.disks.list('web')).at(-1)
   assert.deepEqual([after?.device, after?.encrypted], ['/dev/disk/by-id/one', true])
   await world.ended(await world.work.changePolicy(admin, 'web', { disks: [{ number: 0, policy: encryptionPolicy }] }))
   await assert.rejects(world.work.rekeyVm(admin, 'web', { depth: 'deep' }), { field: 'disks' })
@@ -146,12 +146,12 @@ test('of two requests for one block device at once, one gets it', async (context
   await world.plainVm('db')
   const device = '/dev/disk/by-id/one'
   const asked = await Promise.allSettled(
-    ['web', 'db'].map((vm) => world.work.addDisk(admin, vm, { sizeBytes: 4096, device })),
+    ['web', 'db'].map((vm) => world.work.disks.add(admin, vm, { sizeBytes: 4096, device })),
   )
   const refused = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
   assert.equal(refused.length, 1)
   assert.partialDeepStrictEqual({ ...Object(refused[0]) }, { code: 'already-exists', field: 'device' })
   for (const one of asked) if (one.status === 'fulfilled') await world.ended(one.value)
-  const disks = [...(await world.work.listDisks('web')), ...(await world.work.listDisks('db'))]
+  const disks = [...(await world.work.disks.list('web')), ...(await world.work.disks.list('db'))]
   assert.equal(disks.filter((disk) => disk.device === device).length, 1)
 })

@@ -1,30 +1,17 @@
-import type { Readable } from 'node:stream'
 import type {
-  AddDisk,
   ApplyPlan,
   ApplyPolicies,
   ApplyStarted,
-  AttachDisk,
   ChangePolicy,
-  ChangePower,
   CloneVm,
   CreateVm,
-  DeclareOff,
-  DetachDisk,
-  DetachedDisk,
-  Disk,
-  ExportDisk,
-  ImportDisk,
-  ImportVolume,
   Key,
   KeyProvider,
   MigrateProvider,
-  MigrateVm,
   ProviderReference,
   RebootCheckList,
   RekeyHosts,
   RekeyVm,
-  RestoreHeader,
   SetKeyType,
   StartedForHosts,
   Task,
@@ -35,7 +22,6 @@ import type {
   VmCompliance,
 } from '@cryptvisor/control-plane-api'
 import type { MachineReport } from '@cryptvisor/host-agent-api'
-import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
 import type { HostRow, Schema, TaskRow } from '../../database/schema.ts'
 import type { Audit } from '../audit/audit-entry.ts'
@@ -63,12 +49,11 @@ import type { KeyQuery } from './keys/key-directory.ts'
 import type { KeyLives } from './keys/key-lives.ts'
 import type { KeyVerification } from './keys/key-verification.ts'
 import { setKeyType } from './keys/wrapping/key-type.ts'
-import { stopStray } from './machines/stray-machines.ts'
+import type { MachineDesk } from './machines/machine-desk.ts'
 import type { Reconciliation } from './registration/reconciliation.ts'
 import type { Registration } from './registration/registration.ts'
-import { sendImportContent, sendImportPassphrase } from './tasks/import-request.ts'
 import type { TaskDesk } from './tasks/task-desk.ts'
-import type { ExportedDisk } from './vms/disk-export.ts'
+import type { DiskDesk } from './vms/disk-desk.ts'
 import { findProvider, findVm, hostsOfCluster } from './vms/lookup.ts'
 import { moveVm } from './vms/vm-move.ts'
 import { readVms } from './vms/vm-store.ts'
@@ -250,37 +235,10 @@ export class Work implements HostObserver {
     return vmView(await findVm(this.#context.database, nameOrId))
   }
 
-  async listDisks(nameOrId: string): Promise<Disk[]> {
-    return (await this.showVm(nameOrId)).disks
-  }
-
   /** Puts the VM into another folder of the inventory. */
   async moveVm(principal: Principal, nameOrId: string, folder: string): Promise<Vm> {
     await moveVm(this.#context, principal, nameOrId, folder)
     return this.showVm(nameOrId)
-  }
-
-  /** Starts or stops a VM, or holds it. */
-  async changePower(principal: Principal, nameOrId: string, request: ChangePower): Promise<Task> {
-    return this.#view(await this.#parts.powers.change(principal, nameOrId, request))
-  }
-
-  /** Takes somebody's word that a VM is off whose host cannot say so. */
-  async declareOff(principal: Principal, nameOrId: string, request: DeclareOff): Promise<Vm> {
-    await this.#parts.powers.declareOff(principal, nameOrId, request)
-    return this.showVm(nameOrId)
-  }
-
-  /** Ends a VM on a host that is not to run it. */
-  async stopStray(principal: Principal, host: string, vm: string): Promise<void> {
-    const row = await hostNamed(this.#context.database, host)
-    await stopStray(this.#context, row, vm, principal)
-    await this.#parts.machineReports.askHost(row.id)
-  }
-
-  /** Gives a VM that is off to another host. */
-  async migrateVm(principal: Principal, nameOrId: string, request: MigrateVm): Promise<Task> {
-    return this.#view(await this.#parts.powers.migrate(principal, nameOrId, request))
   }
 
   async createVm(principal: Principal, request: CreateVm): Promise<Task> {
@@ -305,29 +263,6 @@ export class Work implements HostObserver {
     return this.#view(await this.#parts.requests.clone(principal, nameOrId, request))
   }
 
-  async addDisk(principal: Principal, nameOrId: string, request: AddDisk): Promise<Task> {
-    return this.#view(await this.#parts.requests.addDisk(principal, nameOrId, request))
-  }
-
-  /** Makes a layer that was detached a disk of a VM. */
-  async attachDisk(principal: Principal, nameOrId: string, request: AttachDisk): Promise<Task> {
-    return this.#view(await this.#parts.requests.attachDisk(principal, nameOrId, request))
-  }
-
-  /** Takes a disk from a VM; its layer stays, unless its data is to go, too. */
-  async detachDisk(principal: Principal, nameOrId: string, number: number, request: DetachDisk): Promise<Task> {
-    return this.#view(await this.#parts.requests.detachDisk(principal, nameOrId, number, request.remove === true))
-  }
-
-  /** Those on datastores whose files `principal` may list. */
-  listDetachedDisks(principal: Principal): Promise<DetachedDisk[]> {
-    return this.#parts.policyWork.detachedDisks(principal)
-  }
-
-  async removeDetachedDisk(principal: Principal, layerId: string): Promise<Task> {
-    return this.#view(await this.#parts.policyWork.removeDetached(principal, layerId))
-  }
-
   /** Whether VMs comply with their storage policies. */
   compliance(principal: Principal, query: ApplyPolicies): Promise<VmCompliance[]> {
     return this.#parts.policyWork.compliance(principal, query)
@@ -342,56 +277,6 @@ export class Work implements HostObserver {
   async applyPolicies(principal: Principal, request: ApplyPolicies): Promise<ApplyStarted> {
     const { task, plans } = await this.#parts.policyWork.apply(principal, request)
     return { task: task === null ? null : this.#view(task), plans }
-  }
-
-  /** The task waits for `sendContent`. */
-  async importDisk(principal: Principal, nameOrId: string, request: ImportDisk): Promise<Task> {
-    return this.#view(await this.#parts.requests.importDisk(principal, nameOrId, request))
-  }
-
-  /** Begins to read a disk out, plain; `signal` fires when whoever reads it is gone. */
-  exportDisk(
-    principal: Principal,
-    nameOrId: string,
-    number: number,
-    request: ExportDisk,
-    signal: AbortSignal,
-  ): Promise<ExportedDisk> {
-    return this.#parts.exports.begin(principal, nameOrId, number, request, signal)
-  }
-
-  /** Begins to read out a backup of an encrypted disk's header; `signal` fires when whoever reads it is gone. */
-  backupHeader(principal: Principal, nameOrId: string, number: number, signal: AbortSignal): Promise<ExportedDisk> {
-    return this.#parts.exports.beginHeader(principal, nameOrId, number, signal)
-  }
-
-  /** The task waits for `sendContent`. */
-  async restoreHeader(principal: Principal, nameOrId: string, number: number, request: RestoreHeader): Promise<Task> {
-    return this.#view(await this.#parts.requests.restoreHeader(principal, nameOrId, number, request))
-  }
-
-  /** The task waits for `sendPassphrase`, then for `sendContent`. */
-  async importVolume(principal: Principal, nameOrId: string, request: ImportVolume): Promise<Task> {
-    return this.#view(await this.#parts.requests.importVolume(principal, nameOrId, request))
-  }
-
-  /** Hands on the passphrase of the volume that a task imports; it stays the caller's. */
-  async sendPassphrase(taskId: string, passphrase: Secret, signal: AbortSignal): Promise<void> {
-    await sendImportPassphrase(this.#context.database, this.#parts.runner, taskId, passphrase, signal)
-  }
-
-  /**
-   * Sends the image that an import waits for on to its host, and gives the task when all of it is on disk there.
-   * `contentBytes`: as the sender says, `null` when it does not. `signal` fires when the sender is gone.
-   */
-  async sendContent(
-    taskId: string,
-    content: Readable,
-    contentBytes: number | null,
-    signal: AbortSignal,
-  ): Promise<Task> {
-    const { database } = this.#context
-    return this.#view(await sendImportContent(database, this.#parts.runner, taskId, { content, contentBytes, signal }))
   }
 
   /** Whether a host, or all of a cluster, can be restarted now. */
@@ -419,6 +304,16 @@ export class Work implements HostObserver {
   async unlockVm(principal: Principal, nameOrId: string): Promise<Vm> {
     await this.#parts.unlock.unlock(principal, nameOrId)
     return this.showVm(nameOrId)
+  }
+
+  /** What users do with disks. */
+  get disks(): DiskDesk {
+    return this.#parts.disks
+  }
+
+  /** The power of VMs, and which host runs them. */
+  get machines(): MachineDesk {
+    return this.#parts.machines
   }
 
   /** Tasks as users see and steer them. */

@@ -27,7 +27,7 @@ export function diskRoutes(work: Work): Routes {
       url: '/api/v1/vms/:vm/disks',
       config: { access: ['System.Read'], on: theVm },
       schema: { tags: ['vms'], summary: 'The disks of a VM, by number', params: ByVm, response: { 200: DiskList } },
-      handler: async ({ params }) => ({ disks: await work.listDisks(params.vm) }),
+      handler: async ({ params }) => ({ disks: await work.disks.list(params.vm) }),
     })
     server.route({
       method: 'POST',
@@ -53,7 +53,7 @@ export function diskRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.addDisk(principal, params.vm, body) }),
+        reply.code(202).send({ task: await work.disks.add(principal, params.vm, body) }),
     })
     server.route({
       method: 'POST',
@@ -72,7 +72,7 @@ export function diskRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.importDisk(principal, params.vm, body) }),
+        reply.code(202).send({ task: await work.disks.importImage(principal, params.vm, body) }),
     })
     server.route({
       method: 'POST',
@@ -96,7 +96,7 @@ export function diskRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.importVolume(principal, params.vm, body) }),
+        reply.code(202).send({ task: await work.disks.importVolume(principal, params.vm, body) }),
     })
     server.route({
       method: 'POST',
@@ -111,7 +111,7 @@ export function diskRoutes(work: Work): Routes {
       },
       handler: async ({ params, body, principal }, reply) => {
         const gone = untilClosed(reply.raw)
-        const { content, sizeBytes } = await work.exportDisk(principal, params.vm, params.number, body, gone)
+        const { content, sizeBytes } = await work.disks.exportImage(principal, params.vm, params.number, body, gone)
         return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content)
       },
     })
@@ -128,7 +128,7 @@ export function diskRoutes(work: Work): Routes {
       },
       handler: async ({ params, principal }, reply) => {
         const gone = untilClosed(reply.raw)
-        const { content, sizeBytes } = await work.backupHeader(principal, params.vm, params.number, gone)
+        const { content, sizeBytes } = await work.disks.backupHeader(principal, params.vm, params.number, gone)
         return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content)
       },
     })
@@ -149,7 +149,7 @@ export function diskRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.restoreHeader(principal, params.vm, params.number, body) }),
+        reply.code(202).send({ task: await work.disks.restoreHeader(principal, params.vm, params.number, body) }),
     })
   }
 }

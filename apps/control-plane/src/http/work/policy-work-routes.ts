@@ -75,7 +75,7 @@ export function policyWorkRoutes(work: Work): Routes {
         summary: 'Disks that were detached and lie on their datastores still',
         response: { 200: DetachedDiskList },
       },
-      handler: async ({ principal }) => ({ disks: await work.listDetachedDisks(principal) }),
+      handler: async ({ principal }) => ({ disks: await work.disks.listDetached(principal) }),
     })
     server.route({
       method: 'DELETE',
@@ -88,7 +88,7 @@ export function policyWorkRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, principal }, reply) =>
-        reply.code(202).send({ task: await work.removeDetachedDisk(principal, params.layer) }),
+        reply.code(202).send({ task: await work.disks.removeDetached(principal, params.layer) }),
     })
     server.route({
       method: 'POST',
@@ -107,7 +107,7 @@ export function policyWorkRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.attachDisk(principal, params.vm, body) }),
+        reply.code(202).send({ task: await work.disks.attach(principal, params.vm, body) }),
     })
     server.route({
       method: 'POST',
@@ -121,7 +121,7 @@ export function policyWorkRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.detachDisk(principal, params.vm, params.number, body) }),
+        reply.code(202).send({ task: await work.disks.detach(principal, params.vm, params.number, body) }),
     })
   }
 }

@@ -34,7 +34,7 @@ export function powerRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.changePower(principal, params.vm, body) }),
+        reply.code(202).send({ task: await work.machines.changePower(principal, params.vm, body) }),
     })
     server.route({
       method: 'POST',
@@ -52,7 +52,7 @@ export function powerRoutes(work: Work): Routes {
         body: DeclareOff,
         response: { 200: Vm },
       },
-      handler: ({ params, body, principal }) => work.declareOff(principal, params.vm, body),
+      handler: ({ params, body, principal }) => work.machines.declareOff(principal, params.vm, body),
     })
     server.route({
       method: 'POST',
@@ -71,7 +71,7 @@ export function powerRoutes(work: Work): Routes {
         response: { 202: TaskStarted },
       },
       handler: async ({ params, body, principal }, reply) =>
-        reply.code(202).send({ task: await work.migrateVm(principal, params.vm, body) }),
+        reply.code(202).send({ task: await work.machines.migrate(principal, params.vm, body) }),
     })
     server.route({
       method: 'POST',
@@ -84,7 +84,7 @@ export function powerRoutes(work: Work): Routes {
         response: { 204: Nothing },
       },
       handler: async ({ params, principal }, reply) => {
-        await work.stopStray(principal, params.name, params.vm)
+        await work.machines.stopStray(principal, params.name, params.vm)
         return reply.code(204).send(null)
       },
     })

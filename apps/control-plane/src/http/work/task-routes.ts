@@ -102,7 +102,7 @@ export function taskRoutes(work: Work): Routes {
         requireOwner(await work.tasks.show(params.id), principal)
         const sizeBytes = secretSizeOf(headers['content-length'], passphraseSizeMax, 'a passphrase')
         using passphrase = await readSecret(body, sizeBytes)
-        await work.sendPassphrase(params.id, passphrase, untilClosed(reply.raw))
+        await work.disks.sendPassphrase(params.id, passphrase, untilClosed(reply.raw))
         return reply.code(204).send(null)
       },
     })
@@ -127,7 +127,7 @@ export function taskRoutes(work: Work): Routes {
         }
         const length = headers['content-length']
         const contentBytes = length === undefined ? null : Number(length)
-        return work.sendContent(params.id, body, contentBytes, untilClosed(reply.raw))
+        return work.disks.sendContent(params.id, body, contentBytes, untilClosed(reply.raw))
       },
     })
   }

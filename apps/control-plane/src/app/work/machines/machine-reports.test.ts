@@ -62,11 +62,11 @@ test('a guest that shuts down is off, a QEMU that is killed has crashed, a disk 
 test('an older status changes nothing, whenever it arrives', async (context) => {
   const world = await runningWorld(context)
   const running = statusOf(world.hostA)
-  await succeeded(world, await world.work.changePower(admin, 'web', { action: 'pause' }))
+  await succeeded(world, await world.work.machines.changePower(admin, 'web', { action: 'pause' }))
   const before = (await world.events()).length
   await tell(world, world.hostA, running)
   assert.equal((await power(world)).state, 'paused')
-  await succeeded(world, await world.work.changePower(admin, 'web', { action: 'power-off' }))
+  await succeeded(world, await world.work.machines.changePower(admin, 'web', { action: 'power-off' }))
   await tell(world, world.hostA, running)
   assert.equal((await power(world)).state, 'off')
   await world.powerOn()
@@ -121,7 +121,7 @@ test('a control plane that comes from a backup finds what runs, and does not giv
   const world = await World.start(context)
   await prepareEncrypted(world)
   await world.powerOn()
-  await succeeded(world, await world.work.changePower(admin, 'web', { action: 'power-off' }))
+  await succeeded(world, await world.work.machines.changePower(admin, 'web', { action: 'power-off' }))
   const { database } = world.process
   const old = await database.selectFrom('machine').selectAll().executeTakeFirstOrThrow()
   await world.powerOn()
@@ -131,7 +131,7 @@ test('a control plane that comes from a backup finds what runs, and does not giv
   await world.report(world.hostA)
   assert.equal((await power(world)).state, 'running')
   assert.match((await world.eventsOf('vm.found-running'))[0]?.text ?? '', /was not known to run/)
-  await succeeded(world, await world.work.changePower(admin, 'web', { action: 'power-off' }))
+  await succeeded(world, await world.work.machines.changePower(admin, 'web', { action: 'power-off' }))
   await database.deleteFrom('machine').execute()
   await world.powerOn()
   assert.ok(statusOf(world.hostA).lease > lease, 'an agent refuses a lower one')
@@ -140,22 +140,22 @@ test('a control plane that comes from a backup finds what runs, and does not giv
 test('what was declared off and runs all the same counts as running, as long as nobody else was given it', async (context) => {
   const world = await runningWorld(context)
   await world.disconnect(world.hostA)
-  await world.work.declareOff(admin, 'web', { confirm: 'web' })
+  await world.work.machines.declareOff(admin, 'web', { confirm: 'web' })
   await world.connect(world.hostA)
   assert.equal((await power(world)).state, 'running')
-  await succeeded(world, await world.work.changePower(admin, 'web', { action: 'power-off' }))
+  await succeeded(world, await world.work.machines.changePower(admin, 'web', { action: 'power-off' }))
 })
 
 test('a VM that runs on two hosts is an alarm, is not started, and is ended where it is not to run', async (context) => {
   const world = await runningWorld(context)
   await world.disconnect(world.hostA)
-  await world.work.declareOff(admin, 'web', { confirm: 'web' })
-  await succeeded(world, await world.work.migrateVm(admin, 'web', { host: 'host-b' }))
+  await world.work.machines.declareOff(admin, 'web', { confirm: 'web' })
+  await succeeded(world, await world.work.machines.migrate(admin, 'web', { host: 'host-b' }))
   await world.connect(world.hostA)
   assert.equal((await power(world)).state, 'off')
   const [event] = await world.eventsOf('host.stray-machine')
   assert.match(event?.text ?? '', /Host host-a runs VM web, which is not its to run.*«host stop-machine host-a web»/)
-  await assert.rejects(world.work.changePower(admin, 'web', { action: 'power-on' }), {
+  await assert.rejects(world.work.machines.changePower(admin, 'web', { action: 'power-on' }), {
     code: 'wrong-power-state',
     message: /runs on host host-a, which is not to run it/,
   })
@@ -163,13 +163,13 @@ test('a VM that runs on two hosts is an alarm, is not started, and is ended wher
   await world.report(world.hostA)
   assert.equal((await world.eventsOf('host.stray-machine')).length, 1, 'told once')
   const blind: typeof admin = { ...admin, can: (_privilege, [object]) => object.kind !== 'host' }
-  await assert.rejects(world.work.changePower(blind, 'web', { action: 'power-on' }), {
+  await assert.rejects(world.work.machines.changePower(blind, 'web', { action: 'power-on' }), {
     message: /runs on another host/,
   })
-  await assert.rejects(world.work.stopStray(admin, 'host-b', 'web'), { code: 'not-found' })
+  await assert.rejects(world.work.machines.stopStray(admin, 'host-b', 'web'), { code: 'not-found' })
   const noVm: typeof admin = { ...admin, can: (_privilege, [object]) => object.kind !== 'vm' }
-  await assert.rejects(world.work.stopStray(noVm, 'host-a', 'web'), { code: 'not-found' })
-  await world.work.stopStray(admin, 'host-a', 'web')
+  await assert.rejects(world.work.machines.stopStray(noVm, 'host-a', 'web'), { code: 'not-found' })
+  await world.work.machines.stopStray(admin, 'host-a', 'web')
   assert.deepEqual(world.hostA.machines.running, [])
   assert.equal((await world.eventsOf('host.stray-machine-gone')).length, 1)
   await world.powerOn()
@@ -218,7 +218,7 @@ function endAtNext(world: World, id: string): void {
 test('a crash in the middle of a reset is told', async (context) => {
   const world = await runningWorld(context)
   endAtNext(world, await idOf(world))
-  await world.ended(await world.work.changePower(admin, 'web', { action: 'reset' }))
+  await world.ended(await world.work.machines.changePower(admin, 'web', { action: 'reset' }))
   assert.equal((await power(world)).state, 'off')
   assert.equal((await world.eventsOf('vm.crashed')).length, 1)
 })
@@ -227,7 +227,7 @@ test('a VM that ends as soon as it was started was not started', async (context)
   const world = await World.start(context)
   await prepareEncrypted(world)
   endAtNext(world, await idOf(world))
-  const { error } = await world.ended(await world.work.changePower(admin, 'web', { action: 'power-on' }))
+  const { error } = await world.ended(await world.work.machines.changePower(admin, 'web', { action: 'power-on' }))
   assert.match(error?.message ?? '', /started VM web, and then it was off: QEMU was killed by signal 9/)
   assert.equal((await power(world)).state, 'off')
   assert.equal((await world.eventsOf('vm.power-on-failed')).length, 1)

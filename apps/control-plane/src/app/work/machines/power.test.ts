@@ -8,7 +8,8 @@ import { admin, userWithout, World } from '../testing/world.ts'
 
 const power = async (world: World, name = 'web') => (await world.work.showVm(name)).power
 
-const change = (world: World, action: PowerAction, name = 'web') => world.work.changePower(admin, name, { action })
+const change = (world: World, action: PowerAction, name = 'web') =>
+  world.work.machines.changePower(admin, name, { action })
 
 async function done(world: World, action: PowerAction): Promise<Task> {
   return world.ended(await change(world, action))
@@ -73,7 +74,7 @@ test('each action needs its own privilege on the VM', async (context) => {
     ['reset', 'VirtualMachine.Interact.Reset'],
     ['pause', 'VirtualMachine.Interact.Suspend'],
   ] as const) {
-    await assert.rejects(world.work.changePower(userWithout(privilege), 'web', { action }), {
+    await assert.rejects(world.work.machines.changePower(userWithout(privilege), 'web', { action }), {
       code: 'no-privilege',
       message: new RegExp(privilege),
     })
@@ -84,7 +85,7 @@ test('no Cryptographer privilege is needed to start an encrypted VM on a crypto-
   const world = await World.start(context)
   await prepareEncrypted(world)
   const user = userWithout(...privileges.filter((each) => each.startsWith('Cryptographer.')))
-  await succeeded(world, await world.work.changePower(user, 'web', { action: 'power-on' }))
+  await succeeded(world, await world.work.machines.changePower(user, 'web', { action: 'power-on' }))
   assert.equal((await power(world)).state, 'running')
 })
 
@@ -106,7 +107,7 @@ test('with the key server down a VM starts whose host holds its key, and one who
 test('a locked VM is not started, and says what it is locked for', async (context) => {
   const world = await World.start(context)
   await prepareEncrypted(world)
-  const [disk] = await world.work.listDisks('web')
+  const [disk] = await world.work.disks.list('web')
   assert.ok(disk)
   world.hostA.damaged.add(disk.id)
   await world.disconnect(world.hostA)
@@ -155,22 +156,22 @@ test('what fails on the host leaves the VM off, with the reason; the next lease 
 test('while a VM runs nothing is done to it that needs it off, and each refusal says how to', async (context) => {
   const world = await runningWorld(context)
   const { work } = world
-  const [disk] = await work.listDisks('web')
+  const [disk] = await work.disks.list('web')
   assert.ok(disk)
   const signal = new AbortController().signal
   for (const [what, act] of [
     ['encryption', () => work.changePolicy(admin, 'web', { policy: 'Datastore Default' })],
     ['deep rekey', () => work.rekeyVm(admin, 'web', { depth: 'deep' })],
-    ['disk', () => work.addDisk(admin, 'web', { sizeBytes: 512 })],
-    ['detach', () => work.detachDisk(admin, 'web', 1, {})],
-    ['import', () => work.importDisk(admin, 'web', { format: 'raw', contentBytes: 512 })],
+    ['disk', () => work.disks.add(admin, 'web', { sizeBytes: 512 })],
+    ['detach', () => work.disks.detach(admin, 'web', 1, {})],
+    ['import', () => work.disks.importImage(admin, 'web', { format: 'raw', contentBytes: 512 })],
     ['clone', () => work.cloneVm(admin, 'web', { name: 'copy' })],
     ['delete', () => work.deleteVm(admin, 'web')],
-    ['export', () => work.exportDisk(admin, 'web', 0, { format: 'raw' }, signal)],
-    ['header', () => work.backupHeader(admin, 'web', 0, signal)],
+    ['export', () => work.disks.exportImage(admin, 'web', 0, { format: 'raw' }, signal)],
+    ['header', () => work.disks.backupHeader(admin, 'web', 0, signal)],
     ['erase', () => work.erasures.request('web', { confirm: 'web' }, admin)],
     ['unregister', () => work.registration.unregister(admin, 'web')],
-    ['migrate', () => work.migrateVm(admin, 'web', { host: 'host-b' })],
+    ['migrate', () => work.machines.migrate(admin, 'web', { host: 'host-b' })],
   ] as const) {
     await assert.rejects(
       act(),
@@ -209,7 +210,7 @@ test('a host on which VMs run is not taken away; a reboot check names them', asy
 test('a VM goes to another host when it is off, with its keys, and runs there', async (context) => {
   const world = await runningWorld(context)
   await succeeded(world, await change(world, 'power-off'))
-  await succeeded(world, await world.work.migrateVm(admin, 'web', { host: 'host-b' }))
+  await succeeded(world, await world.work.machines.migrate(admin, 'web', { host: 'host-b' }))
   assert.equal((await world.work.showVm('web')).host, 'host-b')
   await world.powerOn()
   assert.deepEqual([world.hostA.machines.running.length, world.hostB.machines.running.length], [0, 1])
@@ -224,11 +225,11 @@ test('a VM goes to another host by who may do so on both, and to one of its clus
     [blind, 'host-b'],
     [admin, 'host-x'],
   ] as const) {
-    await assert.rejects(world.work.migrateVm(by, 'web', { host }), {
+    await assert.rejects(world.work.machines.migrate(by, 'web', { host }), {
       ...{ code: 'not-found', field: 'host', message: `there is no host ${host}` },
     })
   }
-  const migrate = (by = admin, host = 'host-b') => world.work.migrateVm(by, 'web', { host })
+  const migrate = (by = admin, host = 'host-b') => world.work.machines.migrate(by, 'web', { host })
   await assert.rejects(migrate(userWithout('Cryptographer.Migrate')), { message: /Cryptographer\.Migrate on VM web/ })
   const notOn = (kind: string): typeof admin => ({
     ...admin,
@@ -255,9 +256,9 @@ test('a VM goes to another host by who may do so on both, and to one of its clus
 test('a host that cannot open a VM does not get it', async (context) => {
   const world = await World.start(context)
   await prepareEncrypted(world)
-  const [disk] = await world.work.listDisks('web')
+  const [disk] = await world.work.disks.list('web')
   world.hostB.damaged.add(disk?.id ?? '')
-  const task = await world.ended(await world.work.migrateVm(admin, 'web', { host: 'host-b' }))
+  const task = await world.ended(await world.work.machines.migrate(admin, 'web', { host: 'host-b' }))
   assert.match(task.error?.message ?? '', /host host-b cannot open VM web: the header of disk 0 is damaged/)
   assert.equal((await world.work.showVm('web')).host, 'host-a')
   assert.equal((await world.eventsOf('vm.migration-failed')).length, 1)
@@ -269,20 +270,20 @@ test('a host that is gone leaves its VMs unknown until somebody says that they a
   const lost = await power(world)
   assert.deepEqual([lost.state, lost.reason], ['unknown', 'its host is not connected'])
   for (const act of [
-    () => world.work.migrateVm(admin, 'web', { host: 'host-b' }),
+    () => world.work.machines.migrate(admin, 'web', { host: 'host-b' }),
     () => change(world, 'power-on'),
     () => change(world, 'power-off'),
     () => world.work.deleteVm(admin, 'web'),
   ]) {
     await assert.rejects(act, /«vm declare-off web»|host-a is not connected/)
   }
-  const declare = (confirm: string, by = admin) => world.work.declareOff(by, 'web', { confirm })
+  const declare = (confirm: string, by = admin) => world.work.machines.declareOff(by, 'web', { confirm })
   await assert.rejects(declare('wab'), { code: 'invalid', field: 'confirm' })
   await assert.rejects(declare('web', userWithout('Host.Config.Maintenance')), { code: 'no-privilege' })
   assert.equal((await declare('web')).power.state, 'off')
   assert.equal((await world.eventsOf('vm.declared-off'))[0]?.user, 'ada')
   await assert.rejects(declare('web'), { code: 'wrong-power-state' })
-  await succeeded(world, await world.work.migrateVm(admin, 'web', { host: 'host-b' }))
+  await succeeded(world, await world.work.machines.migrate(admin, 'web', { host: 'host-b' }))
   // The storage of this lab has locks: as long as the old one runs, no other starts.
   assert.match((await done(world, 'power-on')).error?.message ?? '', /vm\.lock is held by host-a/)
   world.hostA.machines.loseAll()
@@ -292,7 +293,7 @@ test('a host that is gone leaves its VMs unknown until somebody says that they a
 
 test('nobody declares off what a connected host answers for', async (context) => {
   const world = await runningWorld(context)
-  await assert.rejects(world.work.declareOff(admin, 'web', { confirm: 'web' }), {
+  await assert.rejects(world.work.machines.declareOff(admin, 'web', { confirm: 'web' }), {
     code: 'wrong-power-state',
     message: /is connected and answers for it: «vm power-off web»/,
   })

@@ -6,11 +6,11 @@ import { admin, type World } from './world.ts'
 
 async function prepareDetached(world: World): Promise<void> {
   await prepareEncrypted(world)
-  await succeeded(world, await world.work.detachDisk(admin, 'web', 1, {}))
+  await succeeded(world, await world.work.disks.detach(admin, 'web', 1, {}))
 }
 
 async function detachedLayer(world: World): Promise<string> {
-  const [disk] = await world.work.listDetachedDisks(admin)
+  const [disk] = await world.work.disks.listDetached(admin)
   if (disk === undefined) throw new Error('no disk is detached')
   return disk.layer
 }
@@ -70,7 +70,7 @@ export const flows: readonly Flow[] = [
     name: 'rekey a disk deeply',
     prepare: prepareEncrypted,
     act: (world) => world.work.rekeyVm(admin, 'web', { depth: 'deep', disks: [1] }),
-    happened: async (world) => (await world.work.listDisks('web'))[1]?.key?.keyId !== 'key-3',
+    happened: async (world) => (await world.work.disks.list('web'))[1]?.key?.keyId !== 'key-3',
     event: 'vm.crypto.rekeyed',
     failureEvent: 'vm.crypto.failed',
   },
@@ -93,8 +93,8 @@ export const flows: readonly Flow[] = [
   {
     name: 'add an encrypted disk',
     prepare: prepareEncrypted,
-    act: (world) => world.work.addDisk(admin, 'web', { sizeBytes: 512 }),
-    happened: async (world) => (await world.work.listDisks('web')).length === 3,
+    act: (world) => world.work.disks.add(admin, 'web', { sizeBytes: 512 }),
+    happened: async (world) => (await world.work.disks.list('web')).length === 3,
     event: 'vm.disk-added',
     failureEvent: 'vm.crypto.failed',
   },
@@ -112,36 +112,36 @@ export const flows: readonly Flow[] = [
   {
     name: 'detach an encrypted disk',
     prepare: prepareEncrypted,
-    act: (world) => world.work.detachDisk(admin, 'web', 1, {}),
+    act: (world) => world.work.disks.detach(admin, 'web', 1, {}),
     happened: async (world) =>
-      (await world.work.listDisks('web')).length === 1 && (await world.work.listDetachedDisks(admin)).length === 1,
+      (await world.work.disks.list('web')).length === 1 && (await world.work.disks.listDetached(admin)).length === 1,
     event: 'vm.disk-detached',
     failureEvent: null,
   },
   {
     name: 'remove an encrypted disk',
     prepare: prepareEncrypted,
-    act: (world) => world.work.detachDisk(admin, 'web', 1, { remove: true }),
+    act: (world) => world.work.disks.detach(admin, 'web', 1, { remove: true }),
     happened: async (world) =>
-      (await world.work.listDisks('web')).length === 1 && (await world.work.listDetachedDisks(admin)).length === 0,
+      (await world.work.disks.list('web')).length === 1 && (await world.work.disks.listDetached(admin)).length === 0,
     event: 'vm.disk-removed',
     failureEvent: null,
   },
   {
     name: 'attach an encrypted disk',
     prepare: prepareDetached,
-    act: async (world) => world.work.attachDisk(admin, 'web', { layer: await detachedLayer(world) }),
+    act: async (world) => world.work.disks.attach(admin, 'web', { layer: await detachedLayer(world) }),
     happened: async (world) =>
-      (await world.work.listDisks('web')).length === 2 && (await world.work.listDetachedDisks(admin)).length === 0,
+      (await world.work.disks.list('web')).length === 2 && (await world.work.disks.listDetached(admin)).length === 0,
     event: 'vm.disk-attached',
     failureEvent: 'vm.crypto.failed',
   },
   {
     name: 'remove a detached disk',
     prepare: prepareDetached,
-    act: async (world) => world.work.removeDetachedDisk(admin, await detachedLayer(world)),
+    act: async (world) => world.work.disks.removeDetached(admin, await detachedLayer(world)),
     happened: async (world) =>
-      (await world.work.listDetachedDisks(admin)).length === 0 && world.datastore.removedLayers.size === 1,
+      (await world.work.disks.listDetached(admin)).length === 0 && world.datastore.removedLayers.size === 1,
     event: 'vm.disk-removed',
     failureEvent: null,
   },

@@ -4,7 +4,7 @@ import { admin, type World } from './world.ts'
 
 const powerOf = async (world: World): Promise<PowerState> => (await world.work.showVm('web')).power.state
 
-const act = (action: PowerAction) => (world: World) => world.work.changePower(admin, 'web', { action })
+const act = (action: PowerAction) => (world: World) => world.work.machines.changePower(admin, 'web', { action })
 
 async function prepareRunning(world: World): Promise<void> {
   await prepareEncrypted(world)
@@ -49,7 +49,7 @@ export const powerFlows: readonly Flow[] = [
     name: 'give a VM to another host',
     host: 'host-b',
     prepare: prepareEncrypted,
-    act: (world) => world.work.migrateVm(admin, 'web', { host: 'host-b' }),
+    act: (world) => world.work.machines.migrate(admin, 'web', { host: 'host-b' }),
     happened: async (world) => (await world.work.showVm('web')).host === 'host-b',
     event: 'vm.migrated',
     failureEvent: 'vm.migration-failed',

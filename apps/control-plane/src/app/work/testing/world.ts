@@ -197,7 +197,7 @@ export class World {
 
   /** Starts a VM of its host. */
   async powerOn(name = 'web'): Promise<void> {
-    const task = await this.ended(await this.work.changePower(admin, name, { action: 'power-on' }))
+    const task = await this.ended(await this.work.machines.changePower(admin, name, { action: 'power-on' }))
     if (task.state !== 'success') throw new Error(`the VM was not started: ${task.error?.message}`)
   }
 

@@ -116,7 +116,7 @@ test('nothing new is wrapped with a key that is going to be destroyed; decryptin
   assert.ok(asked.approval)
   await approvals.approve(asked.approval.id, { digest: asked.approval.digest }, eve)
   for (const use of [
-    () => world.work.addDisk(admin, 'web', { sizeBytes: 512 }),
+    () => world.work.disks.add(admin, 'web', { sizeBytes: 512 }),
     () => world.work.cloneVm(admin, 'web', { name: 'copy', keys: 'same' }),
   ]) {
     await assert.rejects(use, refusal('in-use', /key-3 of provider vault is going to be destroyed.*keys restore/))
