@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { isDeepStrictEqual } from 'node:util'
 import {
   type BackupHeader,
   ChangePower,
@@ -23,27 +22,16 @@ import {
   type Speed,
   VmAuthority,
 } from '@cryptvisor/host-agent-api'
-import { type Call, RestClientError, type StreamedAnswer, shapeCheck } from '@cryptvisor/rest'
+import { type Call, type StreamedAnswer, shapeCheck } from '@cryptvisor/rest'
 import { keyText } from '../../key-reference.ts'
 import { keysOf } from '../vms/vm-store.ts'
 import type { Faults } from './faults.ts'
-import { afterOperation, needsOf, referenceOf } from './simulated-change.ts'
-import { fingerprint, type SimulatedDatastore } from './simulated-datastore.ts'
+import { referenceOf } from './simulated-change.ts'
+import { agrees, fingerprint, type SimulatedDatastore } from './simulated-datastore.ts'
 import { SimulatedMachines } from './simulated-machines.ts'
+import { SimulatedOperations } from './simulated-operations.ts'
+import { refusal } from './simulated-refusal.ts'
 import { SimulatedRest } from './simulated-rest.ts'
-
-interface RunningOperation {
-  readonly request: OperationRequest
-  status: OperationStatus
-  /** How many looks it takes until it is done. */
-  looksLeft: number
-  lookCount: number
-  cancelled: boolean
-  received: number
-  /** Of the passphrase of a LUKS volume. */
-  passphrase: string | null
-  speed: number | null
-}
 
 const checkRequest = shapeCheck(OperationRequest, 'body')
 const checkVm = shapeCheck(VmAuthority, 'body')
@@ -89,13 +77,14 @@ export class SimulatedAgent {
   keepDays: number | null = null
   /** What is there after a restart; `null`: nothing is kept. */
   kept: Map<string, string> | null = null
-  readonly operations = new Map<string, RunningOperation>()
+  readonly operations: SimulatedOperations
   /** QEMU processes of its host: they outlive it. */
   readonly machines: SimulatedMachines
 
   constructor(name: string, datastore: SimulatedDatastore) {
     this.name = name
     this.datastore = datastore
+    this.operations = new SimulatedOperations(this)
     this.machines = new SimulatedMachines(name, datastore)
   }
 
@@ -149,7 +138,7 @@ export class SimulatedAgent {
         this.kept = null
         return this.#persistence()
       case 'POST vms':
-        return this.#lockState(checked(checkVm, call.json) as VmAuthority)
+        return this.lockState(checked(checkVm, call.json) as VmAuthority)
       case 'POST layers':
         // What its host's API checks by this schema.
         this.datastore.removedLayers.add((call.json as RemoveLayer).layerId)
@@ -165,17 +154,17 @@ export class SimulatedAgent {
       case 'DELETE machines':
         return this.machines.forget(first)
       case 'PUT operations':
-        if (second === 'content') return this.#content(first, call)
-        if (second === 'passphrase') return this.#passphrase(first, call)
-        if (second === 'speed') return this.#limit(first, call.json as Speed)
-        return this.#start(first, request(call))
+        if (second === 'content') return this.operations.content(first, call)
+        if (second === 'passphrase') return this.operations.passphrase(first, call)
+        if (second === 'speed') return this.operations.limit(first, call.json as Speed)
+        return this.operations.start(first, request(call))
       case 'GET operations':
-        return this.#look(first)
+        return this.operations.look(first)
       case 'POST operations':
-        if (second === 'pause' || second === 'resume') return this.#pause(first, second === 'pause')
-        return second === 'cancel' ? this.#cancel(first) : this.#recover(first, request(call))
+        if (second === 'pause' || second === 'resume') return this.operations.pause(first, second === 'pause')
+        return second === 'cancel' ? this.operations.cancel(first) : this.operations.recover(first, request(call))
       case 'DELETE operations':
-        this.operations.delete(first)
+        this.operations.forget(first)
         return null
       default:
         throw new Error(`${call.method} ${call.path} is not simulated`)
@@ -184,7 +173,7 @@ export class SimulatedAgent {
 
   #powerOn(request: PowerOn): Promise<MachineStatus> {
     if (this.machines.supported) {
-      const { state, reason } = this.#lockState(request.vm)
+      const { state, reason } = this.lockState(request.vm)
       if (state === 'locked') throw refusal(409, reason?.code ?? 'locked', reason?.text ?? 'it is locked')
     }
     return this.machines.powerOn(request)
@@ -194,7 +183,7 @@ export class SimulatedAgent {
   stream({ path, json }: Call): StreamedAnswer {
     if (path.endsWith('/header-backup')) return this.#header(json as BackupHeader)
     const { vm, diskId } = json as ExportDisk
-    const { state, reason } = this.#lockState(vm)
+    const { state, reason } = this.lockState(vm)
     if (state === 'locked') throw refusal(409, reason?.code ?? 'locked', reason?.text ?? 'it is locked')
     const disk = vm.disks.find((candidate) => candidate.diskId === diskId)
     if (disk === undefined) throw refusal(404, 'no-such-disk', 'it is not there')
@@ -285,7 +274,8 @@ export class SimulatedAgent {
     return null
   }
 
-  #lockState(vm: VmAuthority): LockState {
+  /** Whether it can open a VM with the keys that it holds. */
+  lockState(vm: VmAuthority): LockState {
     const missingKeys = keysOf(vm).filter((key) => !this.keys.has(keyText(key)))
     if (missingKeys.length > 0) return locked('key-not-held', 'this host does not hold the keys', missingKeys)
     const stored = this.datastore.vms.get(vm.folder)
@@ -300,198 +290,6 @@ export class SimulatedAgent {
     if (bad !== undefined) return locked('record-refused', `the header of disk ${bad.number} is damaged`)
     return { state: 'unlocked', reason: null }
   }
-
-  #start(id: string, asked: OperationRequest): OperationStatus {
-    const known = this.operations.get(id)
-    if (known !== undefined) return known.status
-    this.onStart(asked)
-    const operation: RunningOperation = {
-      request: asked,
-      status: statusOf(
-        id,
-        asked.kind.startsWith('import-') || asked.kind === 'restore-header' ? 'waiting-for-content' : 'running',
-      ),
-      looksLeft: this.looks,
-      lookCount: 0,
-      cancelled: false,
-      received: 0,
-      passphrase: null,
-      speed: null,
-    }
-    this.operations.set(id, operation)
-    const missing = needsOf(asked).filter((key) => !this.keys.has(keyText(key)))
-    const [lacking] = missing
-    if (this.failWith !== null) fail(operation, this.failWith.code, this.failWith.message)
-    else if (lacking !== undefined) fail(operation, 'key-not-held', `${keyText(lacking)} is not held`)
-    else this.#begin(id, operation)
-    return operation.status
-  }
-
-  #begin(id: string, operation: RunningOperation): void {
-    const { request: asked } = operation
-    const runner = this.datastore.runners.get(asked.vm.folder)
-    const stored = this.datastore.vms.get(asked.vm.folder)
-    if (runner !== undefined && !(runner === this.name && asked.kind === 'shallow-rekey')) {
-      fail(operation, 'vm-busy', `it is powered on, on ${runner}`)
-    } else if (asked.kind === 'create-vm' || asked.kind === 'clone-vm') {
-      if (asked.kind === 'clone-vm' && this.#lockState(asked.source).state === 'locked') {
-        fail(operation, 'datastore-mismatch', 'the source is another one')
-      } else if (stored !== undefined) fail(operation, 'datastore-mismatch', 'the folder is there already')
-    } else if (asked.kind !== 'delete-vm') {
-      if (stored === undefined || !agrees(stored.authority, asked.vm)) {
-        fail(operation, 'datastore-mismatch', 'vm.json is another one')
-      } else if (stored.journal !== null) {
-        fail(operation, 'vm-busy', `operation ${stored.journal.operationId} comes first`)
-      } else {
-        stored.journal = { operationId: id, committed: false, next: afterOperation(this.datastore, asked) }
-      }
-    }
-  }
-
-  #look(id: string): OperationStatus {
-    const operation = this.operations.get(id)
-    if (operation === undefined) throw refusal(404, 'no-such-operation', `operation ${id} is not known`)
-    if (operation.status.state !== 'running') return operation.status
-    if (!operation.status.paused) operation.looksLeft--
-    if (operation.cancelled) {
-      this.#undo(operation.request, id)
-      fail(operation, 'cancelled', 'cancelled; everything is as it was')
-    } else if (operation.looksLeft <= 0) {
-      operation.status = { ...operation.status, state: 'done', step: 'done', vm: this.#commit(id, operation.request) }
-    } else if (!operation.status.paused) {
-      const { step } = operation.status
-      const doneBytes = operation.received + ++operation.lookCount
-      operation.status = {
-        ...operation.status,
-        step: step === 'receiving' ? step : 'copying',
-        doneBytes,
-        totalBytes: doneBytes + 1,
-      }
-    }
-    return operation.status
-  }
-
-  /** The rename of `vm.json`. */
-  #commit(id: string, asked: OperationRequest): VmAuthority | null {
-    const { folder } = asked.vm
-    if (asked.kind === 'delete-vm') {
-      this.datastore.vms.delete(folder)
-      return null
-    }
-    if (asked.kind === 'restore-header') this.damaged.delete(asked.diskId)
-    const next = this.datastore.vms.get(folder)?.journal?.next ?? afterOperation(this.datastore, asked)
-    this.datastore.vms.set(folder, {
-      authority: next,
-      wrappedWith: new Map(
-        [{ layerId: '', encryption: next.encryption }, ...next.disks].flatMap(({ layerId, encryption }) => {
-          const [key] = encryption?.keys ?? []
-          return key === undefined ? [] : [[layerId, this.keys.get(keyText(key)) ?? 'a key that is not held'] as const]
-        }),
-      ),
-      journal: { operationId: id, committed: true, next },
-    })
-    this.#clean(folder)
-    return next
-  }
-
-  /** What was replaced is removed; the journal goes. */
-  #clean(folder: string): void {
-    const stored = this.datastore.vms.get(folder)
-    if (stored !== undefined) stored.journal = null
-  }
-
-  #undo({ kind, vm }: OperationRequest, id: string): void {
-    const stored = this.datastore.vms.get(vm.folder)
-    if ((kind === 'create-vm' || kind === 'clone-vm') && stored?.journal?.operationId === id)
-      this.datastore.vms.delete(vm.folder)
-    else if (stored !== undefined) stored.journal = null
-  }
-
-  #cancel(id: string): OperationStatus {
-    const operation = this.operations.get(id)
-    if (operation === undefined) throw refusal(404, 'no-such-operation', `operation ${id} is not known`)
-    operation.cancelled = true
-    if (operation.status.state === 'waiting-for-content') operation.status = { ...operation.status, state: 'running' }
-    return operation.status
-  }
-
-  #pause(id: string, paused: boolean): OperationStatus {
-    const operation = this.#running(id)
-    operation.status = { ...operation.status, paused, bytesPerSecond: paused ? null : 1000, secondsLeft: null }
-    return operation.status
-  }
-
-  #limit(id: string, { bytesPerSecondMax }: Speed): OperationStatus {
-    const operation = this.#running(id)
-    operation.speed = bytesPerSecondMax
-    return operation.status
-  }
-
-  #running(id: string): RunningOperation {
-    const operation = this.operations.get(id)
-    if (operation?.status.state === 'running') return operation
-    throw refusal(409, 'not-running', `operation ${id} moves no data`)
-  }
-
-  #passphrase(id: string, { content }: Call): null {
-    const operation = this.operations.get(id)
-    if (operation?.request.kind !== 'import-volume' || operation.status.state !== 'waiting-for-content') {
-      throw refusal(409, 'not-waiting', `operation ${id} waits for no passphrase`)
-    }
-    if (content === undefined || content instanceof Readable) throw new Error('a passphrase comes as a secret')
-    operation.passphrase = content.expose(fingerprint)
-    return null
-  }
-
-  #recover(id: string, asked: OperationRequest): OperationStatus {
-    const known = this.operations.get(id)
-    if (known !== undefined) return known.status
-    const { refuseRecovery } = this
-    if (refuseRecovery !== null) throw refusal(409, refuseRecovery.code, refuseRecovery.message)
-    const stored = this.datastore.vms.get(asked.vm.folder)
-    if (asked.kind === 'delete-vm') return statusOf(id, stored === undefined ? 'done' : 'unknown')
-    if (stored !== undefined && stored.authority.generation === asked.vm.generation + 1) {
-      const lacking = keysOf(stored.authority).find((key) => !this.keys.has(keyText(key)))
-      if (lacking !== undefined) throw refusal(409, 'key-not-held', `${keyText(lacking)} is not held`)
-      this.#clean(asked.vm.folder)
-      return { ...statusOf(id, 'done'), vm: stored.authority }
-    }
-    if ((asked.kind === 'create-vm' || asked.kind === 'clone-vm') && stored === undefined)
-      return statusOf(id, 'unknown')
-    if (stored === undefined) throw refusal(409, 'file-missing', `${asked.vm.folder} is missing`)
-    if (!agrees(stored.authority, asked.vm)) throw refusal(409, 'datastore-mismatch', 'vm.json differs')
-    const traces = stored.journal !== null
-    this.#undo(asked, id)
-    if (!traces) return statusOf(id, 'unknown')
-    const error = { code: 'interrupted' as const, message: 'the agent stopped before this operation was committed' }
-    return { ...statusOf(id, 'failed'), error }
-  }
-
-  async #content(id: string, { content, contentBytes }: Call): Promise<OperationStatus> {
-    const operation = this.operations.get(id)
-    if (operation?.status.state !== 'waiting-for-content' || !(content instanceof Readable)) {
-      throw refusal(409, 'not-waiting-for-content', `operation ${id} does not wait for content`)
-    }
-    if (operation.request.kind === 'import-volume' && operation.passphrase === null) {
-      throw refusal(409, 'no-passphrase', 'the passphrase of the volume comes before its content')
-    }
-    operation.status = { ...operation.status, state: 'running', step: 'receiving' }
-    operation.looksLeft = Number.POSITIVE_INFINITY
-    try {
-      for await (const chunk of content) {
-        await this.onChunk()
-        // A stream of bytes.
-        operation.received += (chunk as Uint8Array).length
-      }
-      if (operation.received !== contentBytes) throw new Error('another size')
-      operation.looksLeft = 0
-    } catch {
-      this.#undo(operation.request, id)
-      fail(operation, 'bad-image', 'the content broke off')
-      throw new RestClientError('unreachable', 'the connection broke')
-    }
-    return this.#look(id)
-  }
 }
 
 function request(call: Call): OperationRequest {
@@ -502,29 +300,6 @@ function checked(check: ReturnType<typeof shapeCheck>, value: unknown): unknown 
   const problem = check(value)
   if (problem !== null) throw refusal(400, 'invalid-request', problem.message)
   return value
-}
-
-function refusal(status: number, answerCode: string, message: string): RestClientError {
-  return new RestClientError('answered', message, { status, answerCode })
-}
-
-function fail(operation: RunningOperation, code: NonNullable<OperationStatus['error']>['code'], message: string): void {
-  operation.status = { ...operation.status, state: 'failed', error: { code, message } }
-}
-
-function statusOf(operationId: string, state: OperationStatus['state']): OperationStatus {
-  return {
-    operationId,
-    state,
-    step: state,
-    doneBytes: 0,
-    totalBytes: 0,
-    bytesPerSecond: null,
-    secondsLeft: null,
-    paused: false,
-    vm: null,
-    error: null,
-  }
 }
 
 function locked(code: NonNullable<LockState['reason']>['code'], text: string, missingKeys: KeyReference[] = []) {
@@ -546,15 +321,4 @@ function inspect({ vms }: SimulatedDatastore, { folder }: InspectVm): FoundVm {
   if (stored === undefined) throw refusal(409, 'file-missing', `${folder}/vm.json: is missing`)
   const { authority: vm, journal } = stored
   return { vm, unfinishedOperation: journal?.operationId ?? null }
-}
-
-/** Whether `vm.json` agrees with what the control plane knows; names and policies are the control plane's alone. */
-function agrees(stored: VmAuthority, vm: VmAuthority): boolean {
-  const bare = ({ disks, ...rest }: VmAuthority) => ({
-    ...rest,
-    name: '',
-    policy: '',
-    disks: disks.map((disk) => ({ ...disk, policy: '' })),
-  })
-  return isDeepStrictEqual(bare(stored), bare(vm))
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { EncryptionAuthority, KeyReference, VmAuthority } from '@cryptvisor/host-agent-api'
 
 /** A part of a VM as it lies on a datastore: what it was wrapped with is known by the KEK's fingerprint. */
@@ -37,4 +38,15 @@ export const fingerprint = (kek: Uint8Array): string => createHash('sha256').upd
 /** The encryption of a part that is wrapped with `key` from now on. */
 export function wrapped(key: KeyReference, luksUuid: string | null): EncryptionAuthority {
   return { keys: [key], generation: 1, luksUuid }
+}
+
+/** Whether `vm.json` agrees with what the control plane knows; names and policies are the control plane's alone. */
+export function agrees(stored: VmAuthority, vm: VmAuthority): boolean {
+  const bare = ({ disks, ...rest }: VmAuthority) => ({
+    ...rest,
+    name: '',
+    policy: '',
+    disks: disks.map((disk) => ({ ...disk, policy: '' })),
+  })
+  return isDeepStrictEqual(bare(stored), bare(vm))
 }

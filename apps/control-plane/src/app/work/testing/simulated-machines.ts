@@ -1,6 +1,6 @@
 import type { ChangePower, MachineList, MachineStatus, PowerOn } from '@cryptvisor/host-agent-api'
-import { RestClientError } from '@cryptvisor/rest'
 import type { SimulatedDatastore } from './simulated-datastore.ts'
+import { refusal } from './simulated-refusal.ts'
 
 /** The machines of one host: QEMU processes that outlive its agent. */
 export class SimulatedMachines {
@@ -145,8 +145,4 @@ export class SimulatedMachines {
   #requireSupport(): void {
     if (!this.supported) throw refusal(404, 'not-found', 'there is no such route')
   }
-}
-
-function refusal(status: number, answerCode: string, message: string): RestClientError {
-  return new RestClientError('answered', message, { status, answerCode })
 }
