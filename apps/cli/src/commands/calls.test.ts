@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { encryptionPolicy, plainPolicy } from '@cryptvisor/control-plane-api'
 import { cannedEvent } from '../testing/canned.ts'
 import { openDesk } from '../testing/desk.ts'
 import type { RecordedCall } from '../testing/fake-control-plane.ts'
+import { get, post, remove } from '../testing/recorded-calls.ts'
 
 /** Each command line and the calls that it makes, besides those that ask how its task is. */
 const commands: readonly (readonly [args: readonly string[], ...calls: readonly RecordedCall[]])[] = [
@@ -314,40 +314,6 @@ test('each command makes the calls that it should, and no others', async (contex
   }
 })
 
-test('task show, watch and cancel', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  for (const verb of ['show', 'watch', 'cancel']) {
-    const { id } = fake.startTask('vm.encrypt', 'db1')
-    const { exitCode, stdout, stderr } = await desk.run(['task', verb, id])
-    assert.equal(exitCode, 0, stderr)
-    assert.match(stdout, new RegExp(`^ID: +${id}$`, 'm'))
-    if (verb === 'show') assert.match(stdout, /^progress: +25%, 1 MiB of 4 MiB, 1 MiB\/s, 3 s left$/m)
-    const { call } = fake.calls.findLast(() => true) ?? {}
-    assert.equal(call, `${verb === 'cancel' ? 'POST' : 'GET'} /api/v1/tasks/${id}${verb === 'cancel' ? '/cancel' : ''}`)
-  }
-})
-
-test('task pause, resume and limit', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  for (const [args, call, body, stdout] of [
-    [['pause'], 'POST /pause', undefined, /^state: +running, paused$/m],
-    [['resume'], 'POST /resume', undefined, /^state: +running$/m],
-    [['limit', '50MiB/s'], 'PUT /speed', { bytesPerSecondMax: 52_428_800 }, /^state: +running$/m],
-    [['limit', 'none'], 'PUT /speed', { bytesPerSecondMax: null }, /^state: +running$/m],
-  ] as const) {
-    const [verb, ...rest] = args
-    const { id } = fake.startTask('vm.encrypt', 'db1')
-    const result = await desk.run(['task', verb, id, ...rest])
-    assert.equal(result.exitCode, 0, result.stderr)
-    assert.match(result.stdout, stdout)
-    const [method, path] = call.split(' ')
-    assert.deepEqual(fake.calls.at(-1), { call: `${method} /api/v1/tasks/${id}${path}`, body })
-  }
-  for (const wrong of ['1KiB/s', 'fast', '10MB/s', '']) {
-    assert.equal((await desk.run(['task', 'limit', 'task-1', wrong])).exitCode, 2)
-  }
-})
-
 test('a shallow rekey has no pace, and says so before anything is asked', async (context) => {
   const { desk, fake } = await openDesk(context)
   for (const options of [['--no-verify'], ['--limit', '1MiB/s']]) {
@@ -364,99 +330,3 @@ test('a disk of an encrypted VM is encrypted without VM Home', async (context) =
   assert.equal((await desk.run(['vm', 'encrypt', 'db1', '--disk', '1'])).exitCode, 0)
   assert.deepEqual(fake.changes, [post('/vms/db1/policy', { disks: [{ number: 1, policy: encryptionPolicy }] })])
 })
-
-test('key-provider add shows the certificates of servers, and trusts none that nobody accepted', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  const line = ['key-provider', 'add', 'kms', '--server', 'kms-1']
-  const asked = await desk.run(line)
-  assert.equal(asked.exitCode, 2)
-  assert.match(asked.stderr, /subject: +CN=kms-1[\s\S]*issuer: +CN=KMS CA[\s\S]*SHA-256: +(CD:){31}CD/)
-  assert.match(asked.stderr, new RegExp(`--accept-fingerprint ${'cd'.repeat(32)}`))
-  const other = await desk.run([...line, '--accept-fingerprint', 'ab'.repeat(32)])
-  assert.equal(other.exitCode, 1)
-  assert.match(other.stderr, /another certificate than the accepted one/)
-  assert.deepEqual(fake.changes, [], 'nothing was added')
-  fake.calls.length = 0
-  const { exitCode, stderr } = await desk.run([...line, '--accept-fingerprint', 'CD'.repeat(32)])
-  assert.equal(exitCode, 0, stderr)
-  const servers = [{ host: 'kms-1', port: 5696, fingerprint256: 'cd'.repeat(32) }]
-  assert.deepEqual(fake.changes, [post('/key-providers', { name: 'kms', servers })])
-})
-
-test('a server whose certificate is over is not offered for trust: nothing would make it good', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  const line = ['key-provider', 'trust', 'server', 'kms', '--server', 'ended-kms']
-  for (const accepted of [[], ['--accept-fingerprint', 'CD'.repeat(32)]]) {
-    const { exitCode, stderr } = await desk.run([...line, ...accepted])
-    assert.equal(exitCode, 1)
-    assert.match(stderr, /the certificate of ended-kms:5696 is over[\s\S]*renew it at the key server/)
-  }
-  assert.deepEqual(fake.changes, [])
-})
-
-test('key-provider trust sends a signed certificate and an uploaded pair, and prints what is to be sent', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  const pem = (text: string) => `-----BEGIN ${text}-----\n-----END ${text}-----\n`
-  const certificate = desk.file('client.pem', pem('CERTIFICATE'))
-  const key = desk.file('client.key', pem('PRIVATE KEY'))
-  assert.equal((await desk.run(['key-provider', 'trust', 'certificate', 'kms', certificate])).exitCode, 0)
-  const upload = ['key-provider', 'trust', 'upload', 'kms', '--client-cert', certificate, '--client-key', key]
-  assert.equal((await desk.run(upload)).exitCode, 0)
-  assert.deepEqual(fake.changes, [
-    post('/key-providers/kms/client-trust/certificate', { certificate: pem('CERTIFICATE') }),
-    { call: 'PUT /api/v1/key-providers/kms/client-key', body: undefined },
-    post('/key-providers/kms/client-trust', { way: 'upload', certificate: pem('CERTIFICATE') }),
-  ])
-  assert.deepEqual(fake.clientKeys, [pem('PRIVATE KEY')])
-  const csr = await desk.run(['key-provider', 'trust', 'csr', 'kms'])
-  assert.match(csr.stdout, /^-----BEGIN CERTIFICATE REQUEST-----[\s\S]*-----END CERTIFICATE REQUEST-----\n$/)
-  assert.match(csr.stderr, /have the key server’s CA sign the request/)
-  const out = `${desk.folder}/ca.pem`
-  const root = ['key-provider', 'trust', 'root-ca', 'kms', '--out', out]
-  assert.equal((await desk.run(root)).exitCode, 0)
-  assert.match(readFileSync(out, 'utf8'), /root/)
-  assert.match((await desk.run(root)).stderr, /is there already/)
-})
-
-test('key-provider add sends the files that it is given', async (context) => {
-  const { desk, fake } = await openDesk(context)
-  const pem = (text: string) => `-----BEGIN ${text}-----\n-----END ${text}-----\n`
-  const { exitCode, stderr } = await desk.run([
-    ...['key-provider', 'add', 'kms', '--server', 'kms-1:5697', '--server', 'kms-2', '--server', '[::1]:5698'],
-    ...[
-      '--server-ca',
-      desk.file('ca.pem', pem('CERTIFICATE')),
-      '--client-cert',
-      desk.file('c.pem', pem('CERTIFICATE')),
-    ],
-    ...['--client-key', desk.file('c.key', pem('PRIVATE KEY')), '--default'],
-  ])
-  assert.equal(exitCode, 0, stderr)
-  assert.deepEqual(fake.clientKeys, [pem('PRIVATE KEY')])
-  assert.deepEqual(fake.changes, [
-    { call: 'PUT /api/v1/key-providers/kms/client-key', body: undefined },
-    post('/key-providers', {
-      name: 'kms',
-      servers: [
-        { host: 'kms-1', port: 5697 },
-        { host: 'kms-2', port: 5696 },
-        { host: '::1', port: 5698 },
-      ],
-      serverCa: pem('CERTIFICATE'),
-      clientCertificate: pem('CERTIFICATE'),
-      makeDefault: true,
-    }),
-  ])
-})
-
-function get(path: string): RecordedCall {
-  return { call: `GET /api/v1${path}`, body: null }
-}
-
-function post(path: string, body: unknown): RecordedCall {
-  return { call: `POST /api/v1${path}`, body }
-}
-
-function remove(path: string): RecordedCall {
-  return { call: `DELETE /api/v1${path}`, body: null }
-}
