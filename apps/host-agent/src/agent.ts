@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { HostStatus } from '@cryptvisor/host-agent-api'
-import { buildServer, type RestServer } from '@cryptvisor/rest'
+import { addHealthRoutes, buildServer, isHealth, type RestServer } from '@cryptvisor/rest'
 import { NodeStorage } from '@cryptvisor/storage'
 import { LogRing } from '@cryptvisor/support-bundle'
 import type { Logger } from 'pino'
@@ -29,7 +29,7 @@ import { admitControlPlane } from './rest/caller.ts'
 import { addDatastoreRoutes } from './rest/datastore-routes.ts'
 import { addDumpRoutes } from './rest/dump-routes.ts'
 import { restErrorOf } from './rest/error-table.ts'
-import { addHealthRoutes, isHealth, isThisHost } from './rest/health-routes.ts'
+import { healthChecks, isThisHost } from './rest/health.ts'
 import { addHostRoutes, hostStatus } from './rest/host-routes.ts'
 import { addKeyPersistenceRoutes } from './rest/key-persistence-routes.ts'
 import { addLayerRoutes } from './rest/layer-routes.ts'
@@ -189,7 +189,7 @@ async function buildApp(
     admitControlPlane(raw.socket, epoch.known)
     persistence.confirmed()
   })
-  addHealthRoutes(app, { keys: host.keys, cryptoSupported: host.cryptoSupported, session: watch })
+  addHealthRoutes(app, () => healthChecks({ keys: host.keys, cryptoSupported: host.cryptoSupported, session: watch }))
   const shown = { ...host, identity: status, keyMemory: keyMemoryLevel, persistence }
   addHostRoutes(app, {
     ...{ ...shown, renew: () => wish.wish() },

@@ -222,8 +222,10 @@ export class RestClient implements AsyncDisposable {
   }
 }
 
-/** The bytes of an answer, as many as were announced; whoever destroys it lets go of the answer. */
-/** Passes on what comes; `sizeBytes` is how much has to, `null`: the transfer itself tells its end. */
+/**
+ * The bytes of an answer: `sizeBytes` of them, as was announced; `null`: the transfer itself tells its end. Whoever destroys it
+ * lets go of the answer.
+ */
 function wholeBody(body: Readable, sizeBytes: number | null, url: string): Readable {
   let readBytes = 0
   const counted = new Transform({

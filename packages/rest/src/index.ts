@@ -9,6 +9,7 @@ export {
   type StreamedAnswer,
 } from './client.ts'
 export { goodClientCertificate } from './client-certificate.ts'
+export { addHealthRoutes, type HealthCheck, isHealth, Live } from './health.ts'
 export { fetchPinnedCa } from './pinned-ca.ts'
 export { ErrorBody, type ErrorStatus, RestError } from './rest-error.ts'
 export { readSecret } from './secret-body.ts'

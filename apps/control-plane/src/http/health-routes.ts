@@ -1,18 +1,14 @@
 import { ReadinessCheck } from '@cryptvisor/control-plane-api'
+import { Live } from '@cryptvisor/rest'
 import { Type } from 'typebox'
 import type { Platform } from '../app/platform.ts'
 import { bearerOf } from './access.ts'
 import type { Routes } from './routes.ts'
 
-const Live = Type.Object({ status: Type.Literal('ok') })
-
 const Ready = Type.Object({
   status: Type.Union([Type.Literal('ok'), Type.Literal('not-ready')]),
   checks: Type.Optional(Type.Array(ReadinessCheck, { description: 'For whoever is logged in' })),
 })
-
-/** Whether a route is one of these: they answer while all others wait for the start. */
-export const isHealth = (url: string | undefined): boolean => url === '/livez' || url === '/readyz'
 
 /** For whoever supervises the process. */
 export function healthRoutes({ readiness, bearers }: Pick<Platform, 'readiness' | 'bearers'>): Routes {

@@ -11,12 +11,20 @@ import {
   ObjectsQuery,
 } from '@cryptvisor/key-server-api'
 import { readCertificate } from '@cryptvisor/pki'
-import { buildServer, ErrorBody, goodClientCertificate, RestError, type RestServer } from '@cryptvisor/rest'
+import {
+  addHealthRoutes,
+  buildServer,
+  ErrorBody,
+  goodClientCertificate,
+  type HealthCheck,
+  isHealth,
+  RestError,
+  type RestServer,
+} from '@cryptvisor/rest'
 import type { Logger } from 'pino'
 import { type TSchema, Type } from 'typebox'
 import type { CertificateRegister } from '../database/certificate-register.ts'
 import type { AdminData } from './admin-data.ts'
-import { isHealth, Live, Ready, type ReadyCheck } from './health.ts'
 
 export interface AdminOptions {
   readonly tls: { readonly certificate: string; readonly privateKey: Uint8Array; readonly clientCa: string }
@@ -29,7 +37,7 @@ export interface AdminOptions {
   /** Ends the KMIP connections of a certificate. */
   readonly disconnect: (fingerprint: string) => void
   /** Whether it can give keys. */
-  readonly checks: () => Promise<ReadyCheck[]>
+  readonly checks: () => Promise<HealthCheck[]>
   readonly log: Logger
 }
 
@@ -53,16 +61,7 @@ export async function buildAdminServer(options: AdminOptions): Promise<RestServe
     if (name === null) throw new RestError(403, 'not-an-administrator', 'this certificate is not an administrator’s')
   })
 
-  app.get('/livez', { schema: answers(Live) }, async () => ({ status: 'ok' as const }))
-  app.get(
-    '/readyz',
-    { schema: { response: { 200: Ready, 503: Ready, default: ErrorBody } } },
-    async (_request, reply) => {
-      const checks = await options.checks()
-      const ok = checks.every((check) => check.ok)
-      return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'not-ready', checks })
-    },
-  )
+  addHealthRoutes(app, options.checks)
   app.get('/v1/health', { schema: answers(Health) }, async () => ({
     version: options.version,
     time: options.now().toISOString(),
