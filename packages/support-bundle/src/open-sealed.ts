@@ -12,22 +12,25 @@ export async function* openSealed(
   bundleKeyFor: (header: SealedBundleHeader) => Promise<Secret>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const chunks = content[Symbol.asyncIterator]()
-  let beginning = Buffer.alloc(0)
-  while (!beginning.includes(0x0a) && beginning.length < sealedHeaderSizeMax) {
-    const { done, value } = await chunks.next()
-    if (done === true) break
-    beginning = Buffer.concat([beginning, value])
-  }
-  const { line, header } = parseSealedHeader(beginning)
-  using key = await bundleKeyFor(header)
-  const rest = async function* () {
-    yield beginning.subarray(line.length)
-    yield* { [Symbol.asyncIterator]: () => chunks }
-  }
   try {
+    let beginning = Buffer.alloc(0)
+    while (!beginning.includes(0x0a) && beginning.length < sealedHeaderSizeMax) {
+      const { done, value } = await chunks.next()
+      if (done === true) break
+      beginning = Buffer.concat([beginning, value])
+    }
+    const { line, header } = parseSealedHeader(beginning)
+    using key = await bundleKeyFor(header)
+    const rest = async function* () {
+      yield beginning.subarray(line.length)
+      yield* { [Symbol.asyncIterator]: () => chunks }
+    }
     yield* unsealStream({ key, associatedData: line }, rest())
   } catch (cause) {
     if (!(cause instanceof SealedFileError)) throw cause
     throw new SupportBundleError('wrong-key', `it was changed or cut: ${cause.message}`, { cause })
+  } finally {
+    // Whoever refuses its first line lets go of the file, too.
+    await chunks.return?.()
   }
 }

@@ -77,7 +77,8 @@ test('bytes in JSON are taken out as lists, as objects and as views', () => {
 test('what one looks for in a bundle stays: names, paths, times, IDs, and what is to be kept', () => {
   const redactor = new Redactor()
   const keyId = randomBytes(32).toString('hex')
-  redactor.keep(keyId)
+  const otherId = `${randomBytes(24).toString('base64url')}AbCdEfGhIj`
+  redactor.keep(keyId, otherId, 'password=none')
   for (const text of [
     '/var/lib/cryptvisor/datastores/ssd-1/web-server-production-2026/0190c2d4-1111-7222-8333-444455556666.luks',
     '0190c2d4-1111-7222-8333-444455556666',
@@ -85,6 +86,8 @@ test('what one looks for in a bundle stays: names, paths, times, IDs, and what i
     'QEMU emulator version 7.2.17 (Debian 1:7.2+dfsg-7+deb12u14)',
     'operation failed: cannot write /mnt/a-very-long-name-of-a-folder-with-many-words/and-another-one/file',
     `key kms/${keyId} is held`,
+    `key kms/${otherId} is held`,
+    'password=none',
     'keysHeldCount: 4, passwordless: no',
   ]) {
     assert.equal(redactor.text(text), text)

@@ -57,6 +57,7 @@ export class Redactor {
 
   /** A text without what looks like a secret. */
   text(text: string): string {
+    if (this.#kept.has(text)) return text
     return text
       .replace(privateKeyBlock, () => this.#removed('a private key'))
       .replace(urlCredentials, (_all, scheme: string) => `${scheme}${this.#removed('credentials')}@`)
@@ -65,7 +66,7 @@ export class Redactor {
       .replace(hexPairs, (found) => this.#token(found, 'hex digits'))
       .replace(hexDigits, (found) => this.#token(found, `${found.length} hex digits`))
       .replace(hexInside, (found) => this.#token(found, `${found.length} hex digits`))
-      .replace(base64Run, (found) => (isRandom(found) ? this.#token(found, `${found.length} characters`) : found))
+      .replace(base64Run, (found) => (this.#isRandom(found) ? this.#token(found, `${found.length} characters`) : found))
   }
 
   /** A value of JSON without what looks like a secret; what is no value of JSON is left out. */
@@ -100,6 +101,12 @@ export class Redactor {
       }
     }
     return this.text(line)
+  }
+
+  /** An ID that is kept stands behind a slash, too: `provider/ID`. */
+  #isRandom(run: string): boolean {
+    const others = run.split('/').filter((part) => !this.#kept.has(part))
+    return isRandom(others.join('/'))
   }
 
   #shown(value: string): string {
