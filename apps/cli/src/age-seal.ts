@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { ReadableStream } from 'node:stream/web'
+import type { ReadableStream } from 'node:stream/web'
 import type { Secret } from '@cryptvisor/secret'
 import { CliError } from './cli-error.ts'
 
@@ -16,7 +16,9 @@ export async function ageSealer(sealing: AgeSealing): Promise<(content: Readable
   const encrypter = new Encrypter()
   if ('password' in sealing) {
     // The library takes a string; it lives as long as this command.
-    encrypter.setPassphrase(sealing.password.expose((bytes) => Buffer.from(bytes).toString('utf8')))
+    encrypter.setPassphrase(
+      sealing.password.expose((bytes) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)),
+    )
   } else {
     if (sealing.recipients.length > recipientsMax) throw badRecipient(`expected at most ${recipientsMax}`)
     for (const recipient of sealing.recipients) {
@@ -36,18 +38,4 @@ function badRecipient(text: string, cause?: unknown): CliError {
 
 /** Node's own streams of the web are those of the web, which its types keep apart. */
 const toNode = (stream: globalThis.ReadableStream<Uint8Array>) => stream as unknown as ReadableStream<Uint8Array>
-
-/** Passes an error on as it is; ending early ends the source. */
-function toWeb(content: Readable): globalThis.ReadableStream<Uint8Array> {
-  const chunks = content[Symbol.asyncIterator]()
-  const stream = new ReadableStream<Uint8Array>({
-    pull: async (controller) => {
-      const { done, value } = await chunks.next()
-      // A stream of bytes.
-      if (done === true) controller.close()
-      else controller.enqueue(Uint8Array.from(value as Uint8Array))
-    },
-    cancel: () => void content.destroy(),
-  })
-  return stream as unknown as globalThis.ReadableStream<Uint8Array>
-}
+const toWeb = (content: Readable) => Readable.toWeb(content) as unknown as globalThis.ReadableStream<Uint8Array>

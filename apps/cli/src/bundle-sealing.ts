@@ -1,8 +1,9 @@
+import { isUtf8 } from 'node:buffer'
 import type { Secret } from '@cryptvisor/secret'
 import { Option } from 'commander'
-import { getBackupPassword } from './backup-password.ts'
 import { CliError } from './cli-error.ts'
 import type { CliCommand } from './command.ts'
+import { getFilePassword } from './file-password.ts'
 import type { PasswordOptions } from './password.ts'
 import { addPasswordOptions } from './password-options.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -49,9 +50,8 @@ export async function chosenSealing(
   if (recipient !== undefined) return { kind: 'recipient', recipients: recipient }
   if (plain === true) return { kind: 'none' }
   if (passwordStdin !== true && passwordFile === undefined && passwordPrompt !== true) return null
-  const password = await getBackupPassword(options, surroundings, true, 'support bundle')
-  const isText = password.expose((bytes) => Buffer.from(Buffer.from(bytes).toString('utf8')).equals(Buffer.from(bytes)))
-  if (isText) return { kind: 'password', password }
+  const password = await getFilePassword(options, surroundings, true, 'support bundle')
+  if (password.expose(isUtf8)) return { kind: 'password', password }
   password[Symbol.dispose]()
   throw new CliError('bad-password', 'the password is no text in UTF-8, as age takes it', {
     next: 'choose another one',

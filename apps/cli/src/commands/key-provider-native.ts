@@ -2,11 +2,11 @@ import { open } from 'node:fs/promises'
 import { type KeyProvider, nativeBackupSizeMax } from '@cryptvisor/control-plane-api'
 import { Secret } from '@cryptvisor/secret'
 import { wholeNumber } from '../arguments.ts'
-import { getBackupPassword } from '../backup-password.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { requireFree, writeExport } from '../exported-file.ts'
+import { getFilePassword } from '../file-password.ts'
 import type { PasswordOptions } from '../password.ts'
 import { addPasswordOptions } from '../password-options.ts'
 import { line } from '../printable.ts'
@@ -63,7 +63,7 @@ function addBackup(provider: CliCommand, cli: Cli): void {
     .section('Look into it', ['openssl pkcs12 -info -noenc -in nkp.p12'])
     .action(async (name: string, { out, ...options }: PasswordOptions & { readonly out: string }) => {
       await requireFree(out)
-      using password = await getBackupPassword(options, cli.surroundings, true)
+      using password = await getFilePassword(options, cli.surroundings, true)
       const made = await cli.withClient((client) =>
         cli.surroundings.interrupt.during(async (signal) => {
           const { stream, sizeBytes } = await client.backupKeyProvider(name, password, signal)
@@ -89,7 +89,7 @@ function addRestore(provider: CliCommand, cli: Cli): void {
     .examples('key-provider restore nkp.p12')
     .action(async (path: string, options: PasswordOptions) => {
       using file = await readBackup(path)
-      using password = await getBackupPassword(options, cli.surroundings, false)
+      using password = await getFilePassword(options, cli.surroundings, false)
       await cli.showAnswer(
         async (client) => {
           const { id } = await client.sendBackup(file)

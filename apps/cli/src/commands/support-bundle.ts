@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import type { SupportBundlePlan } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { bundleKeySizeBytes, openSealed, type SealedBundleHeader, SupportBundleError } from '@cryptvisor/support-bundle'
 import { ageSealer } from '../age-seal.ts'
 import { addSealingOptions, type BundleSealing, chosenSealing, type SealingOptions } from '../bundle-sealing.ts'
@@ -162,7 +162,7 @@ async function written(path: string, content: Readable, tell: (doneBytes: number
 /** Asks for the key of one bundle. */
 async function bundleKey(client: ControlPlaneClient, host: string, header: SealedBundleHeader): Promise<Secret> {
   const { stream } = await client.openHostBundle(host, { header: JSON.stringify(header) })
-  const bytes = new Uint8Array(bundleKeySizeBytes)
+  const bytes = secretBytes(bundleKeySizeBytes)
   let size = 0
   for await (const chunk of stream) {
     // A stream of bytes.

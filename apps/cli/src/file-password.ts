@@ -10,10 +10,10 @@ const newline = 0x0a
 const carriageReturn = 0x0d
 
 /**
- * Gets the password of a file from standard input, a file, or the terminal (twice for a new one); no string is made of
- * it. Throws `CliError`.
+ * Gets the password that a file is sealed to from standard input, a file, or the terminal (twice for a new one); no string is
+ * made of it. Throws `CliError`.
  */
-export async function getBackupPassword(
+export async function getFilePassword(
   options: PasswordOptions,
   surroundings: Surroundings,
   isNew: boolean,
