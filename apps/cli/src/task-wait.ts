@@ -14,6 +14,9 @@ export interface PollPace {
 
 const pollGrowth = 1.5
 
+/** How long to wait after a wait of `pollMs`. */
+export const nextPollMs = (pollMs: number, { lastMs }: PollPace): number => Math.min(pollMs * pollGrowth, lastMs)
+
 /** A control plane that restarts comes back; so many answers in a row may be missing. */
 const missedPollsMax = 30
 
@@ -45,7 +48,7 @@ export async function waitForTask(client: ControlPlaneClient, started: Task, opt
       if (!isPassingFailure(error)) throw error
       if (missedPolls > missedPollsMax) throw lostContact(task, error)
     }
-    pollMs = Math.min(pollMs * pollGrowth, pace.lastMs)
+    pollMs = nextPollMs(pollMs, pace)
   }
   return task
 }

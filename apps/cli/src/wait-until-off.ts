@@ -3,9 +3,7 @@ import type { Vm } from '@cryptvisor/control-plane-api'
 import type { ControlPlaneClient } from '@cryptvisor/control-plane-api/client'
 import { CliError } from './cli-error.ts'
 import { isPassingFailure } from './passing-failure.ts'
-import type { PollPace } from './task-wait.ts'
-
-const pollGrowth = 1.5
+import { nextPollMs, type PollPace } from './task-wait.ts'
 
 /**
  * Waits until a VM is off, and gives it. Throws `CliError` `check-failed` when its guest took too long, `interrupted` when the signal
@@ -17,7 +15,7 @@ export async function waitUntilOff(
   { signal, timeoutMs, pace }: { readonly signal: AbortSignal; readonly timeoutMs: number; readonly pace: PollPace },
 ): Promise<Vm> {
   const deadline = performance.now() + timeoutMs
-  for (let pollMs = pace.firstMs; ; pollMs = Math.min(pollMs * pollGrowth, pace.lastMs)) {
+  for (let pollMs = pace.firstMs; ; pollMs = nextPollMs(pollMs, pace)) {
     try {
       const vm = await client.vm(name)
       if (vm.power.state === 'off') return vm

@@ -1,9 +1,12 @@
 import { type HostKeyPersistence, keyPersistenceDaysMax } from '@cryptvisor/control-plane-api'
+import { wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
-import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
 import { formatTime } from '../quantity.ts'
 import { sheet } from '../table.ts'
+
+/** How long a host keeps keys without the control plane, in days, when nobody says. */
+const keepDaysDefault = 30
 
 /** `host key-persistence`: whether a host keeps its keys across restarts. */
 export function addHostKeyPersistence(host: CliCommand, cli: Cli): void {
@@ -24,11 +27,12 @@ export function addHostKeyPersistence(host: CliCommand, cli: Cli): void {
     .option(
       '--keep-days <days>',
       `after so many days without the control plane a restart erases them, 1 to ${keyPersistenceDaysMax}`,
-      '30',
+      wholeNumber(1, keyPersistenceDaysMax),
+      keepDaysDefault,
     )
     .examples('host key-persistence enable host-b', 'host key-persistence enable host-b --keep-days 7')
-    .action((name: string, { keepDays }: { readonly keepDays: string }) =>
-      cli.showAnswer((client) => client.enableKeyPersistence(name, { keepDays: daysOf(keepDays) }), persistenceSheet),
+    .action((name: string, { keepDays }: { readonly keepDays: number }) =>
+      cli.showAnswer((client) => client.enableKeyPersistence(name, { keepDays }), persistenceSheet),
     )
   persistence
     .command('disable')
@@ -71,10 +75,4 @@ export function persistenceRows({ keepDays, since, mayKeepDays, onHost }: HostKe
   rows.push(['memory: core dumps', memory.coreDumps ? 'possible: set the limit to 0' : 'none, and no debugger'])
   rows.push(['memory: not reached', 'pages are not locked; root, and who reads the machine’s memory, can read keys'])
   return rows
-}
-
-function daysOf(text: string): number {
-  const days = Number(text)
-  if (/^\d{1,3}$/.test(text) && days >= 1 && days <= keyPersistenceDaysMax) return days
-  throw new CliError('usage', `--keep-days: expected a number from 1 to ${keyPersistenceDaysMax}`)
 }

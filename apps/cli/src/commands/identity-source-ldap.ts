@@ -4,6 +4,7 @@ import { texts } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
+import { withSecret } from '../identity-source-secret.ts'
 import { getPassphrase } from '../passphrase.ts'
 import { readPem } from '../pem-file.ts'
 import { line } from '../printable.ts'
@@ -73,12 +74,7 @@ export function addLdap(add: CliCommand, cli: Cli, show: (source: IdentitySource
     .action(async (name: string, options: LdapOptions) => {
       const ldap = await ldapOf(options, { preset: 'openldap', servers: [], userBase: '' })
       using secret = await passwordOf(cli, ldap, options)
-      const made = await cli.withClient(async (client) => {
-        const added = await client.createIdentitySource({ name, ldap })
-        if (secret === null) return added
-        await client.setIdentitySourceSecret(name, secret)
-        return client.identitySource(name)
-      })
+      const made = await withSecret(cli, name, secret, (client) => client.createIdentitySource({ name, ldap }))
       cli.show(made, show)
       cli.hint(`see that it works: cryptvisor identity-source test ${name} --user NAME`)
     })
@@ -103,12 +99,7 @@ export function addLdapCare(source: CliCommand, cli: Cli, show: (source: Identit
     }
     const ldap = await ldapOf(options, before)
     using secret = await passwordOf(cli, ldap, options)
-    const changed = await cli.withClient(async (client) => {
-      const made = await client.changeIdentitySource(name, { ldap })
-      if (secret === null) return made
-      await client.setIdentitySourceSecret(name, secret)
-      return client.identitySource(name)
-    })
+    const changed = await withSecret(cli, name, secret, (client) => client.changeIdentitySource(name, { ldap }))
     cli.show(changed, show)
   })
   source

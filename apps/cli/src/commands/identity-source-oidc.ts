@@ -3,6 +3,7 @@ import { texts, wholeNumber } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { CliError } from '../cli-error.ts'
 import type { CliCommand } from '../command.ts'
+import { withSecret } from '../identity-source-secret.ts'
 import { getPassphrase } from '../passphrase.ts'
 import { readPem } from '../pem-file.ts'
 
@@ -44,13 +45,8 @@ export function addOidc(add: CliCommand, cli: Cli, show: (source: IdentitySource
       const { confirmDays } = options
       const oidc = await oidcOf(options, { issuer: '', clientId: '' })
       using secret = options.publicClient === true ? null : await secretOf(cli, options)
-      const made = await cli.withClient(async (client) => {
-        const days = confirmDays === undefined ? {} : { confirmDays }
-        const added = await client.createIdentitySource({ name, oidc, ...days })
-        if (secret === null) return added
-        await client.setIdentitySourceSecret(name, secret)
-        return client.identitySource(name)
-      })
+      const days = confirmDays === undefined ? {} : { confirmDays }
+      const made = await withSecret(cli, name, secret, (client) => client.createIdentitySource({ name, oidc, ...days }))
       cli.show(made, show)
       cli.hint(`try it: cryptvisor login --source ${name}`)
     })
@@ -79,12 +75,7 @@ export function setOidc(source: CliCommand, cli: Cli, show: (source: IdentitySou
       }
       const oidc = await oidcOf(options, before)
       using secret = options.publicClient === true ? null : await secretOf(cli, options)
-      const changed = await cli.withClient(async (client) => {
-        const answer = await client.changeIdentitySource(name, { oidc })
-        if (secret === null) return answer
-        await client.setIdentitySourceSecret(name, secret)
-        return client.identitySource(name)
-      })
+      const changed = await withSecret(cli, name, secret, (client) => client.changeIdentitySource(name, { oidc }))
       cli.show(changed, show)
     })
 }

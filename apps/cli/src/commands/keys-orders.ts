@@ -145,7 +145,7 @@ function showRequested(cli: Cli, requested: KeyRequested): void {
   )
   if (approval !== null) {
     cli.hint(`nothing happened yet: another user with Cryptographer.ManageKeys has to approve it:`)
-    for (const line of approvalSteps(approval)) cli.hint(`  ${line}`)
+    for (const command of approvalSteps(approval)) cli.hint(`  ${command}`)
   }
   if (order?.state === 'scheduled') cli.hint(`take it back: cryptvisor keys restore ${order.provider}/${order.keyId}`)
 }

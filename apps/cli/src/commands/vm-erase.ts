@@ -45,7 +45,7 @@ export function addVmErase(vm: CliCommand, cli: Cli): void {
       cli.show(approval, (each) => approvalSheet(each, cli.paint))
       cli.hint('nothing happened yet: another user with Cryptographer.ManageKeys and VirtualMachine.Inventory.Delete')
       cli.hint('has to look at it and approve it:')
-      for (const line of approvalSteps(approval)) cli.hint(`  ${line}`)
+      for (const command of approvalSteps(approval)) cli.hint(`  ${command}`)
     })
   const certificate = vm
     .command('erase-certificate')
