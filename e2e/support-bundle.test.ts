@@ -54,7 +54,7 @@ test('support bundles: of a host sealed to its key, also an earlier one; of the 
   assert.partialDeepStrictEqual(JSON.parse(own.get('database.json') ?? ''), { integrity: ['ok'] })
   assert.match(own.get('hosts.jsonl') ?? '', /"name":"host-a".*"connected":true/)
   assert.match(own.get('log.jsonl') ?? '', /"msg":"ready"/)
-  assert.match(own.get('tasks.jsonl') ?? '', /"type":"vm\.encrypt|"type":"vm\./)
+  assert.match(own.get('tasks.jsonl') ?? '', /"type":"vm\.encrypt"/)
   const taken = await lab.events('--type', 'support-bundle.taken')
   assert.equal(taken.length, 2)
   assert.match(JSON.stringify(taken), /sealed to host key/)

@@ -124,10 +124,11 @@ function shownConfig({
   crypto,
   datastoreRoots,
   deviceRoots,
+  acceleration,
   tpm,
 }: AgentConfig): object {
   const roots = { datastoreRoots, deviceRoots }
-  return { name, hostId, hardwareUuid, url, listenAddress, port, controlPlaneUrl, crypto, ...roots, tpm }
+  return { name, hostId, hardwareUuid, url, listenAddress, port, controlPlaneUrl, crypto, ...roots, acceleration, tpm }
 }
 
 async function placesOf(folder: string, { datastores }: TakeSupportBundle): Promise<object> {
