@@ -1,8 +1,10 @@
+import { addAbortListener } from 'node:events'
 import { Readable } from 'node:stream'
 import { SupportBundlePlan, TakeSystemBundle } from '@cryptvisor/control-plane-api'
 import { Type } from 'typebox'
 import type { Platform } from '../app/platform.ts'
 import type { Routes } from './routes.ts'
+import { untilClosed } from './until-closed.ts'
 
 /** How long whoever reads a bundle may take nothing of it, before it is let go of. */
 const stallMs = 120_000
@@ -35,7 +37,7 @@ export function systemBundleRoutes({ bundles }: Platform): Routes {
       handler: async ({ body, principal }, reply) => {
         const stream = Readable.from(await bundles.take(principal, body), { objectMode: false })
         reply.raw.setTimeout(stallMs, () => reply.raw.destroy())
-        reply.raw.once('close', () => {
+        addAbortListener(untilClosed(reply.raw), () => {
           stream.destroy()
           bundles.over()
         })

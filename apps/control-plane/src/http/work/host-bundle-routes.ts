@@ -1,5 +1,7 @@
+import { addAbortListener } from 'node:events'
 import type { Readable } from 'node:stream'
 import { OpenHostBundle, SupportBundlePlan, TakeHostBundle } from '@cryptvisor/control-plane-api'
+import { secretBytes } from '@cryptvisor/secret'
 import { bundleKeySizeBytes } from '@cryptvisor/support-bundle'
 import { Type } from 'typebox'
 import type { HostBundles } from '../../app/work/hosts/host-bundles.ts'
@@ -54,8 +56,9 @@ export function hostBundleRoutes(bundles: HostBundles): Routes {
       },
       handler: async ({ params, body, principal }, reply) => {
         using key = await bundles.open(principal, params.name, body.header)
-        const bytes = key.expose((lent) => Buffer.from(lent))
-        reply.raw.once('close', () => bytes.fill(0))
+        const bytes = secretBytes(bundleKeySizeBytes)
+        key.expose((lent) => bytes.set(lent))
+        addAbortListener(untilClosed(reply.raw), () => bytes.fill(0))
         return reply.type('application/octet-stream').header('content-length', bundleKeySizeBytes).send(bytes)
       },
     })
