@@ -67,6 +67,13 @@ export class LoginFailures {
 
 const omittedText = (count: number) => (count === 0 ? '' : `; ${count} more were not recorded one by one`)
 
+/** What whoever gave a wrong name or password is told, of whatever users: it says nothing of which of them it was. */
+export function wrongLogin(): ControlPlaneError {
+  const message =
+    'user name or password is wrong; after several wrong passwords even the right one is refused for a while'
+  return new ControlPlaneError('not-logged-in', message)
+}
+
 /** What whoever gave a wrong code is told. */
 export function wrongCode(code: 'invalid' | 'second-factor-required'): ControlPlaneError {
   const message =

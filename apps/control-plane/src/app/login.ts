@@ -8,7 +8,7 @@ import { ControlPlaneError } from './control-plane-error.ts'
 import type { EventLog } from './events.ts'
 import { sourceOf } from './identity/external-users.ts'
 import { forgetFailures, isLockedOut } from './lock-out.ts'
-import { type LoginFailures, missingCode, wrongCode } from './login-failures.ts'
+import { type LoginFailures, missingCode, wrongCode, wrongLogin } from './login-failures.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import type { SecondFactors } from './second-factor/second-factors.ts'
 import { startSession } from './session-start.ts'
@@ -59,10 +59,7 @@ export class Logins {
       const right = await verifyPassword(password, user?.password_hash ?? (await this.#nobody))
       if (user === undefined || locked || !right) {
         await this.#failures.add(user?.name ?? null, locked, address)
-        throw new ControlPlaneError(
-          'not-logged-in',
-          'user name or password is wrong; after several wrong passwords even the right one is refused for a while',
-        )
+        throw wrongLogin()
       }
       const answer = await this.#events.transaction(async (transaction, record) => {
         // They may have been changed while the password was checked.

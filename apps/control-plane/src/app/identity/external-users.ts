@@ -28,13 +28,8 @@ export async function putExternalUser(
   passwordHash: string,
   now: number,
 ): Promise<string> {
-  const known = await transaction
-    .selectFrom('external_user')
-    .select('user_name')
-    .where('source_name', '=', source)
-    .where('subject', '=', identity.subject)
-    .executeTakeFirst()
-  const user = known?.user_name ?? (await make(transaction, source, identity, passwordHash, now))
+  const known = await userOfSubject(transaction, source, identity.subject)
+  const user = known ?? (await make(transaction, source, identity, passwordHash, now))
   await transaction.updateTable('external_user').set({ checked_at: now }).where('user_name', '=', user).execute()
   await putIntoGroups(transaction, source, user, identity.groups)
   return user
@@ -69,20 +64,14 @@ async function make(
   return name
 }
 
-/** Puts a user into exactly the groups that the source's mappings give for `external`; other memberships stay. */
+/** Puts a user into exactly the groups that the source's mappings give for `external`, and gives these; other memberships stay. */
 export async function putIntoGroups(
   transaction: Transaction<Schema>,
   source: string,
   user: string,
   external: readonly string[],
-): Promise<void> {
-  const mappings = await transaction
-    .selectFrom('group_mapping')
-    .select(['external_name', 'group_name'])
-    .where('source_name', '=', source)
-    .execute()
-  const has = new Set(external)
-  const groups = new Set(mappings.filter((each) => has.has(each.external_name)).map(({ group_name }) => group_name))
+): Promise<string[]> {
+  const groups = await mappedGroups(transaction, source, external)
   await transaction.deleteFrom('group_member').where('user_name', '=', user).where('from_source', '=', 1).execute()
   for (const group_name of groups) {
     await transaction
@@ -91,7 +80,39 @@ export async function putIntoGroups(
       .onConflict((conflict) => conflict.doNothing())
       .execute()
   }
+  return groups
 }
+
+/** The groups of ours that these groups of the source are mapped to. */
+export async function mappedGroups(
+  database: Kysely<Schema>,
+  source: string,
+  external: readonly string[],
+): Promise<string[]> {
+  const has = new Set(external)
+  const mappings = await database
+    .selectFrom('group_mapping')
+    .select(['external_name', 'group_name'])
+    .where('source_name', '=', source)
+    .orderBy('group_name')
+    .execute()
+  return [...new Set(mappings.filter((each) => has.has(each.external_name)).map(({ group_name }) => group_name))]
+}
+
+/** The user whom the source knows as `subject`; `null`: they never logged in. */
+export async function userOfSubject(database: Kysely<Schema>, source: string, subject: string): Promise<string | null> {
+  const row = await database
+    .selectFrom('external_user')
+    .select('user_name')
+    .where('source_name', '=', source)
+    .where('subject', '=', subject)
+    .executeTakeFirst()
+  return row?.user_name ?? null
+}
+
+/** The names of all users of a source, as a part of another query. */
+export const usersOfSource = (database: Kysely<Schema>, source: string) =>
+  database.selectFrom('external_user').select('external_user.user_name').where('source_name', '=', source)
 
 /** Where a user comes from; `null`: they are our own. */
 export async function sourceOf(database: Kysely<Schema>, user: string): Promise<string | null> {

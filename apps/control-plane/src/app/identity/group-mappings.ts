@@ -8,6 +8,7 @@ import type { EventLog } from '../events.ts'
 import { accountsOfSource, noteAccountAct } from '../permissions/account-acts.ts'
 import { requireCoversGroup } from '../permissions/delegation.ts'
 import type { Principal } from '../ports.ts'
+import { usersOfSource } from './external-users.ts'
 import { findSource } from './identity-source.ts'
 import { externalGroupName } from './ldap/account-groups.ts'
 
@@ -75,9 +76,7 @@ export class GroupMappings {
         .deleteFrom('group_member')
         .where('group_name', '=', group)
         .where('from_source', '=', 1)
-        .where('user_name', 'in', (users) =>
-          users.selectFrom('external_user').select('external_user.user_name').where('source_name', '=', source),
-        )
+        .where('user_name', 'in', usersOfSource(transaction, source))
         .execute()
       const text = `who is in ${external} of ${source} is in group ${group} no more`
       await record({ type: 'identity-source.changed', text, user: by.name })

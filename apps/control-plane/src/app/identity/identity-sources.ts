@@ -16,6 +16,7 @@ import type { EventLog } from '../events.ts'
 import { accountsOfSource, noteAccountAct } from '../permissions/account-acts.ts'
 import type { Principal } from '../ports.ts'
 import { orExists } from '../unique.ts'
+import { usersOfSource } from './external-users.ts'
 import { findSource, openSourceSecret, secretContextOf, viewSource } from './identity-source.ts'
 import { requireCoversSource } from './source-coverage.ts'
 import { checkSettings } from './source-settings.ts'
@@ -146,7 +147,7 @@ export class IdentitySources {
     await this.#events.transaction(async (transaction, record) => {
       await findSource(transaction, name)
       await requireCoversSource(transaction, by, name)
-      await transaction.deleteFrom('user').where('name', 'in', usersOf(transaction, name)).execute()
+      await transaction.deleteFrom('user').where('name', 'in', usersOfSource(transaction, name)).execute()
       await transaction.deleteFrom('identity_source').where('name', '=', name).execute()
       await record(changed(`identity source ${name} was removed with its users`, by))
     })
@@ -165,15 +166,12 @@ export class IdentitySources {
 
 const changed = (text: string, by: Principal) => ({ type: 'identity-source.changed', text, user: by.name }) as const
 
-const usersOf = (transaction: Transaction<Schema>, source: string) =>
-  transaction.selectFrom('external_user').select('external_user.user_name').where('source_name', '=', source)
-
 /** Whoever was let in by other settings is asked again. API tokens stay, but do not work while the source is switched off. */
 async function endSessionsOf(transaction: Transaction<Schema>, source: string): Promise<void> {
   await transaction
     .deleteFrom('bearer')
     .where('kind', '=', 'session')
-    .where('user_name', 'in', usersOf(transaction, source))
+    .where('user_name', 'in', usersOfSource(transaction, source))
     .execute()
 }
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { BindRequest, type Filter, PagedResultsControl, SearchRequest, UnbindRequest } from 'ldapts'
+import { BindRequest, type Filter, PagedResultsControl, PresenceFilter, SearchRequest, UnbindRequest } from 'ldapts'
 import { LdapFailure } from './ldap-failure.ts'
 import { decodeResponse, type LdapEntry, type LdapResponse, type LdapResult } from './ldap-response.ts'
 import type { LdapServer } from './ldap-server.ts'
@@ -185,6 +185,13 @@ export class LdapConnection implements AsyncDisposable {
     const text = words[code] ?? `it answers with result ${code}`
     return new LdapFailure(notNow.has(code) ? 'unreachable' : 'wrong', `${this.server.url}: ${text}`)
   }
+}
+
+/** Whether an entry is there, and may be seen. Throws `LdapFailure`. */
+export async function hasEntry(connection: LdapConnection, base: string): Promise<boolean> {
+  const filter = new PresenceFilter({ attribute: 'objectClass' })
+  const found = await connection.search({ base, scope: 'base', filter, attributes: ['objectClass'], entriesMax: 1 })
+  return found.length > 0
 }
 
 /** Active Directory's reasons, which stand in its text as `data 533`. Nothing else of the text is looked at. */

@@ -8,14 +8,15 @@ import { addressGroup } from '../../address-group.ts'
 import type { Clock } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { isLockedOut } from '../../lock-out.ts'
-import type { LoginFailures } from '../../login-failures.ts'
+import { type LoginFailures, wrongLogin } from '../../login-failures.ts'
 import { Turns } from '../../turns.ts'
 import type { Admission } from '../admission.ts'
+import { mappedGroups, userOfSubject } from '../external-users.ts'
 import { ldapConfigOf } from '../identity-source.ts'
 import { type Account, findByName } from './account.ts'
 import { externalNamesOf, groupsOf, type LdapGroup } from './account-groups.ts'
 import { stateTexts } from './account-state.ts'
-import { isKnownByHand, mappedGroups } from './belonging.ts'
+import { isKnownByHand } from './known-by-hand.ts'
 import type { LdapConnection } from './ldap-connection.ts'
 import { AccountRefusal } from './ldap-failure.ts'
 import { NameLockOuts } from './name-lock-outs.ts'
@@ -143,7 +144,7 @@ export class LdapLogins {
     const { database, clock } = this.#parts
     const config = ldapConfigOf(source)
     const { account, cause: missing } = await look(connection, config, name, clock())
-    const user = account === null ? null : await userOf(database, source.name, account.subject)
+    const user = account === null ? null : await userOfSubject(database, source.name, account.subject)
     const isLocked =
       user === null
         ? this.#names.isLockedOut(`${name}@${source.name}`, group)
@@ -180,20 +181,4 @@ const causeOf = (account: Account | null) =>
 /** Stands in for a user whose password is not to be tried: nobody has this name. */
 function nobodyIn({ userBase }: LdapConfig, name: string): Account {
   return { dn: `cn=${randomUUID()},${userBase}`, subject: '', names: [name], state: 'open', memberOf: [] }
-}
-
-async function userOf(database: Kysely<Schema>, source: string, subject: string): Promise<string | null> {
-  const row = await database
-    .selectFrom('external_user')
-    .select('user_name')
-    .where('source_name', '=', source)
-    .where('subject', '=', subject)
-    .executeTakeFirst()
-  return row?.user_name ?? null
-}
-
-function wrongLogin(): ControlPlaneError {
-  const message =
-    'user name or password is wrong; after several wrong passwords even the right one is refused for a while'
-  return new ControlPlaneError('not-logged-in', message)
 }

@@ -1,6 +1,5 @@
 import type { IdentityRecheck } from '@cryptvisor/control-plane-api'
 import type { Kysely } from 'kysely'
-import { PresenceFilter } from 'ldapts'
 import type { IdentitySourceRow } from '../../../database/identity-rows.ts'
 import type { Schema } from '../../../database/schema.ts'
 import type { Clock } from '../../clock.ts'
@@ -9,7 +8,7 @@ import { findSource, ldapConfigOf } from '../identity-source.ts'
 import { findBySubject } from './account.ts'
 import { externalNamesOf, groupsOf } from './account-groups.ts'
 import { endsEverything, stateTexts } from './account-state.ts'
-import type { LdapConnection } from './ldap-connection.ts'
+import { hasEntry, type LdapConnection } from './ldap-connection.ts'
 import { AccountRefusal, LdapFailure } from './ldap-failure.ts'
 import type { SourceDesk } from './source-desk.ts'
 import type { Verdicts } from './verdicts.ts'
@@ -134,10 +133,8 @@ export class LdapRecheck {
 
 /** Where the base itself cannot be seen, that nobody is below it says nothing. */
 async function requireBase(connection: LdapConnection, source: IdentitySourceRow): Promise<void> {
-  const { userBase: base } = ldapConfigOf(source)
-  const filter = new PresenceFilter({ attribute: 'objectClass' })
-  const entries = await connection.search({ base, scope: 'base', filter, attributes: ['objectClass'], entriesMax: 1 })
-  if (entries.length === 0) throw new LdapFailure('wrong', 'its user base is not there, or may not be seen')
+  if (await hasEntry(connection, ldapConfigOf(source).userBase)) return
+  throw new LdapFailure('wrong', 'its user base is not there, or may not be seen')
 }
 
 async function usersWithBearers(database: Kysely<Schema>, source: string) {

@@ -1,18 +1,18 @@
 import type { IdentitySourceTest, LdapConfig, TestedUser } from '@cryptvisor/control-plane-api'
 import type { Secret } from '@cryptvisor/secret'
 import type { Kysely } from 'kysely'
-import { PresenceFilter } from 'ldapts'
 import type { IdentitySourceRow } from '../../../database/identity-rows.ts'
 import type { Schema } from '../../../database/schema.ts'
 import type { Clock } from '../../clock.ts'
+import { mappedGroups, userOfSubject } from '../external-users.ts'
 import { ldapConfigOf } from '../identity-source.ts'
 import type { IdentitySources } from '../identity-sources.ts'
 import { type Account, findByName } from './account.ts'
 import { externalNamesOf, groupsOf } from './account-groups.ts'
 import { stateTexts } from './account-state.ts'
-import { isKnownByHand, mappedGroups } from './belonging.ts'
 import { bindAsOurselves } from './directory.ts'
-import { LdapConnection } from './ldap-connection.ts'
+import { isKnownByHand } from './known-by-hand.ts'
+import { hasEntry, LdapConnection } from './ldap-connection.ts'
 import { AccountRefusal, LdapFailure } from './ldap-failure.ts'
 import { type LdapServer, ldapServersOf } from './ldap-server.ts'
 
@@ -59,15 +59,8 @@ export class LdapSourceTests {
       await bindAsOurselves(connection, config, secret)
       done.push(config.bindDn === undefined ? 'asked as nobody' : 'bind DN and password taken')
       for (const base of new Set([config.userBase, config.groupBase ?? config.userBase])) {
-        const filter = new PresenceFilter({ attribute: 'objectClass' })
-        const found = await connection.search({
-          base,
-          scope: 'base',
-          filter,
-          attributes: ['objectClass'],
-          entriesMax: 1,
-        })
-        if (found.length === 0) throw new LdapFailure('wrong', `${base} is not there, or may not be seen`)
+        if (!(await hasEntry(connection, base)))
+          throw new LdapFailure('wrong', `${base} is not there, or may not be seen`)
         done.push(`${base} is there`)
       }
       return { name: server.url, works: true, text: done.join('; ') }
@@ -114,21 +107,16 @@ export class LdapSourceTests {
         mappedTo: await mappedGroups(this.#database, source.name, externalNamesOf([group])),
       })),
     )
-    const known = await this.#database
-      .selectFrom('external_user')
-      .select('user_name')
-      .where('source_name', '=', source.name)
-      .where('subject', '=', account.subject)
-      .executeTakeFirst()
+    const known = await userOfSubject(this.#database, source.name, account.subject)
     const own = `${name.toLowerCase()}@${source.name}`
     const other = await this.#database
       .selectFrom('external_user')
       .select('subject')
       .where('user_name', '=', own)
       .executeTakeFirst()
-    const isHeir = known === undefined && other !== undefined
+    const isHeir = known === null && other !== undefined
     const isMapped = groups.some(({ mappedTo }) => mappedTo.length > 0)
-    const belongs = isMapped || (known !== undefined && (await isKnownByHand(this.#database, known.user_name)))
+    const belongs = isMapped || (known !== null && (await isKnownByHand(this.#database, known)))
     const problem = isHeir
       ? `${own} is another account of the directory: remove that user first (cryptvisor user remove ${own})`
       : account.state !== 'open'
@@ -137,7 +125,7 @@ export class LdapSourceTests {
           ? null
           : 'none of these groups is mapped to one here: cryptvisor identity-source map-group'
     return {
-      name: known?.user_name ?? (isHeir ? null : own),
+      name: known ?? (isHeir ? null : own),
       dn: account.dn,
       subject: account.subject,
       state: stateTexts[account.state],

@@ -3,7 +3,7 @@ import type { IdentitySourceRow } from '../../../database/identity-rows.ts'
 import type { Schema } from '../../../database/schema.ts'
 import type { EventLog } from '../../events.ts'
 import { putIntoGroups } from '../external-users.ts'
-import { isKnownByHand, mappedGroups } from './belonging.ts'
+import { isKnownByHand } from './known-by-hand.ts'
 
 /** Carries out what a directory says of users who are here already. */
 export class Verdicts {
@@ -31,7 +31,7 @@ export class Verdicts {
         .where('user_name', '=', user)
         .execute()
       const before = await groupsBySource(transaction, user)
-      await putIntoGroups(transaction, source.name, user, external)
+      const given = await putIntoGroups(transaction, source.name, user, external)
       const after = await groupsBySource(transaction, user)
       const came = after.filter((each) => !before.includes(each))
       const went = before.filter((each) => !after.includes(each))
@@ -42,7 +42,6 @@ export class Verdicts {
       if (changes.length > 0) {
         await record({ type: 'user.changed', text: `${user} ${changes.join(' and ')}, by ${source.name}`, user })
       }
-      const given = await mappedGroups(transaction, source.name, external)
       return given.length > 0 || (await isKnownByHand(transaction, user))
     })
     if (belongs) return null
