@@ -129,9 +129,8 @@ export class Approvals {
 
   /**
    * Lets it happen. Throws `no-privilege` for whoever asked for it, could be the same person, lacks a privilege or may not see
-   * all that dies;
-   * `approval-outdated` when it is over, whoever asked for it may not do so any more, or it would destroy something else than
-   * what was shown; `invalid` for an API token, which may lie in a script: a person has to look.
+   * all that dies; `approval-outdated` when it is over, whoever asked for it may not do so any more, or it would destroy
+   * something else than what was shown; `invalid` for an API token, which may lie in a script: a person has to look.
    */
   async approve(id: string, { digest, comment }: ApproveRequest, by: Approver): Promise<Approval> {
     if (by.bearer.kind !== 'session') {

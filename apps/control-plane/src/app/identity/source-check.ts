@@ -1,12 +1,12 @@
 import type { OidcConfig } from '@cryptvisor/control-plane-api'
 import { ControlPlaneError } from '../control-plane-error.ts'
-import { isLoopback, isRefusedAddress } from '../notifications/address-check.ts'
+import { hostOf, isLoopback, isRefusedAddress } from '../notifications/address-check.ts'
 import { certificatesOf } from '../pem.ts'
 
 /** Checks where a provider is. Throws `invalid`, naming the field. */
 export function checkOidcConfig({ issuer, ca }: OidcConfig): void {
   const url = URL.parse(issuer)
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? ''
+  const host = url === null ? '' : hostOf(url)
   if (url === null || !['https:', 'http:'].includes(url.protocol)) {
     throw invalid('oidc.issuer', 'expected the address of a provider, such as https://login.example.org')
   }

@@ -14,6 +14,11 @@ const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8)
 loopback.addAddress('::1', 'ipv6')
 
+/** The host of `url` as addresses are written by themselves: an IPv6 address without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
 /** Whether `host` is this machine itself, by its literal address or as `localhost`. */
 export function isLoopback(host: string): boolean {
   const family = isIP(host)

@@ -3,7 +3,7 @@ import type { NotificationTargetRow } from '../../database/notification-rows.ts'
 import type { Clock } from '../clock.ts'
 import { ControlPlaneError } from '../control-plane-error.ts'
 import { certificatesOf } from '../pem.ts'
-import { isLoopback, isRefusedAddress } from './address-check.ts'
+import { hostOf, isLoopback, isRefusedAddress } from './address-check.ts'
 import { EmailSender } from './email.ts'
 import type { Sender } from './sender.ts'
 import { SyslogSender } from './syslog.ts'
@@ -71,7 +71,7 @@ export function senderOf({ webhook, email, syslog }: TargetConfig, hostName: str
 
 function checkWebhook(text: string): void {
   const url = URL.canParse(text) ? new URL(text) : null
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? ''
+  const host = url === null ? '' : hostOf(url)
   if (url === null || !['https:', 'http:'].includes(url.protocol)) {
     throw invalid('webhook.url', 'expected an address such as https://hooks.example.org/cryptvisor')
   }

@@ -1,5 +1,5 @@
 import type { LdapConfig } from '@cryptvisor/control-plane-api'
-import { isLoopback } from '../../notifications/address-check.ts'
+import { hostOf, isLoopback } from '../../notifications/address-check.ts'
 
 /** Where a server of a directory is, and how TLS begins there. */
 export interface LdapServer {
@@ -19,7 +19,7 @@ export function ldapServerOf(text: string, { startTls = true }: Pick<LdapConfig,
   if (!isBare || url.username !== '' || url.password !== '') {
     return 'has more in it than host and port: give bases, filters and users by themselves'
   }
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(url)
   const isSecure = url.protocol === 'ldaps:'
   const port = url.port === '' ? (isSecure ? 636 : 389) : Number(url.port)
   if (port === 0) return 'has the port 0'

@@ -8,12 +8,17 @@ export const groupsMax = 2000
 const subjectSizeMax = 255
 const textSizeMax = 512
 
+/** The claims that give name and groups, by the settings or as usual. */
+export function claimNames({ nameClaim = 'preferred_username', groupsClaim = 'groups' }: OidcConfig) {
+  return { nameClaim, groupsClaim }
+}
+
 /**
  * Who somebody is by claims that the provider vouches for. Throws `not-logged-in` when the claim for the name is missing, or
  * the one for the groups is no list.
  */
 export function identityOf(config: OidcConfig, claims: Readonly<Record<string, unknown>>): ExternalIdentity {
-  const { nameClaim = 'preferred_username', groupsClaim = 'groups' } = config
+  const { nameClaim, groupsClaim } = claimNames(config)
   const { sub } = claims
   const name = claims[nameClaim]
   if (typeof sub !== 'string' || sub === '' || sub.length > subjectSizeMax) {

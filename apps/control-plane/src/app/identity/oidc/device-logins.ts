@@ -8,7 +8,7 @@ import { type Configuration, genericGrantRequest, initiateDeviceAuthorization, R
 import type { IdentitySourceRow } from '../../../database/identity-rows.ts'
 import { type Clock, timeText } from '../../clock.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { isLoopback } from '../../notifications/address-check.ts'
+import { hostOf, isLoopback } from '../../notifications/address-check.ts'
 import type { Admission } from '../admission.ts'
 import type { ExternalIdentity } from '../external-users.ts'
 import { oidcConfigOf } from '../identity-source.ts'
@@ -143,8 +143,7 @@ function requireDevices(provider: Configuration, name: string): void {
 /** A user is sent nowhere but to https. */
 function shownUri(text: string, name: string): string {
   const url = URL.parse(text)
-  const host = url?.hostname.replace(/^\[|\]$/g, '') ?? ''
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(host))) return url.href
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(hostOf(url)))) return url.href
   throw wrongAnswer(name)
 }
 

@@ -6,8 +6,9 @@ import { connectionTrouble } from '../connection-trouble.ts'
 import { clockToleranceSeconds, discoverProvider } from './provider.ts'
 import { providerCertificate } from './provider-certificate.ts'
 import { describeKeys, describeProvider, need, ProviderTestFailure } from './provider-description.ts'
-import { failureOf } from './provider-failure.ts'
+import { codeOf, failureOf } from './provider-failure.ts'
 import { ProviderFetchError, providerFetch } from './provider-fetch.ts'
+import { defaultScopes } from './token-identity.ts'
 
 const requestTimeoutMs = 10_000
 const dayMs = 86_400_000
@@ -98,7 +99,7 @@ function compareClocks({ headers }: Response, clock: Clock): string {
 /** Providers refuse an unknown client or redirect URI with an error page, before anybody logs in (RFC 6749, 4.1.2.1). */
 async function tryLoginPage(
   provider: Configuration,
-  { scopes = ['openid', 'profile', 'email'] }: OidcConfig,
+  { scopes = defaultScopes }: OidcConfig,
   get: (url: URL) => Promise<Response>,
 ): Promise<string> {
   const url = buildAuthorizationUrl(provider, {
@@ -119,8 +120,7 @@ async function tryLoginPage(
     throw new ProviderTestFailure(`it does not know the client ID, or not the redirect URI ${redirectUri}: ${next}`)
   }
   if (refused !== null && location?.href.startsWith(redirectUri) === true) {
-    const code = /^[a-z_]{1,64}$/.test(refused) ? refused : 'it does not say why'
-    throw new ProviderTestFailure(`it refuses the login: ${code}; look at the scopes`)
+    throw new ProviderTestFailure(`it refuses the login: ${codeOf(refused)}; look at the scopes`)
   }
   return 'it takes our client ID and redirect URI'
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import { isIP } from 'node:net'
 import { connect, type PeerCertificate } from 'node:tls'
-import { safeLookup } from '../../notifications/address-check.ts'
+import { hostOf, safeLookup } from '../../notifications/address-check.ts'
 
 const timeoutMs = 10_000
 
@@ -9,11 +10,11 @@ const timeoutMs = 10_000
  * system), host name, times. Throws Node's error, with a code, where it is not as it has to be.
  */
 export async function providerCertificate(url: URL, ca: string | undefined): Promise<PeerCertificate> {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(url)
   const socket = connect({
     host,
     port: url.port === '' ? 443 : Number(url.port),
-    servername: /^[\d.]+$|:/.test(host) ? '' : host,
+    servername: isIP(host) === 0 ? host : '',
     lookup: safeLookup,
     minVersion: 'TLSv1.2',
     ...(ca === undefined ? {} : { ca }),

@@ -1,11 +1,14 @@
 import type { OidcConfig } from '@cryptvisor/control-plane-api'
 import type { Configuration } from 'openid-client'
+import { claimNames } from './claims.ts'
 
 /** A provider is tried out, and something does not work, for a reason that the text says. */
 export class ProviderTestFailure extends Error {}
 
 /** What a provider says of itself. Throws `ProviderTestFailure` where a login needs more; tells of what may be missing. */
-export function describeProvider(provider: Configuration, { scopes = [], nameClaim, groupsClaim }: OidcConfig): string {
+export function describeProvider(provider: Configuration, config: OidcConfig): string {
+  const { scopes = [] } = config
+  const { nameClaim, groupsClaim } = claimNames(config)
   const server = provider.serverMetadata()
   need(provider, 'authorization_endpoint')
   need(provider, 'token_endpoint')
@@ -21,11 +24,10 @@ export function describeProvider(provider: Configuration, { scopes = [], nameCla
   }
   const missing = (wanted: readonly string[], known: readonly string[] | undefined) =>
     known === undefined ? [] : wanted.filter((each) => !known.includes(each))
-  const claims = [nameClaim ?? 'preferred_username', groupsClaim ?? 'groups']
   const notes = [
     ...(methods === undefined || methods.includes('S256') ? [] : ['it does not say that it knows PKCE (S256)']),
     ...missing(scopes, server.scopes_supported).map((each) => `it does not list the scope ${each}`),
-    ...missing(claims, server.claims_supported).map((each) => `it does not list the claim ${each}`),
+    ...missing([nameClaim, groupsClaim], server.claims_supported).map((each) => `it does not list the claim ${each}`),
     ...(server.device_authorization_endpoint === undefined ? [] : ['it has logins by device (--device)']),
   ]
   return [`issuer ${server.issuer}`, ...notes].join('; ')

@@ -52,7 +52,8 @@ export function failureOf(error: unknown): ProviderFailure | null {
   return null
 }
 
-const codeOf = (text: string) => (codeForm.test(text) ? text : 'it does not say why')
+/** An error code as it may be repeated. */
+export const codeOf = (text: string) => (codeForm.test(text) ? text : 'it does not say why')
 
 function findFetchError(error: unknown): ProviderFetchError | null {
   for (let each = error; each instanceof Error; each = each.cause) {

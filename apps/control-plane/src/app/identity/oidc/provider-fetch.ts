@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { CustomFetch } from 'openid-client'
-import { isRefusedAddress, safeLookup } from '../../notifications/address-check.ts'
+import { hostOf, isRefusedAddress, safeLookup } from '../../notifications/address-check.ts'
 import { connectionTrouble } from '../connection-trouble.ts'
 
 /** No answer of a provider is longer; the largest are key sets. */
@@ -22,7 +22,7 @@ export class ProviderFetchError extends Error {
 export function providerFetch(ca: string | undefined): CustomFetch {
   return async (url, { method, headers, body, signal }) => {
     const target = new URL(url)
-    const host = target.hostname.replace(/^\[|\]$/g, '')
+    const host = hostOf(target)
     if (isRefusedAddress(host))
       throw new ProviderFetchError(`${host}: nothing is asked of such an address, it is refused`)
     // A connection of its own for each: one that was kept may be closed by the provider just now.

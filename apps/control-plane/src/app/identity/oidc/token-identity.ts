@@ -6,7 +6,7 @@ import {
   type TokenEndpointResponseHelpers,
 } from 'openid-client'
 import type { ExternalIdentity } from '../external-users.ts'
-import { identityOf } from './claims.ts'
+import { claimNames, identityOf } from './claims.ts'
 import { NoIdTokenError } from './provider-failure.ts'
 
 /** The scopes that are asked for, when the settings do not say. */
@@ -23,7 +23,7 @@ export async function tokenIdentity(
 ): Promise<ExternalIdentity> {
   const claims = tokens.claims()
   if (claims === undefined) throw new NoIdTokenError()
-  const { nameClaim = 'preferred_username', groupsClaim = 'groups' } = config
+  const { nameClaim, groupsClaim } = claimNames(config)
   const isWhole = claims[nameClaim] !== undefined && claims[groupsClaim] !== undefined
   if (isWhole || provider.serverMetadata().userinfo_endpoint === undefined) return identityOf(config, claims)
   // What the ID token says goes before what is only said on a connection.
