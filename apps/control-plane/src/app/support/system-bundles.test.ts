@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { CertificateAuthority } from '@cryptvisor/pki'
+import { RestClientError } from '@cryptvisor/rest'
 import { filesBelow, formsOf, holdsTrace, temporaryFolder } from '@cryptvisor/testkit'
 import { createWork } from '../../create-work.ts'
 import { password, startBench } from '../../testing/bench.ts'
@@ -44,6 +45,37 @@ test('a bundle of the control plane has what its plan says, and is on record bef
   assert.match(bundle.read('events.jsonl'), /support-bundle\.taken.*seals it to the keys of recipients/)
   const [event] = (await admin.events({ type: 'support-bundle.taken' })).events
   assert.equal(event?.user, 'admin')
+})
+
+test('whoever leaves before their bundle has begun leaves room for the next', async (context) => {
+  const bench = await startBench(context, createWork)
+  const admin = await bench.logIn()
+  const { events } = bench.service.platform
+  const begun = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const record = events.record.bind(events)
+  events.record = async (event) => {
+    begun.resolve()
+    await gate.promise
+    await record(event)
+  }
+  const leaving = new AbortController()
+  const left = assert.rejects(admin.takeSystemBundle({ sealing: 'none' }, leaving.signal))
+  await begun.promise
+  leaving.abort()
+  await left
+  // Another connection asks and is answered: the server has seen meanwhile that the first is gone.
+  await assert.rejects((await bench.logIn()).takeSystemBundle({ sealing: 'none' }), { answerCode: 'too-busy' })
+  events.record = record
+  gate.resolve()
+  for (;;) {
+    try {
+      await buffer(await admin.takeSystemBundle({ sealing: 'none' }))
+      break
+    } catch (error) {
+      assert.ok(error instanceof RestClientError && error.answerCode === 'too-busy')
+    }
+  }
 })
 
 test('without Global.Diagnostics there is no bundle and no plan of one', async (context) => {
