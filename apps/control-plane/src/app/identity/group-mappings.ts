@@ -28,7 +28,10 @@ export class GroupMappings {
     this.#clock = clock
   }
 
-  /** It counts from the next login of each user on. Throws `not-found` for the source or the group, `no-privilege`. */
+  /**
+   * It counts from the next login of each user on, and for users of a directory when it is asked about them next. Throws
+   * `not-found` for the source or the group, `in-use` where there are too many, `no-privilege`.
+   */
   async add(source: string, { external: given, group }: GroupMapping, by: Principal): Promise<void> {
     await this.#events.transaction(async (transaction, record) => {
       const external = nameInMappings(await findSource(transaction, source), given)
