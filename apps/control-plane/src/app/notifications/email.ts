@@ -27,11 +27,10 @@ export class EmailSender implements Sender {
       secure: security === 'tls',
       // Left to itself the library looks the name up without our rules.
       getSocket: (_options, callback) => {
-        const connection = connect({ host, port, lookup: safeLookup, timeout: deliveryTimeoutMs })
+        const connection = connect({ host, port, lookup: safeLookup, timeout: deliveryTimeoutMs, signal })
         const failed = (error: Error) => callback(error)
         connection.once('error', failed)
         connection.once('timeout', () => connection.destroy(new Error('no connection in time')))
-        signal.addEventListener('abort', () => connection.destroy(new Error('stopped')), { once: true })
         connection.once('connect', () => {
           connection.off('error', failed)
           connection.setTimeout(0)
