@@ -1,7 +1,7 @@
 import type { KeyUser } from '@cryptvisor/control-plane-api'
 import { usersText } from '../../approvals/impact.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { keyText } from '../../key-reference.ts'
+import { distinctKeys, keyText } from '../../key-reference.ts'
 import type { Database } from '../context.ts'
 import { findKey } from '../keys/key-rows.ts'
 import type { VmRecord } from '../vms/vm-store.ts'
@@ -15,7 +15,13 @@ export async function sharedKeys(
   vm: VmRecord,
   others: readonly KeyUser[],
 ): Promise<ControlPlaneError> {
-  const names = [...new Set(others.map(({ key }) => keyText(key)))]
+  const names: string[] = []
+  // Under a wrapping key each VM has data keys of its own; a clone under the key of the VM has the VM’s.
+  const ofVm = new Set<string>()
+  for (const key of distinctKeys(others.map((other) => other.key))) {
+    names.push(keyText(key))
+    if ((await findKey(database, key))?.owner_kind === 'vm') ofVm.add(keyText(key))
+  }
   const commands = new Set<string>()
   // First the provider, or what is rekeyed would get the same key again.
   for (const { kind, owner } of others) {
@@ -23,8 +29,7 @@ export async function sharedKeys(
   }
   for (const { key, kind, id, owner } of others) {
     if (kind === 'vm-home' || kind === 'disk') {
-      // Under a wrapping key each VM has data keys of its own; a clone under the key of the VM has the VM's.
-      const isClone = (await findKey(database, key))?.owner_kind === 'vm'
+      const isClone = ofVm.has(keyText(key))
       const command = `vm rekey '${owner.name}'`
       if (isClone) commands.delete(command)
       if (isClone || !commands.has(`${command} --deep`)) commands.add(isClone ? `${command} --deep` : command)
