@@ -1,4 +1,4 @@
-import type { KeyProviderStatus } from '@cryptvisor/control-plane-api'
+import { type KeyProviderStatus, PowerState } from '@cryptvisor/control-plane-api'
 import { readCertificate } from '@cryptvisor/pki'
 import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
@@ -14,7 +14,7 @@ export interface Figure {
 
 const dayMs = 86_400_000
 
-const powerStates = ['off', 'starting', 'running', 'paused', 'stopping', 'failed', 'unknown']
+const powerStates = PowerState.anyOf.map((state) => state.const)
 
 /** The ages that keys are counted at, in days. */
 export const keyAgeDays = [30, 90, 180, 365, 730] as const

@@ -50,7 +50,8 @@ export class NativeKeyTable implements NativeKeyStore {
       .select('restored_at')
       .where('provider', '=', this.#provider)
       .executeTakeFirst()
-    if (row === undefined || row.restored_at !== null) return row !== undefined
+    if (row === undefined) return false
+    if (row.restored_at !== null) return true
     // A control plane that was restored lacks the records of what was made after its backup.
     const installation = await this.#database.selectFrom('installation').select('restored_at').executeTakeFirst()
     return installation !== undefined && installation.restored_at !== null

@@ -49,23 +49,17 @@ export class KeyReconciliation {
     const needed = await this.#needed(session)
     const heldNames = new Set(held.map(keyText))
     const missing = [...needed.values()].filter(({ key }) => !heldNames.has(keyText(key)))
+    const missingKeys = missing.map(({ key }) => key)
     const removed = await this.#removeAll(session, held, needed)
     const named = { id: session.hostId, name: hostName }
     if (first) {
       await this.#lockQuietly(session, missing)
-      await this.#gaps.keep(
-        named,
-        gapBeforeHandOver(
-          needed.size,
-          missing.map(({ key }) => key),
-          await this.#hostKeyOf(session),
-        ),
-        'quiet',
-      )
+      const hostKey = await this.#hostKeyOf(session)
+      await this.#gaps.keep(named, gapBeforeHandOver(needed.size, missingKeys, hostKey), 'quiet')
     }
     const failures = await this.#give(session, hostName, missing)
     if (removed && persisted) await noLongerExposed(this.#work.database, session.hostId)
-    const given = missing.map(({ key }) => key).filter((key) => !failures.has(keyText(key)))
+    const given = missingKeys.filter((key) => !failures.has(keyText(key)))
     const stillNeeded = await this.#removeAll(session, given, await this.#needed(session))
     const hostKey = await this.#hostKeyOf(session)
     if (hostKey !== null && !failures.has(keyText(hostKey))) await connection.client.setHostKey(hostKey)
@@ -73,15 +67,7 @@ export class KeyReconciliation {
       const text = `Host ${hostName} was given ${given.length} ${given.length === 1 ? 'key' : 'keys'} of its cluster`
       await this.#work.events.record({ type: 'host.crypto.keys-sent', host: hostName, text })
     }
-    await this.#gaps.keep(
-      named,
-      gapAfterHandOver(
-        needed.size,
-        failures,
-        missing.map(({ key }) => key),
-        hostKey,
-      ),
-    )
+    await this.#gaps.keep(named, gapAfterHandOver(needed.size, failures, missingKeys, hostKey))
     return { failures, isDone: failures.size === 0 && persisted && removed && stillNeeded }
   }
 
