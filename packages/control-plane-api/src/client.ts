@@ -241,7 +241,7 @@ export class ControlPlaneClient {
   setLoginRule(body: LoginRule): Promise<LoginRule> {
     return this.#send('PUT', api('login-rule'), body)
   }
-  /** For everybody, as the two that follow. */
+  /** For everybody, as the four that follow. */
   loginSources(): Promise<Static<typeof LoginSourceList>> {
     return this.#get(api('login', 'sources'))
   }

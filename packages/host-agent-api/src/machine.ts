@@ -10,7 +10,7 @@ export type Acceleration = Static<typeof Acceleration>
 
 /**
  * The number of a VM's lease: who has the VM to run it. The control plane raises it each time that it lets a host start the VM; an
- * agent that has met a higher one for a VM refuses a lower one (DESIGN.md, section 3).
+ * agent that has met a higher one for a VM refuses a lower one (docs/decisions/0024-machines.md).
  */
 export const LeaseNumber = Type.Integer({ minimum: 1 })
 
