@@ -2,7 +2,9 @@ import { RestClientError } from '@cryptvisor/rest'
 import { ControlPlaneError } from '../../control-plane-error.ts'
 import { hostOfTask } from '../hosts/host-lookup.ts'
 import type { SagaDefinition } from '../sagas/definition.ts'
-import { authorityOf, keysOf, readVms } from '../vms/vm-store.ts'
+import { openNow } from '../vms/lock-states.ts'
+import { vmOfTask } from '../vms/lookup.ts'
+import { authorityOf, keysOf } from '../vms/vm-store.ts'
 import { powerRefusal } from './ask-host.ts'
 import type { PowerTools } from './power-tools.ts'
 
@@ -26,8 +28,7 @@ export function migrationSaga(tools: PowerTools): SagaDefinition<MigrationState>
       {
         name: 'having the other host open it',
         act: async ({ state, user, taskId, cancelling }) => {
-          const [vm] = await readVms(work.database, { id: state.vmId })
-          if (vm === undefined) throw new Error(`the VM ${state.vmId} is gone while a task has it`)
+          const vm = await vmOfTask(work.database, state.vmId)
           const host = { id: state.hostId, name: state.hostName }
           const connection = await hostOfTask(work, host, cancelling)
           const authority = authorityOf(vm)
@@ -50,10 +51,7 @@ export function migrationSaga(tools: PowerTools): SagaDefinition<MigrationState>
     succeed: async (transaction, record, { state, user }) => {
       await transaction
         .updateTable('vm')
-        .set({
-          ...{ host_id: state.hostId, lock_state: 'unlocked', lock_text: null },
-          ...{ lock_missing_keys: '[]', lock_cause: null, lock_since: null },
-        })
+        .set({ host_id: state.hostId, ...openNow })
         .where('id', '=', state.vmId)
         .execute()
       const { vmName, from, hostName } = state

@@ -6,7 +6,9 @@ import type { HandOver } from '../hosts/hand-over.ts'
 import { hostOfTask } from '../hosts/host-lookup.ts'
 import type { HostKeys } from '../keys/host-keys.ts'
 import type { SagaDefinition, SagaRun } from '../sagas/definition.ts'
-import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
+import { openNow } from '../vms/lock-states.ts'
+import { vmOfTask } from '../vms/lookup.ts'
+import { authorityOf, keysOf } from '../vms/vm-store.ts'
 import { askHost, hasAnswered, powerRefusal } from './ask-host.ts'
 import { machineOf, nextLease, takeAnswer, takeLease, updateMachine } from './machine-store.ts'
 import type { PowerTools } from './power-tools.ts'
@@ -41,16 +43,11 @@ export function powerOnSaga(tools: PowerTools): SagaDefinition<PowerOnState> {
     ],
     succeed: async (transaction, record, { state, user }) => {
       const { vmId, vmName, hostName } = state
-      const machine = await transaction.selectFrom('machine').selectAll().where('vm_id', '=', vmId).executeTakeFirst()
+      const machine = await machineOf(transaction, vmId)
       const slow = machine?.acceleration === 'tcg' ? ', emulated (no KVM there), which is slow' : ''
       const text = `VM ${vmName} was started on host ${hostName}${slow}`
       await record({ type: 'vm.powered-on', vm: vmName, host: hostName, text, user })
-      // Its host has opened every part of it.
-      await transaction
-        .updateTable('vm')
-        .set({ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]', lock_cause: null, lock_since: null })
-        .where('id', '=', vmId)
-        .execute()
+      await transaction.updateTable('vm').set(openNow).where('id', '=', vmId).execute()
     },
     failed: async (_transaction, record, { state, user }, failure) => {
       const { vmName, hostName } = state
@@ -63,19 +60,13 @@ export function powerOnSaga(tools: PowerTools): SagaDefinition<PowerOnState> {
 
 const hostOf = ({ state }: SagaRun<PowerOnState>) => ({ id: state.hostId, name: state.hostName })
 
-async function vmOf(work: WorkContext, { state }: SagaRun<PowerOnState>): Promise<VmRecord> {
-  const [vm] = await readVms(work.database, { id: state.vmId })
-  if (vm === undefined) throw new Error(`the VM ${state.vmId} is gone while a task has it`)
-  return vm
-}
-
 async function bringKeys(
   work: WorkContext,
   handOver: HandOver,
   hostKeys: HostKeys,
   run: SagaRun<PowerOnState>,
 ): Promise<void> {
-  const vm = await vmOf(work, run)
+  const vm = await vmOfTask(work.database, run.state.vmId)
   const authority = authorityOf(vm)
   const keys = keysOf(authority)
   const host = hostOf(run)
@@ -99,7 +90,7 @@ async function bringKeys(
 
 async function start(work: WorkContext, run: SagaRun<PowerOnState>): Promise<undefined> {
   const host = hostOf(run)
-  const vm = await vmOf(work, run)
+  const vm = await vmOfTask(work.database, run.state.vmId)
   const lease = run.state.lease ?? nextLease(vm.machine, work.clock())
   if (run.state.lease === null) await run.save({ lease })
   await work.database.transaction().execute((transaction) => takeLease(transaction, vm, lease, work.clock()))

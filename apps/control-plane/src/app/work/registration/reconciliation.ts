@@ -14,6 +14,7 @@ import { settleKeys } from '../keys/key-rows.ts'
 import { requireNoOrder } from '../keys/orders/order-store.ts'
 import { requireConnection, requireIdle } from '../vms/change-request.ts'
 import { requireFreeDevice } from '../vms/device-claim.ts'
+import { openNow } from '../vms/lock-states.ts'
 import { findVm, hostsOfCluster } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms, storeAuthority, type VmRecord } from '../vms/vm-store.ts'
 import { becomesPlain, differencesOf } from './differences.ts'
@@ -126,11 +127,7 @@ export class Reconciliation {
       await storeAuthority(transaction, found)
       const settled = { id: vm.row.id, before: keysOf(known), used: keys }
       const retired = await settleKeys(transaction, settled, this.#work.clock())
-      await transaction
-        .updateTable('vm')
-        .set({ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]', lock_cause: null, lock_since: null })
-        .where('id', '=', vm.row.id)
-        .execute()
+      await transaction.updateTable('vm').set(openNow).where('id', '=', vm.row.id).execute()
       const text = `${principal.name} accepted what the datastore ${vm.datastoreName} says of VM ${vm.row.name}, which host ${vm.hostName} has opened: ${differencesOf(known, found).join('; ')}`
       const [key] = keys
       await record({

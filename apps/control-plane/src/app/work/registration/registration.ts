@@ -14,6 +14,7 @@ import { requireNoOrder } from '../keys/orders/order-store.ts'
 import { requirePowerFor } from '../machines/power-rules.ts'
 import { requireCapableHost, requireConnection, requireIdle } from '../vms/change-request.ts'
 import { requireFreeDevice } from '../vms/device-claim.ts'
+import { openNow } from '../vms/lock-states.ts'
 import { findVm, hostsOfCluster } from '../vms/lookup.ts'
 import { placeVm } from '../vms/placement.ts'
 import { requireFreeName } from '../vms/vm-creation.ts'
@@ -194,11 +195,7 @@ export class Registration {
             policy_id: policy.id,
             policy_version: policy.version,
             encryption: null,
-            lock_state: 'unlocked',
-            lock_text: null,
-            lock_missing_keys: '[]',
-            lock_cause: null,
-            lock_since: null,
+            ...openNow,
             task_id: null,
             created_at: this.#work.clock(),
           })

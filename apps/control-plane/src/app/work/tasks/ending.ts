@@ -11,7 +11,7 @@ import { isShared } from '../keys/wrapping/wrapping-rows.ts'
 import type { Compliance } from '../policies/compliance.ts'
 import { deleteDetached, insertDetached, releaseDetached } from '../policies/detached-disks.ts'
 import type { KeyRevocations } from '../policies/key-revocations.ts'
-import type { LockStates } from '../vms/lock-states.ts'
+import { type LockStates, openNow } from '../vms/lock-states.ts'
 import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms, storeAuthority, type VmRecord } from '../vms/vm-store.ts'
 import { failureEvent, isCryptographic, successEvents } from './change-text.ts'
@@ -89,14 +89,7 @@ export class TaskEnding {
       await storeAuthority(transaction, authority)
       // Of these the host says whether the rest opens, too.
       if (['restore-header', 'relabel', 'detach-disk'].includes(context.change.kind)) return
-      await transaction
-        .updateTable('vm')
-        .set({
-          ...{ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' },
-          ...{ lock_cause: null, lock_since: null },
-        })
-        .where('id', '=', vm.row.id)
-        .execute()
+      await transaction.updateTable('vm').set(openNow).where('id', '=', vm.row.id).execute()
     })
   }
 

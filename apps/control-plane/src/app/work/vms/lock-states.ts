@@ -17,6 +17,12 @@ export interface KnownLock {
   readonly cause: LockCause | null
 }
 
+/** The columns of a VM whose host has just opened every part of it. */
+export const openNow = {
+  ...{ lock_state: 'unlocked', lock_text: null, lock_missing_keys: '[]' },
+  ...{ lock_cause: null, lock_since: null },
+} as const satisfies Partial<VmRow>
+
 /** Which events are recorded: of changes; of a change, and that it is locked in any case; or none. */
 export type Telling = 'changes' | 'locked' | 'nothing'
 

@@ -16,6 +16,13 @@ export async function findVm(database: Database, nameOrId: string): Promise<VmRe
   })
 }
 
+/** The VM that a task has: nobody removes it meanwhile. */
+export async function vmOfTask(database: Database, id: string): Promise<VmRecord> {
+  const [vm] = await readVms(database, { id })
+  if (vm === undefined) throw new Error(`the VM ${id} is gone while a task has it`)
+  return vm
+}
+
 /** The storage policy with that name; throws `not-found` for `field`. */
 export async function findPolicy(database: Database, name: string, field: string): Promise<PolicyRow> {
   const policies = await database.selectFrom('policy').selectAll().orderBy('name').execute()
