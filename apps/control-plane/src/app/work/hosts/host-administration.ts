@@ -20,7 +20,7 @@ import { hostDecommissionSaga } from './host-decommission.ts'
 import { claimDeparture, type DepartureState } from './host-departure.ts'
 import { type HostDisableState, hostDisableSaga, isPendingIncapable } from './host-disable.ts'
 import { type HostEnableState, hostEnableSaga } from './host-enable.ts'
-import { clusterOf, hostNamed, isOutOfUse } from './host-lookup.ts'
+import { clusterOf, hostNamed, isLeaving, isOutOfUse } from './host-lookup.ts'
 import { type HostMoveState, hostMoveSaga } from './host-move.ts'
 import { type HostRekeyState, hostRekeySaga } from './host-rekey.ts'
 import { type HostRemovalState, hostRemovalSaga, removalOf, takeOut } from './host-removal.ts'
@@ -80,7 +80,7 @@ export class HostAdministration {
     if (current !== null && existing !== null && keyText(current) !== keyText(existing)) {
       return this.rekey(principal, name, choice)
     }
-    if (host.decommissioned_at !== null || host.leaving_task_id !== null) throw cryptoOff(host)
+    if (isLeaving(host)) throw cryptoOff(host)
     if (isPendingIncapable(host)) {
       throw new ControlPlaneError(
         'host-incapable',

@@ -18,6 +18,7 @@ import { findHost } from '../vms/lookup.ts'
 import { authorityOf, keysOf, readVms, type VmRecord } from '../vms/vm-store.ts'
 import type { HandOver } from './hand-over.ts'
 import { confirmOff, isPendingIncapable } from './host-disable.ts'
+import { isLeaving } from './host-lookup.ts'
 import { gapOfUnsafe, KeyGaps } from './key-gaps.ts'
 import { type Failures, KeyReconciliation } from './key-reconciliation.ts'
 import { sendKeyError } from './send-key-error.ts'
@@ -114,7 +115,7 @@ export class HostCatchUp {
 
   async #round(session: Session, first: boolean): Promise<boolean> {
     const host = await findHost(this.#work.database, session.hostId)
-    if (host.leaving_task_id !== null || host.decommissioned_at !== null) return true
+    if (isLeaving(host)) return true
     if (host.crypto_off_at !== null) return this.#keepOff(session, host, first)
     const made = await this.#makeSafe(session, host)
     const keys = made.mayBring ? await this.#reconciliation.bring(session, host.name, first) : nothingBrought

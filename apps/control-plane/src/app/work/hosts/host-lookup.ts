@@ -61,5 +61,10 @@ export async function hostBack(
 
 /** What of a host keeps it from being given keys. */
 export function isOutOfUse(host: Pick<HostRow, 'crypto_off_at' | 'leaving_task_id' | 'decommissioned_at'>): boolean {
-  return host.crypto_off_at !== null || host.leaving_task_id !== null || host.decommissioned_at !== null
+  return host.crypto_off_at !== null || isLeaving(host)
+}
+
+/** Whether a host is going out of its cluster, or was decommissioned. */
+export function isLeaving(host: Pick<HostRow, 'leaving_task_id' | 'decommissioned_at'>): boolean {
+  return host.leaving_task_id !== null || host.decommissioned_at !== null
 }

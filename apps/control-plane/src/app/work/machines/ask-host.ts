@@ -50,8 +50,7 @@ export function powerRefusal(host: string, error: RestClientError): ControlPlane
     const text = `host ${host}: its agent does not run VMs yet: upgrade it («host show» has its version)`
     return new ControlPlaneError('host-incapable', text, { cause: error })
   }
-  const codes = { 'vm-busy': 'vm-busy', 'key-not-held': 'send-key-failed' } as const
-  const code =
-    error.answerCode === 'vm-busy' || error.answerCode === 'key-not-held' ? codes[error.answerCode] : 'agent-failed'
+  const { answerCode } = error
+  const code = answerCode === 'vm-busy' ? 'vm-busy' : answerCode === 'key-not-held' ? 'send-key-failed' : 'agent-failed'
   return new ControlPlaneError(code, `host ${host}: ${error.message}`, { cause: error })
 }

@@ -50,8 +50,18 @@ export function whyNotOff({ row, machine, hostName }: Pick<VmRecord, 'row' | 'ma
     : `VM ${row.name} is ${machine?.state ?? 'off'} on host ${hostName}`
 }
 
+/** The refusal of what the state of a VM does not allow, with what to do. */
+export function wrongState(vm: Pick<VmRecord, 'row' | 'machine' | 'hostName'>, cure: string): ControlPlaneError {
+  return new ControlPlaneError('wrong-power-state', `${whyNotOff(vm)}: ${cure}`)
+}
+
+/** What to do about a VM of which nothing is known. */
+export function unknownCure({ row }: Pick<VmRecord, 'row'>): string {
+  return `start the agent of its host, or, where that machine is certainly off, «vm declare-off ${row.name}»`
+}
+
 function cureOf({ row, machine }: Pick<VmRecord, 'row' | 'machine'>): string {
   return machine?.state === 'unknown'
-    ? `start the agent of its host, or, where that machine is certainly off, «vm declare-off ${row.name}»`
+    ? unknownCure({ row })
     : `«vm shut-down ${row.name}», or «vm power-off ${row.name}»`
 }

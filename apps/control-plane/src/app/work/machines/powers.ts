@@ -3,20 +3,21 @@ import type { TaskRow } from '../../../database/schema.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { type ContentRule, contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { noSuchObject, objectPath, pathOfId } from '../../inventory/object-paths.ts'
+import { noSuchObject, objectPath } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
-import { hostNamed, isOutOfUse } from '../hosts/host-lookup.ts'
+import { hostNamed, isLeaving, isOutOfUse } from '../hosts/host-lookup.ts'
 import { cryptoOff, isCryptoSafe } from '../keys/host-keys.ts'
 import type { SagaDefinition, SagaState } from '../sagas/definition.ts'
 import { claimVm, type Sagas } from '../sagas/sagas.ts'
 import { requireCapableHost, requireConnection, requireIdle, requireNotStopped } from '../vms/change-request.ts'
 import { findHost, findVm } from '../vms/lookup.ts'
 import { authorityOf, keysOf, type VmRecord } from '../vms/vm-store.ts'
-import { isOn, voidLease } from './machine-store.ts'
+import { declareOff } from './declare-off.ts'
+import { isOn } from './machine-store.ts'
 import { type MigrationState, migrationSaga } from './migration-saga.ts'
 import { type PowerOnState, powerOnSaga } from './power-on-saga.ts'
-import { requirePowerFor, whyNotOff } from './power-rules.ts'
+import { requirePowerFor, unknownCure, wrongState } from './power-rules.ts'
 import { type PowerChangeState, powerSaga, type RunningAction } from './power-saga.ts'
 import type { PowerTools } from './power-tools.ts'
 import { requireNoStray } from './stray-machines.ts'
@@ -89,34 +90,8 @@ export class Powers {
     }
   }
 
-  /**
-   * Takes the word of `principal` that a VM is off whose host cannot say so, so that another host may have it. Throws
-   * `wrong-power-state` while its host can.
-   */
-  async declareOff(principal: Principal, nameOrId: string, { confirm }: DeclareOff): Promise<void> {
-    const vm = await findVm(this.#work.database, nameOrId)
-    const hostPath = await pathOfId(this.#work.database, { kind: 'host', id: vm.row.host_id })
-    if (hostPath !== null) requirePrivileges(principal, contentRules.declareOff.privileges, hostPath)
-    if (confirm !== vm.row.name) {
-      throw new ControlPlaneError(
-        'invalid',
-        `confirm: type the VM’s name, ${vm.row.name}, to say that you made sure that it is off: two hosts that run it at once destroy its disks`,
-        { field: 'confirm' },
-      )
-    }
-    await this.#work.events.transaction(async (transaction, record) => {
-      const now = await findVm(transaction, vm.row.id)
-      requireIdle(now)
-      const { machine } = now
-      if (machine === null || !isOn(machine)) throw wrongState(now, 'there is nothing to declare')
-      if (this.#work.hostConnections.get(machine.host_id) !== null) {
-        throw wrongState(now, `that host is connected and answers for it: «vm power-off ${now.row.name}»`)
-      }
-      await voidLease(transaction, machine, `${principal.name} declared it off`, this.#work.clock())
-      const text = `${principal.name} declared that VM ${now.row.name} is off, since host ${now.hostName} cannot say so any more. If it runs there all the same, it must not be started elsewhere: two that write the same disks destroy them`
-      const named = { vm: now.row.name, host: now.hostName, user: principal.name }
-      await record({ type: 'vm.declared-off', ...named, text })
-    })
+  declareOff(principal: Principal, nameOrId: string, request: DeclareOff): Promise<void> {
+    return declareOff(this.#work, principal, nameOrId, request)
   }
 
   /** Gives a VM that is off to another host of its cluster. */
@@ -144,7 +119,7 @@ export class Powers {
       )
     }
     await this.#requireMigratable(database, vm, principal)
-    if (host.decommissioned_at !== null || host.leaving_task_id !== null) throw cryptoOff(host)
+    if (isLeaving(host)) throw cryptoOff(host)
     requireConnection(this.#work, host)
     if (key !== undefined && (isOutOfUse(host) || !isCryptoSafe(host))) {
       throw new ControlPlaneError(
@@ -180,12 +155,10 @@ export class Powers {
     await this.#requireStartable(database, vm, principal)
     const host = await findHost(database, vm.row.host_id)
     const [key] = keysOf(authorityOf(vm))
-    if (key === undefined) {
-      if (host.decommissioned_at !== null || host.leaving_task_id !== null) throw cryptoOff(host)
-      requireConnection(this.#work, { id: host.id, name: host.name })
-    } else {
-      if (isOutOfUse(host)) throw cryptoOff(host)
-      requireConnection(this.#work, { id: host.id, name: host.name })
+    // Without keys it may run plain VMs.
+    if (key === undefined ? isLeaving(host) : isOutOfUse(host)) throw cryptoOff(host)
+    requireConnection(this.#work, host)
+    if (key !== undefined) {
       await requireCapableHost(this.#work, host, vm.row.name, { kind: 'existing', key }, principal)
     }
     const state = { ...stateOf(vm), lease: null, asked: false }
@@ -196,11 +169,7 @@ export class Powers {
 
   async #requireStartable(database: Database, vm: VmRecord, principal: Principal): Promise<void> {
     if (isOn(vm.machine)) {
-      const cure =
-        vm.machine?.state === 'unknown'
-          ? `start the agent of its host, or, where that machine is certainly off, «vm declare-off ${vm.row.name}»`
-          : 'there is nothing to start'
-      throw wrongState(vm, cure)
+      throw wrongState(vm, vm.machine?.state === 'unknown' ? unknownCure(vm) : 'there is nothing to start')
     }
     await requireNotStopped(database, vm)
     await requireNoStray(database, vm, principal)
@@ -264,10 +233,6 @@ function requireAnswering(work: WorkContext, { row, hostName }: VmRecord): void 
     'host-disconnected',
     `host ${hostName} is not connected, so nobody can reach VM ${row.name}, which may be running: start its agent, see «host list», and try again; where that machine is certainly off, «vm declare-off ${row.name}»`,
   )
-}
-
-function wrongState(vm: VmRecord, cure: string): ControlPlaneError {
-  return new ControlPlaneError('wrong-power-state', `${whyNotOff(vm)}: ${cure}`)
 }
 
 function changedNow(vm: VmRecord): ControlPlaneError {
