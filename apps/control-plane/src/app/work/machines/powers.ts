@@ -3,11 +3,10 @@ import type { TaskRow } from '../../../database/schema.ts'
 import { requirePrivileges } from '../../access-control.ts'
 import { type ContentRule, contentRules } from '../../content-rules.ts'
 import { ControlPlaneError } from '../../control-plane-error.ts'
-import { noSuchObject, objectPath } from '../../inventory/object-paths.ts'
 import type { Principal } from '../../ports.ts'
 import type { Database, WorkContext } from '../context.ts'
-import { hostNamed, isLeaving, isOutOfUse } from '../hosts/host-lookup.ts'
-import { cryptoOff, isCryptoSafe } from '../keys/host-keys.ts'
+import { isLeaving, isOutOfUse } from '../hosts/host-lookup.ts'
+import { cryptoOff } from '../keys/host-keys.ts'
 import type { SagaDefinition, SagaState } from '../sagas/definition.ts'
 import { claimVm, type Sagas } from '../sagas/sagas.ts'
 import { requireCapableHost, requireConnection, requireIdle, requireNotStopped } from '../vms/change-request.ts'
@@ -16,8 +15,9 @@ import { authorityOf, keysOf, type VmRecord } from '../vms/vm-store.ts'
 import { declareOff } from './declare-off.ts'
 import { isOn } from './machine-store.ts'
 import { type MigrationState, migrationSaga } from './migration-saga.ts'
+import { migrationTarget, requireMigratable } from './migration-target.ts'
 import { type PowerOnState, powerOnSaga } from './power-on-saga.ts'
-import { requirePowerFor, unknownCure, wrongState } from './power-rules.ts'
+import { unknownCure, wrongState } from './power-rules.ts'
 import { type PowerChangeState, powerSaga, type RunningAction } from './power-saga.ts'
 import type { PowerTools } from './power-tools.ts'
 import { requireNoStray } from './stray-machines.ts'
@@ -96,38 +96,8 @@ export class Powers {
 
   /** Gives a VM that is off to another host of its cluster. */
   async migrate(principal: Principal, nameOrId: string, { host: name }: MigrateVm): Promise<TaskRow> {
-    const { database } = this.#work
-    const vm = await findVm(database, nameOrId)
-    const path = await objectPath(database, { kind: 'host', name }, 'host')
-    if (!principal.can('System.Read', path)) throw noSuchObject({ kind: 'host', name }, 'host')
-    requirePrivileges(principal, contentRules.migrateTo.privileges, path)
-    const host = await hostNamed(database, name)
-    const keys = keysOf(authorityOf(vm))
-    const [key] = keys
-    if (key !== undefined) requirePrivileges(principal, contentRules.migrateEncrypted.privileges, vm.objectPath)
-    requireIdle(vm)
-    if (host.id === vm.row.host_id) {
-      throw new ControlPlaneError('invalid', `host: VM ${vm.row.name} is on host ${host.name} already`, {
-        field: 'host',
-      })
-    }
-    if (host.cluster_id !== vm.clusterId) {
-      throw new ControlPlaneError(
-        'invalid',
-        `host: VM ${vm.row.name} is in cluster ${vm.clusterName}, whose datastore host ${host.name} does not see: name a host of that cluster`,
-        { field: 'host' },
-      )
-    }
-    await this.#requireMigratable(database, vm, principal)
-    if (isLeaving(host)) throw cryptoOff(host)
-    requireConnection(this.#work, host)
-    if (key !== undefined && (isOutOfUse(host) || !isCryptoSafe(host))) {
-      throw new ControlPlaneError(
-        'host-incapable',
-        `host: host ${host.name} is not crypto-safe, and VM ${vm.row.name} is encrypted: «host crypto enable ${host.name}» first`,
-        { field: 'host' },
-      )
-    }
+    const vm = await findVm(this.#work.database, nameOrId)
+    const host = await migrationTarget(this.#work, principal, vm, name)
     return this.#begin(
       this.#migration,
       vm,
@@ -140,14 +110,8 @@ export class Powers {
         hostName: host.name,
       },
       principal,
-      (transaction, now) => this.#requireMigratable(transaction, now, principal),
+      (transaction, now) => requireMigratable(transaction, now, principal),
     )
-  }
-
-  async #requireMigratable(database: Database, vm: VmRecord, principal: Principal): Promise<void> {
-    requirePowerFor(vm, 'migrate')
-    await requireNoStray(database, vm, principal)
-    await requireNotStopped(database, vm)
   }
 
   async #powerOn(principal: Principal, vm: VmRecord): Promise<TaskRow> {
