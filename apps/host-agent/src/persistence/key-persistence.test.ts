@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Secret } from '@cryptvisor/secret'
@@ -21,17 +22,32 @@ async function opened(
   context: TestContext,
   folder: string,
   tpm: TestTpm,
-  { nowMs = Date.now(), pcrs = null }: { readonly nowMs?: number; readonly pcrs?: string | null } = {},
+  {
+    nowMs = Date.now(),
+    pcrs = null,
+    kind = Tpm,
+  }: { readonly nowMs?: number; readonly pcrs?: string | null; readonly kind?: typeof Tpm } = {},
 ) {
   const keys = new KeyCache()
   const warnings: string[] = []
   const persistence = await KeyPersistence.open({
     ...{ folder, hostId: 'host-a', keys, now: () => nowMs },
-    tpm: new Tpm(tpm.tcti, pcrs, folder),
+    tpm: new kind(tpm.tcti, pcrs, folder),
     warn: (_fields, text) => warnings.push(text),
   })
   context.after(() => persistence[Symbol.asyncDispose]())
   return { keys, persistence, warnings }
+}
+
+/** From now on nothing confirms that a folder is on the disk: what was renamed in it may be there after a crash, or not. */
+async function failFolderSync(context: TestContext, folder: string) {
+  await using probe = await open(folder)
+  const sync = probe.sync
+  const mocked = context.mock.method(Object.getPrototypeOf(probe), 'sync', async function (this: FileHandle) {
+    if ((await this.stat()).isDirectory()) throw Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' })
+    await sync.call(this)
+  })
+  return mocked.mock
 }
 
 function folderOf(context: TestContext): string {
@@ -193,6 +209,65 @@ test('a removal that is cut short leaves a file that opens, before and after the
   assert.ok(!existsSync(`${path}.next`))
   writeFileSync(path, before)
   assert.equal((await opened(context, folder, tpm)).keys.count, 0, 'the TPM has forgotten')
+})
+
+test('a key goes for good also where its writing had failed, so that nobody knew whether the file has it', async (context) => {
+  const folder = folderOf(context)
+  const tpm = await TestTpm.start(context)
+  const path = agentFiles.persistedKeys(folder)
+  const { keys, persistence } = await opened(context, folder, tpm)
+  keys.add(hostKey, Secret.random(32))
+  await persistence.enable(30)
+  const failing = await failFolderSync(context, folder)
+  keys.add(vmKey, Secret.random(32))
+  await persistence.added()
+  failing.restore()
+  assert.equal(persistence.status.problem, 'the persisted keys could not be written')
+  assert.equal((await opened(context, folder, tpm)).keys.count, 2, 'it was renamed all the same')
+  const copy = readFileSync(path)
+  keys.remove(vmKey)
+  await persistence.removed(vmKey)
+  assert.partialDeepStrictEqual(persistence.status, { keyCount: 1, problem: null })
+  assert.deepEqual((await opened(context, folder, tpm)).keys.keys, [hostKey])
+  writeFileSync(path, copy)
+  assert.equal((await opened(context, folder, tpm)).keys.count, 0)
+})
+
+test('a key that is removed while the TPM opens it does not come back', async (context) => {
+  const folder = folderOf(context)
+  const tpm = await TestTpm.start(context)
+  const path = agentFiles.persistedKeys(folder)
+  {
+    const { keys, persistence } = await opened(context, folder, tpm)
+    keys.add(hostKey, Secret.random(32))
+    keys.add(vmKey, Secret.random(32))
+    await persistence.enable(30)
+  }
+  const copy = readFileSync(path)
+  await tpm.stop()
+  const [reached, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  class SlowTpm extends Tpm {
+    override async open(...args: Parameters<Tpm['open']>) {
+      const secrets = await super.open(...args)
+      reached.resolve()
+      await goOn.promise
+      return secrets
+    }
+  }
+  const { keys, persistence } = await opened(context, folder, tpm, { kind: SlowTpm })
+  assert.equal(keys.count, 0, 'the TPM is not ready at the start')
+  await tpm.restart()
+  const enabled = persistence.enable(30)
+  await reached.promise
+  keys.remove(vmKey)
+  const removed = persistence.removed(vmKey)
+  goOn.resolve()
+  await Promise.all([enabled, removed])
+  assert.deepEqual(keys.keys, [hostKey])
+  assert.partialDeepStrictEqual(persistence.status, { isOn: true, keyCount: 1, problem: null })
+  assert.deepEqual((await opened(context, folder, tpm)).keys.keys, [hostKey])
+  writeFileSync(path, copy)
+  assert.equal((await opened(context, folder, tpm)).keys.count, 0)
 })
 
 test('what somebody else keeps in the TPM is left alone', async (context) => {

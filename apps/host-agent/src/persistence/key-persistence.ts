@@ -63,7 +63,10 @@ export class KeyPersistence implements AsyncDisposable {
   #writtenCount = 0
   #removalCount = 0
   #erasedCount = 0
-  #writing: Promise<void> | null = null
+  /** The one thing that is done with file and TPM now: they are written, or opened. */
+  #work: Promise<void> | null = null
+  /** What was removed since they began to be opened (`kidOf`), and the file has still; `null`: they are not being opened. */
+  #removedMeanwhile: Set<string> | null = null
   /** Switching on and off, one after the other. */
   #turn: Promise<void> = Promise.resolve()
 
@@ -115,7 +118,8 @@ export class KeyPersistence implements AsyncDisposable {
    * went wrong with that, too: then it may be there still.
    */
   async removed(key: KeyReference): Promise<void> {
-    await this.#writing?.catch(() => undefined)
+    this.#removedMeanwhile?.add(kidOf(key))
+    await this.#work?.catch(() => undefined)
     // What was to be erased before and was not: nobody may take that for granted now.
     if (this.#keepDays === null) return await this.disable()
     if (this.#written?.has(kidOf(key)) === false) return
@@ -138,10 +142,8 @@ export class KeyPersistence implements AsyncDisposable {
   /** Resolves when the file has what is held, or when it is off. */
   async settle(): Promise<void> {
     while (this.#keepDays !== null && this.#writtenCount < this.#changeCount) {
-      this.#writing ??= this.#write(this.#keepDays).finally(() => {
-        this.#writing = null
-      })
-      await this.#writing
+      this.#work ??= this.#alone(this.#write(this.#keepDays))
+      await this.#work
     }
   }
 
@@ -156,6 +158,14 @@ export class KeyPersistence implements AsyncDisposable {
     await mine
   }
 
+  /** `work` as `#work`, until it ends. */
+  #alone(work: Promise<void>): Promise<void> {
+    return work.finally(() => {
+      this.#work = null
+      this.#removedMeanwhile = null
+    })
+  }
+
   async #enable(keepDays: number): Promise<void> {
     this.#tpmProblem = await this.#options.tpm.problem()
     if (this.#tpmProblem !== null) {
@@ -165,7 +175,12 @@ export class KeyPersistence implements AsyncDisposable {
       )
     }
     // The TPM may not have been ready when we started, and the key provider may be down now.
-    if (this.#keepDays !== null && this.#fileKey === null) await this.#load()
+    while (this.#work !== null) await this.#work.catch(() => undefined)
+    if (this.#keepDays !== null && this.#fileKey === null) {
+      this.#removedMeanwhile = new Set()
+      this.#work = this.#alone(this.#load())
+      await this.#work
+    }
     const before = this.#keepDays
     if (before === keepDays && this.#fileKey !== null && this.#writtenCount === this.#changeCount) return
     this.#keepDays = keepDays
@@ -183,7 +198,12 @@ export class KeyPersistence implements AsyncDisposable {
 
   async #erase(): Promise<void> {
     this.#keepDays = null
-    await this.#writing?.catch(() => undefined)
+    await this.#work?.catch(() => undefined)
+    await this.#forgetAll()
+  }
+
+  async #forgetAll(): Promise<void> {
+    this.#keepDays = null
     this.#forgetFileKey()
     this.#written = null
     if (!this.#mayHoldKeys) return
@@ -237,6 +257,8 @@ export class KeyPersistence implements AsyncDisposable {
       this.#written = new Set(held.map(({ key }) => kidOf(key)))
       this.#problem = null
     } catch (error) {
+      // The file may have been put in its place all the same.
+      this.#written = null
       this.#problem = error instanceof AgentError ? error.message : 'the persisted keys could not be written'
       warn({ err: error }, 'the persisted keys could not be written')
       throw error
@@ -299,10 +321,14 @@ export class KeyPersistence implements AsyncDisposable {
       throw new AgentError('refused', 'keys.sealed: its key has a wrong size')
     using fileKey = fileKeyOf(sealed, kept)
     const found = openEither(parsed, second, fileKey)
-    for (const { key, kek } of found.opened) keys.add(key, kek)
+    for (const { key, kek } of found.opened) {
+      // What was handed over meanwhile is newer.
+      if (keys.has(key) || this.#removedMeanwhile?.has(kidOf(key))) kek[Symbol.dispose]()
+      else keys.add(key, kek)
+    }
     if (found.isSecond) await this.#file.promote()
     const { hostKey, writtenAtMs } = found.header
-    if (hostKey !== null && keys.has(hostKey)) keys.setHostKey(hostKey)
+    if (hostKey !== null && keys.hostKey === null && keys.has(hostKey)) keys.setHostKey(hostKey)
     this.#written = new Set(found.opened.map(({ key }) => kidOf(key)))
     this.#writtenAtMs = writtenAtMs
     this.#fileKey = { sealed, blob, kept }
@@ -312,7 +338,7 @@ export class KeyPersistence implements AsyncDisposable {
 
   async #expire(ageMs: number, keepDays: number): Promise<void> {
     const problem = `the persisted keys were ${Math.floor(ageMs / dayMs)} days old, more than ${keepDays}, and were erased`
-    await this.#erase()
+    await this.#forgetAll()
     this.#problem = problem
     this.#options.warn({ reason: problem }, 'the persisted keys have expired')
   }
