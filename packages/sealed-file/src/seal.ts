@@ -33,7 +33,7 @@ export class Sealer {
     const sealed = this.#takeHeader()
     // A full segment waits for the next byte: only the last one may say that it is the last.
     while (this.#pending.sizeBytes > plaintextSizeOf(this.#index)) {
-      sealed.push(this.#segments.seal(this.#pending.take(plaintextSizeOf(this.#index)), this.#index, false))
+      sealed.push(this.#sealNext(plaintextSizeOf(this.#index), false))
       this.#index++
     }
     return sealed
@@ -43,7 +43,15 @@ export class Sealer {
   finish(): Uint8Array[] {
     this.#checkOpen()
     this.#finished = true
-    return [...this.#takeHeader(), this.#segments.seal(this.#pending.take(this.#pending.sizeBytes), this.#index, true)]
+    return [...this.#takeHeader(), this.#sealNext(this.#pending.sizeBytes, true)]
+  }
+
+  /** `chunk`s are their owners' to wipe; our copy is ours. */
+  #sealNext(sizeBytes: number, last: boolean): Uint8Array {
+    const plaintext = this.#pending.take(sizeBytes)
+    const sealed = this.#segments.seal(plaintext, this.#index, last)
+    plaintext.fill(0)
+    return sealed
   }
 
   #takeHeader(): Uint8Array[] {

@@ -140,3 +140,12 @@ test('keys of another size, and use after the end, are refused', () => {
   assert.deepEqual(Buffer.concat(unsealer.finish()).length, 0)
   assert.throws(() => unsealer.push(Uint8Array.of(1)), { code: 'finished' })
 })
+
+test('what is opened is not left in memory that everybody shares', () => {
+  const bytes = randomBytes(100)
+  const opened = unseal(binding, seal(binding, bytes))
+  assert.ok(bytes.equals(opened))
+  assert.equal(opened.buffer.byteLength, bytes.length)
+  const shared = Buffer.from(Buffer.allocUnsafe(1).buffer)
+  assert.ok(!shared.includes(bytes))
+})

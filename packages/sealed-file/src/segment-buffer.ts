@@ -1,3 +1,5 @@
+import { secretBytes } from '@cryptvisor/secret'
+
 /** Gathers chunks of any size into pieces of the sizes asked for. */
 export class SegmentBuffer {
   readonly #chunks: Uint8Array[] = []
@@ -15,7 +17,7 @@ export class SegmentBuffer {
 
   /** The first `sizeBytes` bytes, which must be there, in an array of their own. */
   take(sizeBytes: number): Uint8Array {
-    const piece = new Uint8Array(sizeBytes)
+    const piece = secretBytes(sizeBytes)
     let filled = 0
     while (filled < sizeBytes) {
       const chunk = this.#chunks[0]

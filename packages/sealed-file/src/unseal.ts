@@ -1,3 +1,4 @@
+import { secretBytes } from '@cryptvisor/secret'
 import { SealedFileError } from './sealed-file-error.ts'
 import { SegmentBuffer } from './segment-buffer.ts'
 import { type Binding, headerSizeBytes, Segments, segmentSizeBytes, tagSizeBytes } from './segments.ts'
@@ -53,10 +54,21 @@ export class Unsealer {
   }
 }
 
-/** Opens a whole sealed file. Throws a SealedFileError when any bit of it, the key or the associated data is another. */
+/**
+ * Opens a whole sealed file: what it holds lies in the result alone, which the caller wipes where it is secret. Throws a SealedFileError when
+ * any bit of the file, the key or the associated data is another.
+ */
 export function unseal(binding: Binding, sealed: Uint8Array): Uint8Array {
   const unsealer = new Unsealer(binding)
-  return Uint8Array.from(Buffer.concat([...unsealer.push(sealed), ...unsealer.finish()]))
+  const pieces = [...unsealer.push(sealed), ...unsealer.finish()]
+  const plaintext = secretBytes(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    plaintext.set(piece, at)
+    at += piece.length
+    piece.fill(0)
+  }
+  return plaintext
 }
 
 /** Opens a stream, a segment at a time; see `Unsealer` for what may be done before its end. */

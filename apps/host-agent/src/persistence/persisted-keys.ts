@@ -2,7 +2,7 @@ import { hkdf } from '@cryptvisor/crypto'
 import { KeyReference, keepDaysMax, kekSizeBytes } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import { SealedFileError, seal, unseal } from '@cryptvisor/sealed-file'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { type Static, Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
 
@@ -57,7 +57,8 @@ export function encodePersistedKeys(
 ): Uint8Array {
   const line = Buffer.from(`${JSON.stringify(header)}\n`)
   const names = keys.map(({ key }) => Buffer.from(JSON.stringify([key.provider, key.keyId])))
-  const plain = Buffer.alloc(names.reduce((sum, name) => sum + 2 + name.length + kekSizeBytes, 0))
+  const sizeBytes = names.reduce((sum, name) => sum + 2 + name.length + kekSizeBytes, 0)
+  const plain = Buffer.from(secretBytes(sizeBytes).buffer)
   try {
     let at = 0
     for (const [index, { kek }] of keys.entries()) {

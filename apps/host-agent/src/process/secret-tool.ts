@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
-import { Secret } from '@cryptvisor/secret'
+import { Secret, secretBytes } from '@cryptvisor/secret'
 import { toolEnvironment } from './tool.ts'
 
 const errorTextSizeMax = 4096
@@ -31,7 +31,7 @@ export async function runSecretTool(
   const { promise, resolve } = Promise.withResolvers<{ exitCode: number | null; failure: string }>()
   child.once('error', ({ message }) => resolve({ exitCode: null, failure: message }))
   child.once('close', (exitCode, signal) => resolve({ exitCode, failure: signal === null ? '' : `ended by ${signal}` }))
-  const buffer = new Uint8Array(outputSizeMax)
+  const buffer = secretBytes(outputSizeMax)
   let size = 0
   let isTooLong = false
   child.stdout.on('data', (chunk: Buffer) => {
