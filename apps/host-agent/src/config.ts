@@ -70,7 +70,7 @@ export const agentFiles = {
   coreDumpHelper: (folder: string) => join(folder, 'core-dump'),
 } as const
 
-/** No file of the agent's own is longer, the persisted keys aside. */
+/** No file of the agent's own is longer, unless its reader knows better. */
 const agentFileSizeMax = 65_536
 
 /** What to do about what is wrong in it. */

@@ -1,7 +1,7 @@
 import { shapeCheck } from '@cryptvisor/rest'
 import { Type } from 'typebox'
-import { AgentError } from './agent-error.ts'
-import { agentFiles, readAgentFile } from './config.ts'
+import { agentFiles } from './config.ts'
+import { readAgentRecord } from './read-agent-record.ts'
 import { writeAgentFile } from './write-agent-file.ts'
 
 const EpochFile = Type.Object({ epoch: Type.Integer({ minimum: 0 }) }, { additionalProperties: false })
@@ -23,18 +23,9 @@ export class ControlPlaneEpoch {
   /** Reads what an earlier run has met. Throws AgentError `bad-config`. */
   static async open(folder: string): Promise<ControlPlaneEpoch> {
     const path = agentFiles.epoch(folder)
-    const bytes = await readAgentFile(path)
-    if (bytes === null) return new ControlPlaneEpoch(path, 0)
-    let value: unknown
-    try {
-      value = JSON.parse(bytes.toString('utf8'))
-    } catch (cause) {
-      throw new AgentError('bad-config', `${path}: expected JSON`, { cause })
-    }
-    const problem = problemOf(value)
-    if (problem !== null) throw new AgentError('bad-config', `${path}: ${problem.message}`)
     // Just checked against the schema.
-    return new ControlPlaneEpoch(path, (value as { epoch: number }).epoch)
+    const found = (await readAgentRecord(path, problemOf)) as { epoch: number } | null
+    return new ControlPlaneEpoch(path, found?.epoch ?? 0)
   }
 
   get known(): number {

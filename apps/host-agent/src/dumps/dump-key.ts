@@ -3,8 +3,8 @@ import { shapeCheck } from '@cryptvisor/rest'
 import type { Secret } from '@cryptvisor/secret'
 import { hostKeyPairOf } from '@cryptvisor/support-bundle'
 import { type Static, Type } from 'typebox'
-import { AgentError } from '../agent-error.ts'
-import { agentFiles, readAgentFile } from '../config.ts'
+import { agentFiles } from '../config.ts'
+import { readAgentRecord } from '../read-agent-record.ts'
 import { writeAgentFile } from '../write-agent-file.ts'
 
 /** What lies on the disk for whoever seals a core dump: nothing secret. */
@@ -24,17 +24,6 @@ export async function writeDumpKey(folder: string, key: KeyReference, hostKey: S
 
 /** `null`: this host was never made crypto-safe. Throws AgentError `bad-config`. */
 export async function readDumpKey(folder: string): Promise<DumpKey | null> {
-  const path = agentFiles.dumpKey(folder)
-  const bytes = await readAgentFile(path)
-  if (bytes === null) return null
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8'))
-  } catch (cause) {
-    throw new AgentError('bad-config', `${path}: expected JSON`, { cause })
-  }
-  const problem = problemOf(value)
-  if (problem !== null) throw new AgentError('bad-config', `${path}: ${problem.message}`)
   // Just checked against the schema.
-  return value as DumpKey
+  return (await readAgentRecord(agentFiles.dumpKey(folder), problemOf)) as DumpKey | null
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
 import { AgentError } from '../agent-error.ts'
-import { readAgentFile } from '../config.ts'
+import { readAgentRecord } from '../read-agent-record.ts'
 import { writeAgentFile } from '../write-agent-file.ts'
 
 /** `lease` in a VM's run folder. It stays when the VM is off, and when it has gone elsewhere. */
@@ -29,22 +29,10 @@ const problemOf = shapeCheck(LeaseRecord, leaseName)
  * one.
  */
 export async function readLeases(runFolder: string): Promise<Leases> {
-  const path = join(runFolder, leaseName)
-  const bytes = await readAgentFile(path)
-  if (bytes === null) return { met: 0, over: 0 }
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8'))
-  } catch {
-    value = null
-  }
-  const problem = problemOf(value)
-  if (problem !== null) {
-    throw new AgentError('bad-config', `${path}: ${problem.message}. If the VM runs nowhere, remove the file`)
-  }
+  const cure = 'If the VM runs nowhere, remove the file'
   // Just checked against the schema that the type comes from.
-  const { met, over } = value as Static<typeof LeaseRecord>
-  return { met, over }
+  const found = (await readAgentRecord(join(runFolder, leaseName), problemOf, { cure })) as Leases | null
+  return { met: found?.met ?? 0, over: found?.over ?? 0 }
 }
 
 /** Puts the leases into place, durably. */

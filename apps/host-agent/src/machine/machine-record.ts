@@ -2,8 +2,7 @@ import { join } from 'node:path'
 import { MachineStatus, VmAuthority } from '@cryptvisor/host-agent-api'
 import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
-import { AgentError } from '../agent-error.ts'
-import { readAgentFile } from '../config.ts'
+import { readAgentRecord } from '../read-agent-record.ts'
 import { removeAgentFile, writeAgentFile } from '../write-agent-file.ts'
 
 /**
@@ -32,14 +31,9 @@ const problemOf = shapeCheck(MachineRecord, recordName)
 
 /** Reads the record of a run folder; `null` when there is none. Throws AgentError `bad-config` for what is no record. */
 export async function readMachineRecord(runFolder: string): Promise<MachineRecord | null> {
-  const path = join(runFolder, recordName)
-  const bytes = await readAgentFile(path, recordSizeMax)
-  if (bytes === null) return null
-  const value = jsonOf(bytes)
-  const problem = problemOf(value)
-  if (problem !== null) throw new AgentError('bad-config', `${path}: ${problem.message}`)
+  const found = await readAgentRecord(join(runFolder, recordName), problemOf, { sizeMax: recordSizeMax })
   // Just checked against the schema that the type comes from.
-  return value as MachineRecord
+  return found as MachineRecord | null
 }
 
 /** Puts the record into place, durably. */
@@ -50,13 +44,4 @@ export async function writeMachineRecord(runFolder: string, record: MachineRecor
 /** Removes the record, durably; fine when there is none. */
 export async function removeMachineRecord(runFolder: string): Promise<void> {
   await removeAgentFile(join(runFolder, recordName))
-}
-
-/** `null` for what is no JSON. */
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    return null
-  }
 }
