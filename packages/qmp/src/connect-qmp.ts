@@ -41,8 +41,8 @@ export async function connectQmp(path: string, options: ConnectOptions = {}): Pr
   }
 }
 
-/** Long paths are reached through their folder's descriptor. */
-async function connectSocket(path: string): Promise<Socket> {
+/** Connects to the UNIX socket `path`, of whatever length: a long one is reached through its folder's descriptor. Rejects as the system does. */
+export async function connectSocket(path: string): Promise<Socket> {
   if (Buffer.byteLength(path) <= socketPathSizeMax) return await connected(path)
   await using folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
   return await connected(`/proc/self/fd/${folder.fd}/${basename(path)}`)

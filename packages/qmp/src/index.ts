@@ -17,7 +17,7 @@ export type { MigrationCapability, MigrationInfo, MigrationParameters, Migration
 export type { QemuVersion } from './commands/monitor.ts'
 export type { NewObject } from './commands/object.ts'
 export type { ArgumentsOf, CommandName, Commands, ResultOf } from './commands.ts'
-export { type ConnectOptions, connectQmp, connectWithinMs } from './connect-qmp.ts'
+export { type ConnectOptions, connectQmp, connectSocket, connectWithinMs } from './connect-qmp.ts'
 export type { Mark } from './event-log.ts'
 export { Features } from './features.ts'
 export { MasterSecret } from './master-secret.ts'

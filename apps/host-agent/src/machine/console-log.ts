@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { connectSocket } from '@cryptvisor/qmp'
 import { runFiles } from './machine-description.ts'
 
 /** So much of a console is kept, twice: a guest may write to it without end. */
@@ -35,7 +35,7 @@ export class ConsoleLog implements Disposable {
     failed: (error: unknown) => void,
     sizeMax = consoleLogSizeMax,
   ): Promise<ConsoleLog> {
-    const socket = await connected(runFolder)
+    const socket = await connectSocket(join(runFolder, runFiles.console))
     try {
       const log = new ConsoleLog(join(runFolder, runFiles.consoleLog), socket, sizeMax)
       socket.on('data', (bytes) => log.#keep(bytes, failed))
@@ -82,17 +82,4 @@ export class ConsoleLog implements Disposable {
 function openLog(path: string): number {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
   return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
-}
-
-/** Paths of sockets may have 107 bytes only; through its folder's descriptor it has few. */
-async function connected(runFolder: string): Promise<Socket> {
-  await using folder = await open(runFolder, constants.O_RDONLY | constants.O_DIRECTORY)
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
-  const socket = connect({ path: `/proc/self/fd/${folder.fd}/${runFiles.console}` })
-  socket.once('error', reject)
-  socket.once('connect', () => {
-    socket.off('error', reject)
-    resolve(socket)
-  })
-  return await promise
 }
