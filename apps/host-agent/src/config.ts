@@ -5,13 +5,14 @@ import { shapeCheck } from '@cryptvisor/rest'
 import { type Static, Type } from 'typebox'
 import { AgentError } from './agent-error.ts'
 import { errnoOf } from './io-error.ts'
+import { uuidPattern } from './uuid.ts'
 
 /** What an agent keeps of itself in `config.json`; written at enrolment, read at each start, edited by hand. */
 export const AgentConfig = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 80, description: 'What the control plane calls this host' }),
     hostId: Type.String({ minLength: 1, maxLength: 64, pattern: '^[0-9A-Za-z-]+$' }),
-    hardwareUuid: Type.String({ pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }),
+    hardwareUuid: Type.String({ pattern: `^${uuidPattern}$` }),
     /** Where the control plane calls this agent: the host that its certificate names, and the port chosen at enrolment. */
     url: Type.String({ maxLength: 256, pattern: '^https://[^/]+$' }),
     /** The address to listen at; where it is missing, the host of `url`. */

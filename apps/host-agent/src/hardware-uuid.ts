@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { access, readFile } from 'node:fs/promises'
 import { AgentError } from './agent-error.ts'
+import { isUuid } from './uuid.ts'
 
 /** Where a host's hardware UUID comes from. */
 export type HardwareUuidSource = 'auto' | 'dmi' | 'new'
@@ -25,7 +26,7 @@ export async function hardwareUuid(source: HardwareUuidSource): Promise<string> 
 /** A UUID as firmware gives it, in lower case; `null` for the fillers that vendors leave in its place. */
 export function realUuid(text: string): string | null {
   const uuid = text.trim().toLowerCase()
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) return null
+  if (!isUuid(uuid)) return null
   const digits = uuid.replaceAll('-', '')
   if (new Set(digits).size < 4) return null
   return fillers.has(digits) ? null : uuid

@@ -5,6 +5,7 @@ import { AgentError } from '../agent-error.ts'
 import { BulkLimit } from '../operation/bulk-limit.ts'
 import type { LentMachine, RunningMachines } from '../operation/lent-machine.ts'
 import { agentErrorOf } from '../operation/operation-error.ts'
+import { isUuid } from '../uuid.ts'
 import { checkLease, readLeases, writeLeases } from './lease-record.ts'
 import { Machine, type MachineSurroundings } from './machine.ts'
 import { removeMachineRecord } from './machine-record.ts'
@@ -18,8 +19,6 @@ const machinesMax = 10_000
 /** How many are started at one time, and how many QEMUs an agent that starts asks at one time. */
 const startsMax = 4
 const recoveriesMax = 16
-
-const vmIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 interface Starting {
   readonly lease: number
@@ -57,7 +56,7 @@ export class Machines implements RunningMachines, AsyncDisposable {
     await mkdir(options.folder, { recursive: true, mode: 0o700 })
     const machines = new Machines(options)
     const turns = new BulkLimit(recoveriesMax)
-    const vmIds = (await readdir(options.folder)).filter((name) => vmIdPattern.test(name))
+    const vmIds = (await readdir(options.folder)).filter(isUuid)
     await Promise.all(
       vmIds.map(async (vmId) => {
         using _turn = await turns.enter(machines.#stopping.signal)
@@ -97,7 +96,7 @@ export class Machines implements RunningMachines, AsyncDisposable {
    */
   async powerOn(request: PowerOn): Promise<MachineStatus> {
     const { vm, lease } = request
-    if (!vmIdPattern.test(vm.vmId)) throw new AgentError('refused', `vmId: a VM that runs is named by a UUID`)
+    if (!isUuid(vm.vmId)) throw new AgentError('refused', `vmId: a VM that runs is named by a UUID`)
     await this.#settled(vm.vmId)
     const there = this.#starting.get(vm.vmId) ?? this.#running.get(vm.vmId)?.status
     if (there !== undefined) {
@@ -192,7 +191,7 @@ export class Machines implements RunningMachines, AsyncDisposable {
 
   /** No start under this lease, or a lower one, is heeded any more. */
   async #endLease(vmId: string, lease: number): Promise<void> {
-    if (!vmIdPattern.test(vmId)) return
+    if (!isUuid(vmId)) return
     const runFolder = this.#folderOf(vmId)
     await mkdir(runFolder, { recursive: true, mode: 0o700 })
     const { met, over } = await readLeases(runFolder)

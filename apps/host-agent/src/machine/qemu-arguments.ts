@@ -1,4 +1,5 @@
 import { AgentError } from '../agent-error.ts'
+import { isUuid } from '../uuid.ts'
 import { type MachineDescription, portCountMax, portName, runFiles } from './machine-description.ts'
 
 const functionsPerSlot = 8
@@ -60,7 +61,7 @@ function check({ vmId, memoryMib, cpuCount, portCount }: MachineDescription): vo
   const refuse = (field: string, expected: string) => {
     throw new AgentError('refused', `${field}: no machine can be made with it; expected ${expected}`)
   }
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(vmId)) refuse('vmId', 'a UUID')
+  if (!isUuid(vmId)) refuse('vmId', 'a UUID')
   if (!Number.isInteger(memoryMib) || memoryMib < 1) refuse('memoryMib', 'a whole number above 0')
   if (!Number.isInteger(cpuCount) || cpuCount < 1) refuse('cpuCount', 'a whole number above 0')
   if (!Number.isInteger(portCount) || portCount < 0 || portCount > portCountMax) {

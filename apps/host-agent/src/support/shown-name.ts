@@ -4,6 +4,7 @@ import { homeFolderName, isConfigurationName } from '../home/configuration.ts'
 import { keySafeName, nextKeySafeName } from '../home/key-safe.ts'
 import { creatingName } from '../operation/create-vm.ts'
 import { journalName } from '../operation/journal.ts'
+import { uuidPattern } from '../uuid.ts'
 
 const fixedNames: ReadonlySet<string> = new Set([
   vmDocumentName,
@@ -15,10 +16,8 @@ const fixedNames: ReadonlySet<string> = new Set([
   nextKeySafeName,
 ])
 
-const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
-
 /** Of layers, by their IDs: the image, its key record, a header that is kept while it is converted in place. */
-const layerFile = new RegExp(`^${uuid}\\.(luks|raw|qcow2|key|header|volume|nvram|record)$`)
+const layerFile = new RegExp(`^${uuidPattern}\\.(luks|raw|qcow2|key|header|volume|nvram|record)$`)
 
 /** Whether this is what files of ours are called: other names may say anything, a password too, and are not shown. */
 export function isOurName(name: string): boolean {
